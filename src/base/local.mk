@@ -1,0 +1,10 @@
+noinst_LIBRARIES += %D%/libbase.a
+%C%_libbase_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) -DG_LOG_DOMAIN=\"base\"
+%C%_libbase_a_SOURCES = \
+	%D%/file.c %D%/file.h \
+	%D%/json.c %D%/json.h \
+	%D%/log.c %D%/log.h \
+	%D%/quantity.c %D%/quantity.h \
+	%D%/reason.c %D%/reason.h \
+	%D%/timestamp.c %D%/timestamp.h \
+	%D%/yaml.c %D%/yaml.h

@@ -1,0 +1,40 @@
+#pragma once
+/*
+ * One stored version of one API object: immutable, shared by reference count between the store's cache, watches,
+ * informers and requests. Keeps its serialized bytes so that GET, LIST and WATCH copy bytes and never serialize again,
+ * and the parsed value, made on first use.
+ */
+#include <glib.h>
+#include <jansson.h>
+
+#include "clusterd/api/kind.h"
+
+typedef struct Object Object;
+
+/* From a complete value (apiVersion, kind, metadata with name, uid, resourceVersion). Takes the reference to VALUE, which
+ * nobody may change afterwards. */
+Object *object_new(const ApiKind *kind, json_t *value);
+
+/* From the bytes of object_bytes, as the store keeps them, with REVISION in place of metadata.resourceVersion. Takes a
+ * reference to BYTES. NULL with REASON_INTERNAL when they cannot be parsed. */
+Object *object_from_bytes(const ApiKind *kind, GBytes *bytes, int64_t revision, GError **error);
+
+Object *object_ref(Object *object);
+void object_unref(Object *object);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Object, object_unref)
+
+const ApiKind *object_kind(const Object *object);
+
+/* The value, with apiVersion and kind. Borrowed; never changed: json_deep_copy it first. Thread-safe. */
+json_t *object_json(const Object *object);
+
+/* The value as compact JSON in UTF-8, beginning with `{"kind":"K","apiVersion":"V",` so that a list item is `{` and
+ * the bytes from object_item_offset on. Borrowed. */
+GBytes *object_bytes(const Object *object);
+gsize object_item_offset(const Object *object);
+
+/* metadata members; borrowed; "" when absent. */
+const char *object_name(const Object *object);
+const char *object_namespace(const Object *object);
+const char *object_uid(const Object *object);
+int64_t object_revision(const Object *object);

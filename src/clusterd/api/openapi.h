@@ -1,0 +1,16 @@
+#pragma once
+/* The documents clients discover the API by. All are derived from the scheme; callers cache them. */
+#include <glib.h>
+#include <jansson.h>
+
+#include "clusterd/api/scheme.h"
+
+/* OpenAPI v2 (swagger.json), and the same as gnostic's openapi.v2.Document protobuf. */
+json_t *openapi_v2(const ApiScheme *scheme);
+GBytes *openapi_v2_protobuf(const json_t *swagger, GError **error);
+
+/* OpenAPI v3 of one group-version ("api/v1", "apis/apps/v1"); NULL when there is none. */
+json_t *openapi_v3(const ApiScheme *scheme, const char *group_version_path);
+
+/* Index {"paths": {"apis/apps/v1": {"serverRelativeURL": "/openapi/v3/apis/apps/v1?hash=H"}}}. HASH_OF gives H. */
+json_t *openapi_v3_index(const ApiScheme *scheme, char *(*hash_of)(const char *path, void *data), void *data);

@@ -1,0 +1,124 @@
+#pragma once
+/*
+ * Container runtimes. The kubelet knows only this table; `native` (our own: image store, crun under conmon, pinned
+ * namespaces) is the default. Every call blocks until done; calls on different sandboxes run in parallel.
+ * Source of the shape: the CRI (k8s.io/cri-api runtime/v1).
+ */
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct SandboxSpec {
+  const char *namespace_, *name, *uid;
+  unsigned attempt;
+  const char *hostname;      /* of the UTS namespace */
+  bool host_network, host_pid, host_ipc;
+  bool share_process_namespace;
+  const char *log_directory; /* /var/log/pods/NS_NAME_UID, made by the runtime */
+  const char *cgroup_parent; /* "/kubepods/burstable/podUID" relative to the node's cgroup root */
+  const json_t *sysctls;     /* [{name, value}], may be NULL */
+  const json_t *port_mappings; /* [{protocol, hostPort, containerPort, hostIP}], may be NULL */
+} SandboxSpec;
+
+typedef struct SandboxStatus {
+  bool ready;
+  char *ip; /* NULL with host network */
+  char *network_namespace; /* path */
+  int64_t created_us;
+} SandboxStatus;
+void sandbox_status_clear(SandboxStatus *status);
+
+typedef struct ContainerMount {
+  const char *host_path, *container_path;
+  bool read_only;
+  const char *propagation; /* "private", "rslave", "rshared" */
+} ContainerMount;
+
+typedef struct ContainerSpec {
+  const char *name;
+  unsigned attempt; /* restart count */
+  const char *image_id;            /* as image_status gives it */
+  const char *const *command;      /* NULL: the image's entrypoint */
+  const char *const *args;         /* NULL: the image's cmd (unless command is given) */
+  const char *working_dir;         /* NULL: the image's */
+  const char *const *env;          /* "K=V", NULL-terminated, complete (image's own are added first by the runtime) */
+  const ContainerMount *mounts;
+  size_t n_mounts;
+  const char *log_path;            /* absolute; CRI log format, written by conmon */
+  bool tty, stdin_, stdin_once;
+  const json_t *security_context;      /* container's, merged with the pod's; may be NULL */
+  const json_t *pod_security_context;  /* may be NULL */
+  /* cgroup v2 and v1 limits; 0: none */
+  int64_t cpu_shares, cpu_quota_us, cpu_period_us, memory_limit_bytes;
+  int oom_score_adj;
+  const char *termination_message_path; /* host file, already in mounts; NULL: none */
+} ContainerSpec;
+
+typedef enum ContainerState { CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_EXITED, CONTAINER_UNKNOWN } ContainerState;
+
+typedef struct ContainerStatus {
+  char *id, *sandbox_id, *name;
+  unsigned attempt;
+  char *image, *image_id; /* as asked for; resolved digest id */
+  ContainerState state;
+  int64_t created_us, started_us, finished_us; /* 0: not yet */
+  int exit_code;
+  bool oom_killed;
+  int pid;
+} ContainerStatus;
+void container_status_free(ContainerStatus *status);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ContainerStatus, container_status_free)
+
+typedef struct ImageStatus {
+  char *id;           /* sha256:… of the config */
+  char **repo_tags;   /* "docker.io/library/busybox:latest" */
+  char **repo_digests;
+  int64_t size_bytes;
+  char *user;         /* of the config; "" for root */
+} ImageStatus;
+void image_status_free(ImageStatus *status);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImageStatus, image_status_free)
+
+/* What happens to containers without being asked. Called on a thread of the runtime; must not block. */
+typedef void (*RuntimeEvent)(const char *sandbox_id, const char *container_id, void *data);
+
+typedef struct Runtime Runtime;
+struct Runtime {
+  const char *name;    /* "native" */
+  const char *version; /* of the OCI runtime behind it */
+
+  char *(*run_sandbox)(Runtime *runtime, const SandboxSpec *spec, GError **error); /* its id; the caller frees */
+  bool (*stop_sandbox)(Runtime *runtime, const char *sandbox_id, GError **error);  /* kills all containers; idempotent */
+  bool (*remove_sandbox)(Runtime *runtime, const char *sandbox_id, GError **error); /* and its containers; idempotent */
+  bool (*sandbox_status)(Runtime *runtime, const char *sandbox_id, SandboxStatus *status, GError **error);
+  /* {id, namespace, name, uid, attempt} of every sandbox known, also from before a restart. New reference. */
+  json_t *(*list_sandboxes)(Runtime *runtime, GError **error);
+
+  char *(*create_container)(Runtime *runtime, const char *sandbox_id, const ContainerSpec *spec, GError **error);
+  bool (*start_container)(Runtime *runtime, const char *container_id, GError **error);
+  /* SIGTERM (or the image's stop signal), after GRACE_SECONDS SIGKILL. Idempotent. */
+  bool (*stop_container)(Runtime *runtime, const char *container_id, int64_t grace_seconds, GError **error);
+  bool (*remove_container)(Runtime *runtime, const char *container_id, GError **error);
+  ContainerStatus *(*container_status)(Runtime *runtime, const char *container_id, GError **error);
+  GPtrArray *(*list_containers)(Runtime *runtime, const char *sandbox_id, GError **error); /* ContainerStatus* */
+
+  /* Streams as server/node_access.h's NodeProcess (declared there; opaque here). */
+  struct NodeProcess *(*exec)(Runtime *runtime, const char *container_id, const char *const *argv, bool with_stdin,
+                              bool with_tty, GError **error);
+  struct NodeProcess *(*attach)(Runtime *runtime, const char *container_id, bool with_stdin, bool with_tty,
+                                GError **error);
+  /* A socket connected to 127.0.0.1:PORT inside the sandbox's network namespace. */
+  int (*connect)(Runtime *runtime, const char *sandbox_id, uint16_t port, GError **error);
+
+  /* REFERENCE as a pod spec writes it ("nginx", "busybox:1.36"). NULL with REASON_RUNTIME_NOT_FOUND when absent. */
+  ImageStatus *(*image_status)(Runtime *runtime, const char *reference, GError **error);
+  ImageStatus *(*pull_image)(Runtime *runtime, const char *reference, const json_t *auth, GError **error);
+  GPtrArray *(*list_images)(Runtime *runtime, GError **error); /* ImageStatus* */
+  bool (*remove_image)(Runtime *runtime, const char *reference, GError **error);
+  /* A docker-archive or OCI archive from the descriptor. *LOADED gets the array of its references, new reference. */
+  bool (*load_image)(Runtime *runtime, int fd, json_t **loaded, GError **error);
+
+  void (*set_event_handler)(Runtime *runtime, RuntimeEvent handler, void *data);
+  void (*free)(Runtime *runtime);
+};

@@ -1,0 +1,3 @@
+noinst_LIBRARIES += %D%/libscheduler.a
+%C%_libscheduler_a_CPPFLAGS = $(AM_CPPFLAGS) -DG_LOG_DOMAIN=\"scheduler\"
+%C%_libscheduler_a_SOURCES =

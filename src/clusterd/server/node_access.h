@@ -1,0 +1,42 @@
+#pragma once
+/*
+ * What the API server asks of the node agent for the pod subresources log, exec, attach and portforward. The server owns
+ * this interface; main() gives it an implementation (node/), so the server never includes the node.
+ * Every call may block shortly; none is made on an event loop's thread.
+ */
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct PodLogRequest {
+  const char *namespace_, *pod, *uid, *container;
+  bool follow, previous, timestamps;
+  int64_t tail_lines;    /* -1: all */
+  int64_t limit_bytes;   /* -1: all */
+  int64_t since_us;      /* wall clock; -1: from the start */
+} PodLogRequest;
+
+/* A running process with its streams. Descriptors are -1 when absent; the owner of the struct closes them through CLOSE. */
+typedef struct NodeProcess NodeProcess;
+struct NodeProcess {
+  int stdin_fd;  /* write */
+  int stdout_fd; /* read; with a terminal all output is here */
+  int stderr_fd; /* read */
+  void (*resize)(NodeProcess *process, unsigned width, unsigned height); /* no-op without a terminal */
+  /* Blocks until the process has ended; its exit status (128 + signal when killed). -1 with an error. */
+  int (*wait)(NodeProcess *process, GError **error);
+  /* Closes the descriptors, ends an exec'd process that still runs, frees. */
+  void (*close)(NodeProcess *process);
+};
+
+typedef struct NodeAccess {
+  void *node;
+  /* A descriptor to read the log from; closing it ends a follow. -1 with an error. */
+  int (*logs)(void *node, const PodLogRequest *request, GError **error);
+  NodeProcess *(*exec)(void *node, const char *namespace_, const char *pod, const char *container,
+                       const char *const *argv, bool with_stdin, bool with_tty, GError **error);
+  NodeProcess *(*attach)(void *node, const char *namespace_, const char *pod, const char *container, bool with_stdin,
+                         bool with_tty, GError **error);
+  /* A connected stream socket to PORT on the pod's loopback, made inside its network namespace. -1 with an error. */
+  int (*connect)(void *node, const char *namespace_, const char *pod, uint16_t port, GError **error);
+} NodeAccess;

@@ -1,0 +1,42 @@
+#pragma once
+/* The API server: TLS, HTTP, authentication and routing in front of a registry. */
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clusterd/server/node_access.h"
+#include "clusterd/server/registry.h"
+
+typedef struct ApiServer ApiServer;
+
+typedef struct ApiServerConfig {
+  const char *listen_address; /* "0.0.0.0" */
+  uint16_t port;              /* 8443; 0: any free one, see api_server_port */
+  const char *ca_file;        /* client certificates are verified against it */
+  const char *cert_file, *key_file;
+  const char *service_account_key_file; /* EC private key (PEM): signs and verifies service account tokens */
+  const char *service_account_issuer;   /* "https://kubernetes.default.svc.cluster.local" */
+  const char *service_ip;               /* cluster IP of the service default/kubernetes */
+  const char *service_cidr;             /* "10.96.0.0/12" */
+  const char *advertise_address;        /* what its endpoints say */
+  unsigned n_threads;                   /* event loops; 0: one per core */
+} ApiServerConfig;
+
+/* Makes the bootstrap objects (namespaces, RBAC defaults, the kubernetes service), then listens. REGISTRY must outlive the
+ * server. NULL with REASON_CONFIG or REASON_LOCAL_NETWORK. */
+ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, GError **error);
+
+/* Who serves log, exec, attach and portforward; without it they answer 503. NODE_ACCESS must outlive the server. */
+void api_server_set_node(ApiServer *server, const NodeAccess *node_access);
+
+uint16_t api_server_port(const ApiServer *server);
+
+/* Ends all requests and watches and frees. */
+void api_server_stop(ApiServer *server);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ApiServer, api_server_stop)
+
+/* A service account token as TokenRequest makes it: JWT (ES256) bound to a pod when POD_NAME is given; AUDIENCES may be
+ * NULL (the issuer). LIFETIME_SECONDS ≥ 600. *EXPIRES_US gets the expiry. The caller frees. */
+char *api_server_issue_token(ApiServer *server, const char *namespace_, const char *service_account,
+                             const char *const *audiences, int64_t lifetime_seconds, const char *pod_name,
+                             const char *pod_uid, int64_t *expires_us, GError **error);

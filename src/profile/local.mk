@@ -1,0 +1,3 @@
+noinst_LIBRARIES += %D%/libprofile.a
+%C%_libprofile_a_CPPFLAGS = $(AM_CPPFLAGS) -DG_LOG_DOMAIN=\"profile\"
+%C%_libprofile_a_SOURCES =

@@ -1,0 +1,1 @@
+# unit tests of api; see tests/local.mk

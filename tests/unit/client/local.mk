@@ -1,0 +1,1 @@
+# unit tests of client; see tests/local.mk

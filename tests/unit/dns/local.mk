@@ -1,0 +1,1 @@
+# unit tests of dns; see tests/local.mk

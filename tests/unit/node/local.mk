@@ -1,0 +1,1 @@
+# unit tests of node; see tests/local.mk

@@ -1,0 +1,1 @@
+# unit tests of profile; see tests/local.mk

@@ -1,0 +1,1 @@
+# unit tests of proxy; see tests/local.mk

@@ -1,0 +1,1 @@
+# unit tests of server; see tests/local.mk

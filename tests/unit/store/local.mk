@@ -1,0 +1,1 @@
+# unit tests of store; see tests/local.mk
