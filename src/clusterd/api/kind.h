@@ -107,8 +107,9 @@ typedef struct ApiSubresource {
 
 /* How a field selector finds its value. Besides these every kind has metadata.name and metadata.namespace. */
 typedef struct ApiSelectableField {
-  const char *name; /* "spec.nodeName" */
+  const char *name;     /* "spec.nodeName" */
   const char *fallback; /* the value when the member is absent */
+  const char *path;     /* dotted path of the member, or NULL: NAME ("status.successful" is status.succeeded) */
 } ApiSelectableField;
 
 typedef struct ApiWriteContext {
