@@ -12,7 +12,8 @@
 
 typedef struct Client Client;
 
-/* COMPONENT ("deployment-controller") names the field manager and the event source. REGISTRY must outlive the client. */
+/* COMPONENT ("deployment-controller") names the field manager and the event source. REGISTRY must outlive the client.
+ */
 Client *client_new(Registry *registry, const char *component);
 void client_free(Client *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Client, client_free)

@@ -7,8 +7,8 @@
 
 typedef struct WorkQueue WorkQueue;
 
-/* RECONCILE handles one key on one of N_WORKERS threads; false asks for a retry with backoff (5 ms · 2^n, at most 1000 s,
- * upstream's default), true forgets the key's failures. */
+/* RECONCILE handles one key on one of N_WORKERS threads; false asks for a retry with backoff (5 ms · 2^n, at most 1000
+ * s, upstream's default), true forgets the key's failures. */
 typedef bool (*WorkReconcile)(const char *key, void *data);
 WorkQueue *work_queue_new(const char *name, unsigned n_workers, WorkReconcile reconcile, void *data);
 
