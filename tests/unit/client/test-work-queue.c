@@ -18,7 +18,8 @@ static bool reconcile(const char *key, void *data)
   Log *log = data;
   g_mutex_lock(&log->lock);
   g_ptr_array_add(log->keys, g_strdup(key));
-  log->running_max = MAX(log->running_max, ++log->running);
+  log->running++;
+  log->running_max = MAX(log->running_max, log->running);
   bool ok = log->fail_first-- <= 0;
   bool again = log->add_again;
   log->add_again = false;
