@@ -1,0 +1,32 @@
+#include "clusterd/node/runtime.h"
+
+void sandbox_status_clear(SandboxStatus *status)
+{
+  g_clear_pointer(&status->ip, g_free);
+  g_clear_pointer(&status->network_namespace, g_free);
+  status->ready = false;
+  status->created_us = 0;
+}
+
+void container_status_free(ContainerStatus *status)
+{
+  if (!status)
+    return;
+  g_free(status->id);
+  g_free(status->sandbox_id);
+  g_free(status->name);
+  g_free(status->image);
+  g_free(status->image_id);
+  g_free(status);
+}
+
+void image_status_free(ImageStatus *status)
+{
+  if (!status)
+    return;
+  g_free(status->id);
+  g_strfreev(status->repo_tags);
+  g_strfreev(status->repo_digests);
+  g_free(status->user);
+  g_free(status);
+}
