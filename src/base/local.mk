@@ -7,4 +7,5 @@ noinst_LIBRARIES += %D%/libbase.a
 	%D%/quantity.c %D%/quantity.h \
 	%D%/reason.c %D%/reason.h \
 	%D%/timestamp.c %D%/timestamp.h \
+	%D%/x509.c %D%/x509.h \
 	%D%/yaml.c %D%/yaml.h

@@ -1,3 +1,12 @@
 noinst_LIBRARIES += %D%/libbootstrap.a
-%C%_libbootstrap_a_CPPFLAGS = $(AM_CPPFLAGS) -DG_LOG_DOMAIN=\"bootstrap\"
-%C%_libbootstrap_a_SOURCES =
+%C%_libbootstrap_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(ARCHIVE_CFLAGS) -DG_LOG_DOMAIN=\"bootstrap\"
+%C%_libbootstrap_a_SOURCES = \
+	%D%/api_client.c %D%/api_client.h \
+	%D%/boot_events.c %D%/boot_events.h \
+	%D%/boot_image.c %D%/boot_image.h \
+	%D%/certificates.c %D%/certificates.h \
+	%D%/config_drive.c %D%/config_drive.h \
+	%D%/download.c %D%/download.h \
+	%D%/iso_reader.c %D%/iso_reader.h \
+	%D%/kubeconfig.c %D%/kubeconfig.h \
+	%D%/progress.h

@@ -1,0 +1,26 @@
+#pragma once
+/* The launcher's own requests to a profile's API server: libcurl with the profile's client certificate. */
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "profile/profile.h"
+
+typedef struct ApiClient ApiClient;
+
+/* One client serves one thread. */
+ApiClient *api_client_new(const Home *home, const Profile *profile);
+void api_client_free(ApiClient *client);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ApiClient, api_client_free)
+
+/* True when GET /readyz answers 200 within TIMEOUT_MS. */
+bool api_client_is_ready(ApiClient *client, int timeout_ms);
+
+/* GET PATH as JSON. New reference; NULL with REASON_APISERVER_NOT_RUNNING when nobody answers, else the Status' reason. */
+json_t *api_client_get(ApiClient *client, const char *path, GError **error);
+
+/* Watches PATH (with its query): calls HANDLER for every event until it returns false, the server ends the watch, or
+ * *CANCEL becomes true. True when the watch ended in order. */
+typedef bool (*ApiWatchHandler)(const char *type, json_t *object, void *data);
+bool api_client_watch(ApiClient *client, const char *path, ApiWatchHandler handler, void *data, const int *cancel,
+                      GError **error);
