@@ -1,0 +1,198 @@
+#include "clusterd/proxy/proxy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/reason.h"
+#include "clusterd/proxy/nft.h"
+#include "clusterd/proxy/ruleset.h"
+
+#define RETRY_US (5 * G_USEC_PER_SEC) /* after the kernel refused a ruleset */
+
+struct Proxy {
+  char *node_name, *pod_cidr, *reserved_ip;
+  Informer *services, *slices, *pods;
+  GThread *thread;
+  GMutex lock; /* guards changed and stopping */
+  GCond wake;
+  bool changed, stopping;
+  /* The thread's own. */
+  GHashTable *applied; /* Ruleset.objects of what the kernel has; NULL: unknown */
+  char *applied_text;
+};
+
+static void notice(Proxy *proxy)
+{
+  g_mutex_lock(&proxy->lock);
+  proxy->changed = true;
+  g_cond_signal(&proxy->wake);
+  g_mutex_unlock(&proxy->lock);
+}
+
+static void on_change(Object *old, Object *new_object, void *data)
+{
+  notice(data);
+}
+
+static bool has_host_port(const json_t *pod)
+{
+  const json_t *container, *port;
+  size_t i, k;
+  json_array_foreach(json_at(pod, "spec", "containers", NULL), i, container)
+    json_array_foreach(json_object_get(container, "ports"), k, port)
+      if (json_int(port, "hostPort", 0) != 0)
+        return true;
+  return false;
+}
+
+/* Only pods with host ports concern the rules, and these only by address and phase. */
+static void on_pod_change(Object *old, Object *new_object, void *data)
+{
+  json_t *pod = object_json(new_object ? new_object : old);
+  if (!has_host_port(pod))
+    return;
+  const json_t *before = old ? json_object_get(object_json(old), "status") : NULL;
+  const json_t *after = new_object ? json_object_get(object_json(new_object), "status") : NULL;
+  if (!old || !new_object || g_strcmp0(json_str(before, "podIP", NULL), json_str(after, "podIP", NULL)) != 0 ||
+      g_strcmp0(json_str(before, "phase", NULL), json_str(after, "phase", NULL)) != 0)
+    notice(data);
+}
+
+Proxy *proxy_new(InformerSet *informers, const ProxyConfig *config)
+{
+  Proxy *proxy = g_new0(Proxy, 1);
+  g_mutex_init(&proxy->lock);
+  g_cond_init(&proxy->wake);
+  proxy->node_name = g_strdup(config->node_name);
+  proxy->pod_cidr = g_strdup(config->pod_cidr);
+  proxy->reserved_ip = g_strdup(config->reserved_ip);
+  proxy->services = informer_set_get(informers, "v1", "services");
+  proxy->slices = informer_set_get(informers, "discovery.k8s.io/v1", "endpointslices");
+  proxy->pods = informer_set_get(informers, "v1", "pods");
+  informer_add_handler(proxy->services, on_change, proxy);
+  informer_add_handler(proxy->slices, on_change, proxy);
+  informer_add_handler(proxy->pods, on_pod_change, proxy);
+  return proxy;
+}
+
+/* The values of OBJECTS, borrowed from them. */
+static GPtrArray *values_of(const GPtrArray *objects)
+{
+  GPtrArray *values = g_ptr_array_sized_new(objects->len);
+  for (guint i = 0; i < objects->len; i++)
+    g_ptr_array_add(values, object_json(objects->pdata[i]));
+  return values;
+}
+
+static GPtrArray *host_port_pods(const GPtrArray *objects, const char *node_name)
+{
+  GPtrArray *values = g_ptr_array_new();
+  for (guint i = 0; i < objects->len; i++) {
+    json_t *pod = object_json(objects->pdata[i]);
+    if (g_strcmp0(json_str(json_object_get(pod, "spec"), "nodeName", NULL), node_name) == 0 && has_host_port(pod))
+      g_ptr_array_add(values, pod);
+  }
+  return values;
+}
+
+static bool apply(Proxy *proxy, GError **error)
+{
+  g_autoptr(GPtrArray) service_objects = informer_list(proxy->services);
+  g_autoptr(GPtrArray) slice_objects = informer_list(proxy->slices);
+  g_autoptr(GPtrArray) pod_objects = informer_list(proxy->pods);
+  g_autoptr(GPtrArray) services = values_of(service_objects);
+  g_autoptr(GPtrArray) slices = values_of(slice_objects);
+  g_autoptr(GPtrArray) pods = host_port_pods(pod_objects, proxy->node_name);
+  RulesetInput input = { .services = services,
+                         .slices = slices,
+                         .pods = pods,
+                         .node_name = proxy->node_name,
+                         .pod_cidr = proxy->pod_cidr,
+                         .reserved_ip = proxy->reserved_ip };
+  g_autoptr(Ruleset) ruleset = ruleset_build(&input, proxy->applied);
+  const char *body = strstr(ruleset->text, "table ip launcher {");
+  if (proxy->applied_text && g_str_equal(body, proxy->applied_text))
+    return true; /* the change was about something the rules do not show */
+  bool ok = nft_apply(ruleset->text, error);
+  g_clear_pointer(&proxy->applied, g_hash_table_unref);
+  g_clear_pointer(&proxy->applied_text, g_free);
+  if (ok) {
+    proxy->applied = g_hash_table_ref(ruleset->objects);
+    proxy->applied_text = g_strdup(body);
+  }
+  return ok;
+}
+
+static void *run(void *data)
+{
+  Proxy *proxy = data;
+  gint64 retry_at = 0;
+  for (;;) {
+    g_mutex_lock(&proxy->lock);
+    while (!proxy->changed && !proxy->stopping) {
+      if (retry_at == 0)
+        g_cond_wait(&proxy->wake, &proxy->lock);
+      else if (!g_cond_wait_until(&proxy->wake, &proxy->lock, retry_at))
+        proxy->changed = true;
+    }
+    bool stopping = proxy->stopping;
+    proxy->changed = false;
+    g_mutex_unlock(&proxy->lock);
+    if (stopping)
+      return NULL;
+    g_autoptr(GError) error = NULL;
+    bool ok = apply(proxy, &error);
+    if (!ok)
+      g_warning("Service rules: %s", error->message);
+    retry_at = ok ? 0 : g_get_monotonic_time() + RETRY_US;
+  }
+}
+
+/* Absent files belong to modules that are not loaded: not an error. */
+static void set_sysctl(const char *path, const char *value)
+{
+  file_autofd int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) {
+    g_info("%s: %s", path, g_strerror(errno));
+    return;
+  }
+  if (write(fd, value, strlen(value)) < 0)
+    g_warning("%s: %s", path, g_strerror(errno));
+}
+
+bool proxy_start(Proxy *proxy, GError **error)
+{
+  set_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
+  /* Replies between two pods on one bridge must pass through the address translation as well. */
+  set_sysctl("/proc/sys/net/bridge/bridge-nf-call-iptables", "1");
+  if (!apply(proxy, error))
+    return false;
+  proxy->thread = g_thread_new("proxy", run, proxy);
+  return true;
+}
+
+void proxy_free(Proxy *proxy)
+{
+  if (!proxy)
+    return;
+  if (proxy->thread) {
+    g_mutex_lock(&proxy->lock);
+    proxy->stopping = true;
+    g_cond_signal(&proxy->wake);
+    g_mutex_unlock(&proxy->lock);
+    g_thread_join(proxy->thread);
+  }
+  if (proxy->applied)
+    g_hash_table_unref(proxy->applied);
+  g_free(proxy->applied_text);
+  g_free(proxy->node_name);
+  g_free(proxy->pod_cidr);
+  g_free(proxy->reserved_ip);
+  g_cond_clear(&proxy->wake);
+  g_mutex_clear(&proxy->lock);
+  g_free(proxy);
+}

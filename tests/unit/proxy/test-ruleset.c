@@ -1,0 +1,102 @@
+/* Rulesets against golden texts, and against the kernel in a network namespace of our own where that is allowed.
+ * LAUNCHER_GOLDEN=update rewrites the golden texts. */
+#include <glib.h>
+#include <sched.h>
+
+#include "base/json.h"
+#include "clusterd/proxy/nft.h"
+#include "clusterd/proxy/ruleset.h"
+
+static GPtrArray *items(const json_t *input, const char *key)
+{
+  GPtrArray *array = g_ptr_array_new();
+  size_t i;
+  json_t *item;
+  json_array_foreach(json_object_get(input, key), i, item)
+    g_ptr_array_add(array, item);
+  return array;
+}
+
+static Ruleset *build(const char *name, GHashTable *previous)
+{
+  g_autofree char *file = g_strdup_printf("tests/unit/proxy/cases/%s.json", name);
+  g_autofree char *path = g_test_build_filename(G_TEST_DIST, file, NULL);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(json_t) input = json_read_file(path, &error);
+  g_assert_no_error(error);
+  g_autoptr(GPtrArray) services = items(input, "services");
+  g_autoptr(GPtrArray) slices = items(input, "slices");
+  g_autoptr(GPtrArray) pods = items(input, "pods");
+  RulesetInput in = { .services = services,
+                      .slices = slices,
+                      .pods = pods,
+                      .node_name = "n1",
+                      .pod_cidr = "10.244.0.0/24",
+                      .reserved_ip = "10.96.0.10" };
+  return ruleset_build(&in, previous);
+}
+
+static void test_golden(gconstpointer data)
+{
+  const char *name = data;
+  g_autofree char *file = g_strdup_printf("tests/unit/proxy/cases/%s.nft", name);
+  g_autofree char *path = g_test_build_filename(G_TEST_DIST, file, NULL);
+  g_autoptr(Ruleset) ruleset = build(name, NULL);
+  g_autofree char *golden = NULL;
+  if (g_strcmp0(g_getenv("LAUNCHER_GOLDEN"), "update") == 0)
+    g_assert_true(g_file_set_contents(path, ruleset->text, -1, NULL));
+  g_assert_true(g_file_get_contents(path, &golden, NULL, NULL));
+  g_assert_cmpstr(ruleset->text, ==, golden);
+}
+
+static bool in_own_namespace;
+
+static void test_kernel_takes_it(gconstpointer data)
+{
+  if (!in_own_namespace) {
+    g_test_skip("no network namespace of our own");
+    return;
+  }
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Ruleset) fresh = build(data, NULL);
+  if (!nft_apply(fresh->text, &error) && strstr(error->message, "Operation not supported")) {
+    g_test_skip(error->message);
+    return;
+  }
+  g_assert_no_error(error);
+  /* The same again, then everything else's leftovers away. */
+  g_autoptr(Ruleset) again = build(data, fresh->objects);
+  nft_apply(again->text, &error);
+  g_assert_no_error(error);
+  g_autoptr(Ruleset) other = build("host-ports", again->objects);
+  nft_apply(other->text, &error);
+  g_assert_no_error(error);
+  g_assert_cmpuint(g_hash_table_size(other->objects), ==, 0);
+}
+
+static void test_affinity_survives(void)
+{
+  g_autoptr(Ruleset) fresh = build("affinity", NULL);
+  g_autoptr(Ruleset) again = build("affinity", fresh->objects);
+  g_assert_nonnull(strstr(fresh->text, "set affinity-"));
+  g_assert_null(strstr(again->text, "delete set"));
+  g_assert_null(strstr(again->text, "delete table"));
+  g_autoptr(Ruleset) without = build("cluster-ip", fresh->objects);
+  g_assert_nonnull(strstr(without->text, "delete set ip launcher affinity-"));
+}
+
+int main(int argc, char **argv)
+{
+  static const char *const cases[] = { "cluster-ip",     "node-port",   "load-balancer", "affinity",   "external-local",
+                                       "internal-local", "terminating", "protocols",     "host-ports", "hostile" };
+  g_test_init(&argc, &argv, NULL);
+  in_own_namespace = unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autofree char *golden = g_strdup_printf("/ruleset/golden/%s", cases[i]);
+    g_autofree char *kernel = g_strdup_printf("/ruleset/kernel/%s", cases[i]);
+    g_test_add_data_func(golden, cases[i], test_golden);
+    g_test_add_data_func(kernel, cases[i], test_kernel_takes_it);
+  }
+  g_test_add_func("/ruleset/affinity-survives", test_affinity_survives);
+  return g_test_run();
+}
