@@ -17,8 +17,11 @@ json_t *patch_json(const json_t *target, const json_t *patch, GError **error);
 json_t *patch_merge(const json_t *target, const json_t *patch, GError **error);
 
 /* Kubernetes' strategic merge patch, by the merge keys and strategies of MESSAGE: directives $patch, $retainKeys,
- * $deleteFromPrimitiveList/x and $setElementOrder/x. Source: sig-api-machinery/strategic-merge-patch.md. */
+ * $deleteFromPrimitiveList/x and $setElementOrder/x. Malformed directives are REASON_BAD_REQUEST, lists of lists
+ * REASON_INVALID, and an element without its merge key REASON_INTERNAL, as upstream answers.
+ * Source: sig-api-machinery/strategic-merge-patch.md. */
 json_t *patch_strategic(const ApiMessage *message, const json_t *target, const json_t *patch, GError **error);
 
-/* A strategic merge patch that turns FROM into TO (for controllers and tests). New reference, {} when equal. */
+/* A merge patch (RFC 7386: lists are replaced whole) that turns the object FROM into TO, neither of which may hold a
+ * null. For controllers and tests. New reference, {} when equal. */
 json_t *patch_merge_diff(const json_t *from, const json_t *to);
