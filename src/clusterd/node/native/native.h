@@ -15,6 +15,6 @@ typedef struct NativeRuntimeConfig {
 } NativeRuntimeConfig;
 
 /* Opens the runtime: makes its folders and the bridge, and takes up the sandboxes and containers an earlier process
- * left (those that died meanwhile are CONTAINER_EXITED with 255). All of CONFIG is copied. Needs root. Every call of the
- * result may be made from any thread. NULL with REASON_RUNTIME or REASON_FILE. */
+ * left (those that died meanwhile are CONTAINER_EXITED with 255). All of CONFIG is copied. Needs root. Every call of
+ * the result may be made from any thread. NULL with REASON_RUNTIME or REASON_FILE. */
 Runtime *native_runtime_new(const NativeRuntimeConfig *config, GError **error);

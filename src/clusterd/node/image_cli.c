@@ -1,0 +1,135 @@
+#include "clusterd/node/image_cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/reason.h"
+#include "clusterd/node/native/image_store.h"
+
+#define DATA_DIR "/var/lib/launcher"
+#define STORE_BELOW "/usr/share/launcher/images"
+#define DOCKER_ROOT "/var/lib/docker"
+
+static int fail(const GError *error)
+{
+  fprintf(stderr, "clusterd image: %s\n", error->message);
+  return reason_info((int)reason_of(error))->exit_code;
+}
+
+static bool load_one(ImageStore *store, const char *path, GError **error)
+{
+  bool from_stdin = !path || g_str_equal(path, "-");
+  file_autofd int opened = from_stdin ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+  if (!from_stdin && opened < 0)
+    return reason_set_errno(error, REASON_FILE, errno, "Cannot read %s", path);
+  g_autoptr(json_t) loaded = image_store_load(store, from_stdin ? STDIN_FILENO : opened, error);
+  size_t i;
+  json_t *reference;
+  json_array_foreach (loaded, i, reference)
+    printf("Loaded image: %s\n", json_string_value(reference));
+  return loaded != NULL;
+}
+
+static bool run_load(ImageStore *store, int count, char **names, GError **error)
+{
+  if (count == 0)
+    return load_one(store, NULL, error);
+  for (int i = 0; i < count; i++)
+    if (!load_one(store, names[i], error))
+      return false;
+  return true;
+}
+
+static json_t *strings(char **list)
+{
+  json_t *array = json_array();
+  for (; list && *list; list++)
+    json_array_append_new(array, json_string(*list));
+  return array;
+}
+
+static void print_json(GPtrArray *images)
+{
+  g_autoptr(json_t) list = json_array();
+  for (guint i = 0; i < images->len; i++) {
+    const Image *image = g_ptr_array_index(images, i);
+    json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o}", "id", image->id, "repoTags",
+                                          strings(image->repo_tags), "repoDigests", strings(image->repo_digests),
+                                          "size", json_sprintf("%" G_GINT64_FORMAT, image->size_bytes)));
+  }
+  g_autofree char *text = json_text_pretty(list);
+  puts(text);
+}
+
+static void print_lines(GPtrArray *images)
+{
+  for (guint i = 0; i < images->len; i++) {
+    const Image *image = g_ptr_array_index(images, i);
+    if (!image->repo_tags[0])
+      puts(image->repo_digests[0] ? image->repo_digests[0] : image->id);
+    for (char **tag = image->repo_tags; *tag; tag++)
+      puts(*tag);
+  }
+}
+
+static bool run_ls(ImageStore *store, int count, char **names, GError **error)
+{
+  bool as_json = count == 2 && g_str_equal(names[0], "-o") && g_str_equal(names[1], "json");
+  if (count > 0 && !as_json)
+    return reason_set(error, REASON_USAGE, "usage: clusterd image ls [-o json]");
+  g_autoptr(GPtrArray) images = image_store_list(store, error);
+  if (!images)
+    return false;
+  if (as_json)
+    print_json(images);
+  else
+    print_lines(images);
+  return true;
+}
+
+static bool run_rm(ImageStore *store, int count, char **names, GError **error)
+{
+  if (count == 0)
+    return reason_set(error, REASON_USAGE, "usage: clusterd image rm REFERENCE...");
+  for (int i = 0; i < count; i++)
+    if (!image_store_remove(store, names[i], error))
+      return false;
+  return true;
+}
+
+static const struct {
+  const char *name;
+  bool (*run)(ImageStore *store, int count, char **names, GError **error);
+} verbs[] = { { "load", run_load }, { "ls", run_ls }, { "rm", run_rm } };
+
+int image_cli_main(int argc, char **argv)
+{
+  g_autoptr(GError) error = NULL;
+  const char *store_dir = DATA_DIR "/images", *below = STORE_BELOW;
+  int at = 1;
+  for (; at + 1 < argc && g_str_has_prefix(argv[at], "--"); at += 2) {
+    if (g_str_equal(argv[at], "--store"))
+      store_dir = argv[at + 1];
+    else if (g_str_equal(argv[at], "--below"))
+      below = argv[at + 1];
+    else
+      break;
+  }
+  const char *verb = at < argc ? argv[at] : "";
+  for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++) {
+    if (!g_str_equal(verb, verbs[i].name))
+      continue;
+    g_autofree char *parent = g_path_get_dirname(store_dir);
+    g_autofree char *users = g_build_filename(parent, "containers", NULL);
+    g_autoptr(ImageStore) store = image_store_open(store_dir, below, DOCKER_ROOT, users, &error);
+    bool good = store && verbs[i].run(store, argc - at - 1, argv + at + 1, &error);
+    return good ? 0 : fail(error);
+  }
+  reason_set(&error, REASON_USAGE, "usage: clusterd image [--store DIR] [--below DIR] load|ls|rm ...");
+  return fail(error);
+}

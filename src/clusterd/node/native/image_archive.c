@@ -1,0 +1,269 @@
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/reason.h"
+#include "clusterd/node/native/image_loader.h"
+#include "clusterd/node/native/image_reference.h"
+#include "clusterd/node/native/layer.h"
+
+/*
+ * Reads an image archive in one pass. Which of its files are layers is told only by the manifest, which may come last:
+ * so everything that looks like a layer is unpacked on the way and everything that looks like JSON is kept.
+ */
+
+#define ENTRIES_MAX 4096
+#define DOCUMENT_BYTES_MAX (64u << 20) /* of all documents together */
+
+typedef struct Load {
+  ImageStore *store;
+  ImageLoader loader;
+  char *staging;
+  int staging_lock;
+  struct archive *archive;
+  size_t document_bytes;
+  size_t pending; /* bytes of BLOCK that were read only to look at them */
+  guint8 block[65536];
+} Load;
+
+static void loaded_layer_free(void *data)
+{
+  LoadedLayer *layer = data;
+  g_free(layer->diff_id);
+  g_free(layer);
+}
+
+static void load_free(Load *load)
+{
+  if (load->archive)
+    archive_read_free(load->archive);
+  if (load->staging)
+    file_remove_tree(load->staging, NULL);
+  file_close(&load->staging_lock);
+  g_free(load->staging);
+  g_hash_table_unref(load->loader.documents);
+  g_hash_table_unref(load->loader.layers);
+  g_hash_table_unref(load->loader.links);
+  g_free(load);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Load, load_free)
+
+static Load *load_new(ImageStore *store, GError **error)
+{
+  g_autoptr(Load) load = g_new0(Load, 1);
+  load->store = store;
+  load->staging_lock = -1;
+  load->loader.documents = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_bytes_unref);
+  load->loader.layers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, loaded_layer_free);
+  load->loader.links = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  g_autofree char *template = g_build_filename(store->dir, "tmp/load-XXXXXX", NULL);
+  if (!g_mkdtemp_full(template, 0700)) {
+    reason_set_errno(error, REASON_FILE, errno, "Cannot make a folder in %s", store->dir);
+    return NULL;
+  }
+  load->staging = g_steal_pointer(&template);
+  load->staging_lock = open(load->staging, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (load->staging_lock < 0 || flock(load->staging_lock, LOCK_EX) < 0) {
+    reason_set_errno(error, REASON_FILE, errno, "Cannot lock %s", load->staging);
+    return NULL;
+  }
+  return g_steal_pointer(&load);
+}
+
+static bool archive_fail(const Load *load, GError **error)
+{
+  const char *text = archive_error_string(load->archive);
+  return reason_set(error, REASON_BAD_REQUEST, "Malformed image archive: %s", text ? text : "unknown error");
+}
+
+/* A LayerRead of the entry the archive stands at. */
+static ssize_t read_entry(void *data, const void **block, GError **error)
+{
+  Load *load = data;
+  *block = load->block;
+  size_t pending = load->pending;
+  load->pending = 0;
+  if (pending)
+    return (ssize_t)pending;
+  la_ssize_t got = archive_read_data(load->archive, load->block, sizeof load->block);
+  if (got < 0)
+    archive_fail(load, error);
+  return got < 0 ? -1 : got;
+}
+
+typedef enum EntryKind { ENTRY_OTHER, ENTRY_DOCUMENT, ENTRY_LAYER } EntryKind;
+
+static EntryKind entry_kind(const guint8 *head, size_t length)
+{
+  static const struct {
+    const char *magic;
+    size_t offset, length;
+  } layers[] = {
+    { "ustar", 257, 5 },
+    { "\x1f\x8b", 0, 2 },
+    { "\x28\xb5\x2f\xfd", 0, 4 }, /* tar, gzip, zstd */
+    { "\xfd"
+      "7zXZ",
+      0, 5 },
+    { "BZh", 0, 3 },
+    { "\0\0\0\0\0\0\0\0", 0, 8 }, /* an empty tar is only its end mark */
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(layers); i++)
+    if (length >= layers[i].offset + layers[i].length &&
+        memcmp(head + layers[i].offset, layers[i].magic, layers[i].length) == 0)
+      return ENTRY_LAYER;
+  return length > 0 && (*head == '{' || *head == '[') ? ENTRY_DOCUMENT : ENTRY_OTHER;
+}
+
+static bool keep_document(Load *load, const char *path, GError **error)
+{
+  g_autoptr(GByteArray) content = g_byte_array_new();
+  const void *block;
+  ssize_t got;
+  while ((got = read_entry(load, &block, error)) > 0) {
+    load->document_bytes += (size_t)got;
+    if (load->document_bytes > DOCUMENT_BYTES_MAX)
+      return reason_set(error, REASON_BAD_REQUEST, "Malformed image archive: more than %u bytes of metadata",
+                        DOCUMENT_BYTES_MAX);
+    g_byte_array_append(content, block, (guint)got);
+  }
+  g_hash_table_replace(load->loader.documents, g_strdup(path), g_byte_array_free_to_bytes(g_steal_pointer(&content)));
+  return got == 0;
+}
+
+static void add_layer(Load *load, const char *path, const char *diff_id, int64_t size)
+{
+  LoadedLayer *layer = g_new0(LoadedLayer, 1);
+  layer->diff_id = g_strdup(diff_id);
+  layer->size = size;
+  g_hash_table_replace(load->loader.layers, g_strdup(path), layer);
+}
+
+/* An uncompressed blob carries its diff id as name: nothing to do when the store has that layer. */
+static bool layer_present(Load *load, const char *path, struct archive_entry *entry)
+{
+  static const char blobs[] = "blobs/sha256/";
+  g_autofree char *digest = g_strdup_printf("sha256:%s", g_str_has_prefix(path, blobs) ? path + strlen(blobs) : "");
+  if (!image_digest_valid(digest))
+    return false;
+  g_autofree char *present = image_layer_path(load->store->dir, digest);
+  if (access(present, F_OK) < 0)
+    return false;
+  add_layer(load, path, digest, archive_entry_size(entry));
+  return true;
+}
+
+static bool unpack_layer(Load *load, const char *path, struct archive_entry *entry, GError **error)
+{
+  if (layer_present(load, path, entry))
+    return true;
+  LayerResult result;
+  g_autofree char *folder = g_strdup_printf("%s/unpack-%u", load->staging, g_hash_table_size(load->loader.layers));
+  if (mkdir(folder, 0755) < 0)
+    return reason_set_errno(error, REASON_FILE, errno, "Cannot make %s", folder);
+  if (!layer_unpack(read_entry, load, folder, &result, error))
+    return false;
+  g_autofree char *final = g_build_filename(load->staging, result.diff_id + strlen("sha256:"), NULL);
+  if (access(final, F_OK) == 0) { /* the same layer twice in one archive */
+    if (!file_remove_tree(folder, error))
+      return false;
+  } else if (rename(folder, final) < 0) {
+    return reason_set_errno(error, REASON_FILE, errno, "Cannot make %s", final);
+  }
+  add_layer(load, path, result.diff_id, result.size);
+  return true;
+}
+
+/* PATH without "./" in front. NULL when it is none or too long. */
+static const char *plain_path(const char *path)
+{
+  while (path && g_str_has_prefix(path, "./"))
+    path += 2;
+  return path && *path && strlen(path) < PATH_MAX ? path : NULL;
+}
+
+static bool read_file_entry(Load *load, const char *path, struct archive_entry *entry, GError **error)
+{
+  la_ssize_t got = archive_read_data(load->archive, load->block, sizeof load->block);
+  if (got < 0)
+    return archive_fail(load, error);
+  load->pending = (size_t)got;
+  switch (entry_kind(load->block, (size_t)got)) {
+  case ENTRY_DOCUMENT:
+    return keep_document(load, path, error);
+  case ENTRY_LAYER:
+    return unpack_layer(load, path, entry, error);
+  case ENTRY_OTHER:
+    break;
+  }
+  return true;
+}
+
+/* Where a link inside the archive points, as a path of the archive. */
+static char *link_target(const char *path, const char *hard_link, const char *link)
+{
+  g_autofree char *folder = g_path_get_dirname(path);
+  g_autofree char *base = hard_link ? g_strdup("/") : g_strconcat("/", folder, NULL);
+  g_autofree char *target = g_canonicalize_filename(hard_link ? hard_link : link, base);
+  return g_strdup(target + strspn(target, "/"));
+}
+
+static bool read_one(Load *load, struct archive_entry *entry, GError **error)
+{
+  const char *path = plain_path(archive_entry_pathname(entry));
+  const char *link = archive_entry_symlink(entry), *hard_link = archive_entry_hardlink(entry);
+  load->pending = 0;
+  if (!path)
+    return true;
+  if (hard_link || link) {
+    g_hash_table_replace(load->loader.links, g_strdup(path), link_target(path, hard_link, link));
+    return true;
+  }
+  return archive_entry_filetype(entry) != AE_IFREG || read_file_entry(load, path, entry, error);
+}
+
+static bool read_all(Load *load, int fd, GError **error)
+{
+  struct archive_entry *entry;
+  load->archive = archive_read_new();
+  archive_read_support_filter_all(load->archive);
+  archive_read_support_format_tar(load->archive);
+  if (archive_read_open_fd(load->archive, fd, 65536) != ARCHIVE_OK)
+    return archive_fail(load, error);
+  for (unsigned count = 0;; count++) {
+    int result = archive_read_next_header(load->archive, &entry);
+    if (result == ARCHIVE_EOF)
+      return true;
+    if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
+      return archive_fail(load, error);
+    if (count >= ENTRIES_MAX)
+      return reason_set(error, REASON_BAD_REQUEST, "Image archive with more than %d files", ENTRIES_MAX);
+    if (!read_one(load, entry, error))
+      return false;
+  }
+}
+
+json_t *image_store_load(ImageStore *store, int fd, GError **error)
+{
+  g_autoptr(Load) load = load_new(store, error);
+  if (!load || !read_all(load, fd, error))
+    return NULL;
+  g_autoptr(GPtrArray) manifests = image_loader_manifests(&load->loader, error);
+  if (!manifests || !image_store_publish(store, load->staging, manifests, error))
+    return NULL;
+  json_t *loaded = json_array();
+  for (guint i = 0; i < manifests->len; i++) {
+    const ImageManifest *manifest = g_ptr_array_index(manifests, i);
+    json_array_extend(loaded, manifest->references);
+    if (json_array_size(manifest->references) == 0)
+      json_array_append_new(loaded, json_string(manifest->id));
+  }
+  return loaded;
+}
