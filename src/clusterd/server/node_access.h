@@ -22,6 +22,8 @@ struct NodeProcess {
   int stdin_fd;  /* write */
   int stdout_fd; /* read; with a terminal all output is here */
   int stderr_fd; /* read */
+  int exit_fd;   /* becomes readable (poll) when the process has ended, e.g. a pidfd; -1: only the end of its output tells.
+                  * A child left in the background may hold the output open long after. */
   void (*resize)(NodeProcess *process, unsigned width, unsigned height); /* no-op without a terminal */
   /* Blocks until the process has ended; its exit status (128 + signal when killed). -1 with an error. */
   int (*wait)(NodeProcess *process, GError **error);
