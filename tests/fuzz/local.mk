@@ -1,0 +1,23 @@
+# Fuzz targets. With --enable-fuzzing (clang) they are linked against libFuzzer; else with replay.c, which runs them over
+# corpus/NAME in `make check`. To add one: its name to the list, and its SOURCES and LDADD below.
+if FUZZING
+fuzz_main =
+fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+else
+fuzz_main = tests/fuzz/replay.c
+fuzz_ldflags = $(AM_LDFLAGS)
+endif
+
+EXTRA_DIST += %D%/corpus
+
+check_PROGRAMS += %D%/fuzz-websocket
+TESTS += %D%/fuzz-websocket
+%C%_fuzz_websocket_SOURCES = %D%/fuzz-websocket.c $(fuzz_main)
+%C%_fuzz_websocket_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_websocket_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(BASE_LIBS)
+
+check_PROGRAMS += %D%/fuzz-spdy
+TESTS += %D%/fuzz-spdy
+%C%_fuzz_spdy_SOURCES = %D%/fuzz-spdy.c $(fuzz_main)
+%C%_fuzz_spdy_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_spdy_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(ZLIB_LIBS) $(BASE_LIBS)

@@ -1,1 +1,11 @@
 # unit tests of server; see tests/local.mk
+
+check_PROGRAMS += %D%/test-websocket
+TESTS += %D%/test-websocket
+%C%_test_websocket_SOURCES = %D%/test-websocket.c
+%C%_test_websocket_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(BASE_LIBS)
+
+check_PROGRAMS += %D%/test-spdy
+TESTS += %D%/test-spdy
+%C%_test_spdy_SOURCES = %D%/test-spdy.c
+%C%_test_spdy_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(ZLIB_LIBS) $(BASE_LIBS)
