@@ -26,13 +26,14 @@ typedef enum ApiType {
   API_INT_OR_STRING, /* message {1: type, 2: int, 3: string} in protobuf */
   API_RAW,           /* any JSON: RawExtension, JSON; message {1: bytes} in protobuf */
   API_FIELDS_V1,     /* the managedFields set: an object in JSON, message {1: bytes} in protobuf */
+  API_STRINGS,       /* an array of strings in JSON, message {1: repeated string} in protobuf (ExtraValue) */
   API_MESSAGE,
 } ApiType;
 
 typedef enum ApiFieldFlags {
   API_FIELD_LIST = 1 << 0,          /* repeated */
   API_FIELD_MAP = 1 << 1,           /* map<string, type> */
-  API_FIELD_REQUIRED = 1 << 2,      /* validation: must be present and not empty */
+  API_FIELD_REQUIRED = 1 << 2,      /* among OpenAPI's required members; always written, as KEEP_EMPTY */
   API_FIELD_OPTIONAL = 1 << 3,      /* a pointer upstream: absent and zero differ */
   API_FIELD_PATCH_MERGE = 1 << 4,   /* x-kubernetes-patch-strategy: merge */
   API_FIELD_PATCH_RETAIN = 1 << 5,  /* … retainKeys */
@@ -44,6 +45,7 @@ typedef enum ApiFieldFlags {
   API_FIELD_IMMUTABLE = 1 << 11,    /* validation: may not change once set */
   API_FIELD_KEEP_EMPTY = 1 << 12,   /* no omitempty upstream: always written, e.g. Pod.spec.containers */
   API_FIELD_INLINE = 1 << 13,       /* protobuf sub-message whose fields lie flat in JSON (Probe.handler) */
+  API_FIELD_NONEMPTY = 1 << 14,     /* validation: must be given, and not "" or [], whatever REQUIRED says */
 } ApiFieldFlags;
 
 typedef struct ApiField {
@@ -66,6 +68,11 @@ struct ApiMessage {
   const char *description;
   const ApiField *fields; /* in the order upstream writes them in JSON */
   uint16_t n_fields;
+  /* Made by the generator for fast lookup, NULL on messages made at run time: the fields with those of inlined messages
+   * sorted by JSON name, and the indexes of fields by rising protobuf number. */
+  const ApiField *const *by_name;
+  uint16_t n_by_name;
+  const uint16_t *by_number;
   /* Defaulting and validation that no table can say; NULL mostly. PATH is the field path of VALUE ("spec.containers[0]"). */
   void (*set_defaults)(json_t *value);
   void (*validate)(const json_t *value, const char *path, FieldErrors *errors);
@@ -84,6 +91,9 @@ typedef enum ApiVerb {
   API_VERB_DELETE = 1 << 6,
   API_VERB_DELETECOLLECTION = 1 << 7,
 } ApiVerb;
+
+/* The field of MESSAGE itself with this protobuf number, or NULL. */
+const ApiField *api_message_field_by_number(const ApiMessage *message, uint32_t number);
 
 /* The RBAC and discovery name of one verb bit ("deletecollection"). */
 const char *api_verb_name(ApiVerb verb);

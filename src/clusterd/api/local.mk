@@ -6,3 +6,39 @@ noinst_LIBRARIES += %D%/libapi.a
 %C%_libapi_a_SOURCES += \
 	%D%/patch.h %D%/patch_json.c %D%/patch_lists.c %D%/patch_merge.c %D%/patch_strategic.c %D%/patch_strategic.h \
 	%D%/selector.c %D%/selector.h %D%/selector_field.c %D%/selector_syntax.c %D%/selector_syntax.h %D%/selector_term.c
+
+# the tables and what is read from them
+%C%_libapi_a_SOURCES += \
+	%D%/conversion.c %D%/conversion.h \
+	%D%/field_errors.c %D%/field_errors.h \
+	%D%/kind.c %D%/kind.h \
+	%D%/object.c %D%/object.h \
+	%D%/scheme.c %D%/scheme.h \
+	%D%/strategies.h \
+	%D%/table_cells.h
+
+api_kinds = \
+	%D%/meta_v1.kinds \
+	%D%/core_v1.kinds \
+	%D%/apps_v1.kinds \
+	%D%/authentication_v1.kinds \
+	%D%/authorization_v1.kinds \
+	%D%/autoscaling_v1.kinds \
+	%D%/autoscaling_v2.kinds \
+	%D%/batch_v1.kinds \
+	%D%/certificates_v1.kinds \
+	%D%/coordination_v1.kinds \
+	%D%/discovery_v1.kinds \
+	%D%/events_v1.kinds \
+	%D%/networking_v1.kinds \
+	%D%/node_v1.kinds \
+	%D%/policy_v1.kinds \
+	%D%/rbac_v1.kinds \
+	%D%/scheduling_v1.kinds \
+	%D%/storage_v1.kinds
+EXTRA_DIST += $(api_kinds) %D%/generate.py %D%/kinds.md
+CLEANFILES += %D%/tables.c
+nodist_%C%_libapi_a_SOURCES = %D%/tables.c
+%D%/tables.c: %D%/generate.py $(api_kinds)
+	$(AM_V_GEN)$(MKDIR_P) %D% && cd $(srcdir) && \
+	$(PYTHON) %D%/generate.py $(abs_builddir)/$@.tmp $(api_kinds) && mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@

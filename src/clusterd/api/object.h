@@ -16,8 +16,13 @@ typedef struct Object Object;
 Object *object_new(const ApiKind *kind, json_t *value);
 
 /* From the bytes of object_bytes, as the store keeps them, with REVISION in place of metadata.resourceVersion. Takes a
- * reference to BYTES. NULL with REASON_INTERNAL when they cannot be parsed. */
+ * reference to BYTES. NULL with REASON_INTERNAL when they are not such bytes; what is wrong further inside is found by
+ * object_json, which logs it and gives a bare object. */
 Object *object_from_bytes(const ApiKind *kind, GBytes *bytes, int64_t revision, GError **error);
+
+/* OBJECT as it is at REVISION: the value is shared but for metadata.resourceVersion, nothing is serialized or parsed
+ * again. For a write that the store has just given its revision. New reference. */
+Object *object_with_revision(const Object *object, int64_t revision);
 
 Object *object_ref(Object *object);
 void object_unref(Object *object);
@@ -29,7 +34,7 @@ const ApiKind *object_kind(const Object *object);
 json_t *object_json(const Object *object);
 
 /* The value as compact JSON in UTF-8, beginning with `{"kind":"K","apiVersion":"V",` so that a list item is `{` and
- * the bytes from object_item_offset on. Borrowed. */
+ * the bytes from object_item_offset on. metadata begins with resourceVersion, name, namespace and uid. Borrowed. */
 GBytes *object_bytes(const Object *object);
 gsize object_item_offset(const Object *object);
 

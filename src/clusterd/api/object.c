@@ -1,0 +1,290 @@
+#include "clusterd/api/object.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/reason.h"
+
+/*
+ * The serialized form is canonical so that nobody has to parse it to change what the store alone knows:
+ *   {"kind":K,"apiVersion":V,"metadata":{"resourceVersion":R,"name":N,"namespace":S,"uid":U,…},…
+ * (members that are absent are left out). object_from_bytes splices R and reads N, S and U by looking at the front.
+ */
+struct Object {
+  gint references;
+  const ApiKind *kind;
+  json_t *value; /* made on first use; written once, atomically */
+  GBytes *bytes; /* likewise; at least one of the two is there from the start */
+  gsize item_offset;
+  int64_t revision;
+  char *name, *namespace_, *uid;
+};
+
+static const char *const identity_members[] = { "name", "namespace", "uid" };
+
+static int append_callback(const char *buffer, size_t size, void *data)
+{
+  g_string_append_len(data, buffer, (gssize)size);
+  return 0;
+}
+
+static void append_json(GString *text, const json_t *value)
+{
+  json_dump_callback(value, append_callback, text, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+/* `"key":value`, with a comma before it unless it is the first of its object. */
+static void append_member(GString *text, const char *key, const json_t *value)
+{
+  g_autoptr(json_t) name = json_string(key);
+  if (text->str[text->len - 1] != '{')
+    g_string_append_c(text, ',');
+  append_json(text, name);
+  g_string_append_c(text, ':');
+  append_json(text, value);
+}
+
+static bool is_identity_member(const char *key)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS(identity_members); i++) {
+    if (strcmp(key, identity_members[i]) == 0)
+      return true;
+  }
+  return false;
+}
+
+static void append_metadata(GString *text, const json_t *metadata)
+{
+  const char *key;
+  json_t *member;
+  g_string_append(text, "\"metadata\":{");
+  if ((member = json_object_get(metadata, "resourceVersion")))
+    append_member(text, "resourceVersion", member);
+  for (size_t i = 0; i < G_N_ELEMENTS(identity_members); i++) {
+    if ((member = json_object_get(metadata, identity_members[i])))
+      append_member(text, identity_members[i], member);
+  }
+  json_object_foreach ((json_t *)(uintptr_t)metadata, key, member) {
+    if (strcmp(key, "resourceVersion") != 0 && !is_identity_member(key))
+      append_member(text, key, member);
+  }
+  g_string_append_c(text, '}');
+}
+
+static GString *text_prefix(const ApiKind *kind, gsize *item_offset)
+{
+  g_autofree char *api_version = api_group_version(kind);
+  GString *text = g_string_sized_new(1024);
+  g_string_printf(text, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",", kind->kind, api_version);
+  *item_offset = text->len;
+  return text;
+}
+
+static GBytes *serialize(const ApiKind *kind, const json_t *value)
+{
+  gsize item_offset;
+  GString *text = text_prefix(kind, &item_offset);
+  const char *key;
+  json_t *member;
+  append_metadata(text, json_object_get(value, "metadata"));
+  json_object_foreach ((json_t *)(uintptr_t)value, key, member) {
+    if (strcmp(key, "kind") != 0 && strcmp(key, "apiVersion") != 0 && strcmp(key, "metadata") != 0)
+      append_member(text, key, member);
+  }
+  g_string_append_c(text, '}');
+  return g_string_free_to_bytes(text);
+}
+
+static Object *object_alloc(const ApiKind *kind)
+{
+  Object *object = g_new0(Object, 1);
+  object->references = 1;
+  object->kind = kind;
+  g_autoptr(GString) prefix = text_prefix(kind, &object->item_offset);
+  return object;
+}
+
+Object *object_new(const ApiKind *kind, json_t *value)
+{
+  Object *object = object_alloc(kind);
+  const json_t *metadata = json_object_get(value, "metadata");
+  object->value = value;
+  object->name = g_strdup(json_str(metadata, "name", ""));
+  object->namespace_ = g_strdup(json_str(metadata, "namespace", ""));
+  object->uid = g_strdup(json_str(metadata, "uid", ""));
+  object->revision = g_ascii_strtoll(json_str(metadata, "resourceVersion", "0"), NULL, 10);
+  return object;
+}
+
+/* Reads `"KEY":"VALUE"` (and a comma after it) at *CURSOR. Empty text when another member is there; NULL when the value
+ * holds an escape, which no valid name does. */
+static char *scan_member(const char **cursor, const char *end, const char *key)
+{
+  g_autofree char *start = g_strdup_printf("\"%s\":\"", key);
+  gsize length = strlen(start);
+  if ((gsize)(end - *cursor) < length || memcmp(*cursor, start, length) != 0)
+    return g_strdup("");
+  const char *value = *cursor + length, *quote = memchr(value, '"', (gsize)(end - value));
+  if (!quote || memchr(value, '\\', (gsize)(quote - value)))
+    return NULL;
+  *cursor = quote + 1;
+  if (*cursor < end && **cursor == ',')
+    (*cursor)++;
+  return g_strndup(value, (gsize)(quote - value));
+}
+
+/* Where the members after metadata.resourceVersion begin in canonical bytes, or NULL when these are not canonical. */
+static const char *after_version(const char *text, gsize length, const GString *prefix)
+{
+  static const char metadata[] = "\"metadata\":{";
+  if (length < prefix->len + sizeof metadata || memcmp(text, prefix->str, prefix->len) != 0 ||
+      memcmp(text + prefix->len, metadata, sizeof metadata - 1) != 0 || text[length - 1] != '}')
+    return NULL;
+  const char *cursor = text + prefix->len + sizeof metadata - 1;
+  g_autofree char *version = scan_member(&cursor, text + length, "resourceVersion");
+  return version ? cursor : NULL;
+}
+
+/* BYTES are not in the canonical form: the value is parsed and the form made from it. */
+static Object *object_from_foreign_bytes(const ApiKind *kind, const char *text, gsize length, int64_t revision,
+                                         GError **error)
+{
+  json_error_t where;
+  g_autoptr(json_t) value = json_loadb(text, length, 0, &where);
+  if (!json_is_object(value)) {
+    reason_set(error, REASON_INTERNAL, "stored %s cannot be read: %s", kind->kind,
+               value ? "not an object" : where.text);
+    return NULL;
+  }
+  json_object_set_new(json_ensure_object(value, "metadata", NULL), "resourceVersion",
+                      json_sprintf("%" G_GINT64_FORMAT, revision));
+  return object_new(kind, g_steal_pointer(&value));
+}
+
+Object *object_from_bytes(const ApiKind *kind, GBytes *bytes, int64_t revision, GError **error)
+{
+  gsize length, item_offset;
+  const char *text = g_bytes_get_data(bytes, &length);
+  g_autoptr(GString) spliced = text_prefix(kind, &item_offset);
+  const char *rest = after_version(text, length, spliced);
+  if (!rest)
+    return object_from_foreign_bytes(kind, text, length, revision, error);
+  const char *cursor = rest, *end = text + length;
+  g_autofree char *name = scan_member(&cursor, end, "name");
+  g_autofree char *namespace_ = name ? scan_member(&cursor, end, "namespace") : NULL;
+  g_autofree char *uid = namespace_ ? scan_member(&cursor, end, "uid") : NULL;
+  if (!uid)
+    return object_from_foreign_bytes(kind, text, length, revision, error);
+  g_string_append_printf(spliced, "\"metadata\":{\"resourceVersion\":\"%" G_GINT64_FORMAT "\"%s", revision,
+                         *rest == '}' ? "" : ",");
+  g_string_append_len(spliced, rest, end - rest);
+  Object *object = object_alloc(kind);
+  object->bytes = g_string_free_to_bytes(g_steal_pointer(&spliced));
+  object->name = g_steal_pointer(&name);
+  object->namespace_ = g_steal_pointer(&namespace_);
+  object->uid = g_steal_pointer(&uid);
+  object->revision = revision;
+  return object;
+}
+
+Object *object_with_revision(const Object *object, int64_t revision)
+{
+  g_autoptr(json_t) value = json_copy(object_json(object));
+  g_autoptr(json_t) metadata = json_copy(json_object_get(value, "metadata"));
+  json_object_set_new(metadata, "resourceVersion", json_sprintf("%" G_GINT64_FORMAT, revision));
+  json_object_set(value, "metadata", metadata);
+  g_autoptr(Object) result = object_from_bytes(object->kind, object_bytes(object), revision, NULL);
+  if (!result || result->value)
+    return result ? g_steal_pointer(&result) : object_new(object->kind, g_steal_pointer(&value));
+  result->value = g_steal_pointer(&value);
+  return g_steal_pointer(&result);
+}
+
+Object *object_ref(Object *object)
+{
+  g_atomic_int_inc(&object->references);
+  return object;
+}
+
+void object_unref(Object *object)
+{
+  if (!object || !g_atomic_int_dec_and_test(&object->references))
+    return;
+  json_decref(object->value);
+  g_clear_pointer(&object->bytes, g_bytes_unref);
+  g_free(object->name);
+  g_free(object->namespace_);
+  g_free(object->uid);
+  g_free(object);
+}
+
+const ApiKind *object_kind(const Object *object)
+{
+  return object->kind;
+}
+
+/* What stands for an object whose stored bytes turn out to be damaged: enough to list and delete it. */
+static json_t *damaged_value(const Object *object, const char *why)
+{
+  g_autofree char *api_version = api_group_version(object->kind);
+  g_critical("stored %s %s/%s cannot be read: %s", object->kind->kind, object->namespace_, object->name, why);
+  return json_pack("{s:s, s:s, s:{s:o, s:s, s:s, s:s}}", "kind", object->kind->kind, "apiVersion", api_version,
+                   "metadata", "resourceVersion", json_sprintf("%" G_GINT64_FORMAT, object->revision), "name",
+                   object->name, "namespace", object->namespace_, "uid", object->uid);
+}
+
+json_t *object_json(const Object *object)
+{
+  Object *self = (Object *)(uintptr_t)object; /* the caches below are not part of the object's value */
+  json_t *value = g_atomic_pointer_get(&self->value);
+  if (value)
+    return value;
+  gsize length;
+  const char *text = g_bytes_get_data(self->bytes, &length);
+  json_error_t where;
+  value = json_loadb(text, length, 0, &where);
+  if (!value)
+    value = damaged_value(object, where.text);
+  if (g_atomic_pointer_compare_and_exchange(&self->value, NULL, value))
+    return value;
+  json_decref(value);
+  return g_atomic_pointer_get(&self->value);
+}
+
+GBytes *object_bytes(const Object *object)
+{
+  Object *self = (Object *)(uintptr_t)object;
+  GBytes *bytes = g_atomic_pointer_get(&self->bytes);
+  if (bytes)
+    return bytes;
+  bytes = serialize(self->kind, self->value);
+  if (g_atomic_pointer_compare_and_exchange(&self->bytes, NULL, bytes))
+    return bytes;
+  g_bytes_unref(bytes);
+  return g_atomic_pointer_get(&self->bytes);
+}
+
+gsize object_item_offset(const Object *object)
+{
+  return object->item_offset;
+}
+
+const char *object_name(const Object *object)
+{
+  return object->name;
+}
+
+const char *object_namespace(const Object *object)
+{
+  return object->namespace_;
+}
+
+const char *object_uid(const Object *object)
+{
+  return object->uid;
+}
+
+int64_t object_revision(const Object *object)
+{
+  return object->revision;
+}
