@@ -1,3 +1,10 @@
 noinst_LIBRARIES += %D%/libcontrollers.a
 %C%_libcontrollers_a_CPPFLAGS = $(AM_CPPFLAGS) -DG_LOG_DOMAIN=\"controllers\"
-%C%_libcontrollers_a_SOURCES =
+%C%_libcontrollers_a_SOURCES = %D%/context.h %D%/controllers.c %D%/controllers.h \
+	%D%/deployment.c %D%/deployment.h %D%/deployment_math.c %D%/deployment_math.h %D%/deployment_rollout.h \
+	%D%/deployment_sets.c %D%/deployment_status.c \
+	%D%/endpoint_mirror.c %D%/endpoint_sets.c %D%/endpoint_sets.h %D%/endpoint_slices.c %D%/endpoint_slices.h \
+	%D%/endpoints.c %D%/endpoints.h \
+	%D%/namespace.c %D%/namespace.h %D%/namespace_content.c %D%/namespace_content.h \
+	%D%/owner.c %D%/owner.h %D%/pod_control.c %D%/pod_control.h %D%/pod_rank.c %D%/pod_rank.h \
+	%D%/pod_routes.c %D%/pod_routes.h %D%/replica_set.c %D%/replica_set.h

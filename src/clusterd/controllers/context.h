@@ -1,0 +1,10 @@
+#pragma once
+/* What every controller is made from. */
+#include "clusterd/client/informer.h"
+#include "clusterd/controllers/controllers.h"
+
+typedef struct ControllerContext {
+  Registry *registry;
+  InformerSet *informers;
+  const ControllersConfig *config;
+} ControllerContext;

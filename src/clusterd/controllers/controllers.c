@@ -1,0 +1,63 @@
+#include "clusterd/controllers/controllers.h"
+
+#include "clusterd/controllers/context.h"
+#include "clusterd/controllers/deployment.h"
+#include "clusterd/controllers/endpoints.h"
+#include "clusterd/controllers/namespace.h"
+#include "clusterd/controllers/namespace_content.h"
+#include "clusterd/controllers/replica_set.h"
+
+/* One row a controller, in the order they are made; freed in the reverse order. X(new, free) */
+#define CONTROLLERS(X)                                                                                                 \
+  X(namespace_controller_new, namespace_controller_free)                                                               \
+  X(service_account_controller_new, namespace_content_controller_free)                                                 \
+  X(root_ca_controller_new, namespace_content_controller_free)                                                         \
+  X(replica_set_controller_new, replica_set_controller_free)                                                           \
+  X(replication_controller_new, replica_set_controller_free)                                                           \
+  X(deployment_controller_new, deployment_controller_free)                                                             \
+  X(endpoints_controller_new, endpoints_controller_free)                                                               \
+  X(endpoint_mirror_controller_new, endpoint_mirror_controller_free)
+
+#define X(new_function, free_function)                                                                                 \
+  static void *make_##new_function(const ControllerContext *context)                                                   \
+  {                                                                                                                    \
+    return new_function(context);                                                                                      \
+  }                                                                                                                    \
+  static void end_##new_function(void *controller)                                                                     \
+  {                                                                                                                    \
+    free_function(controller);                                                                                         \
+  }
+CONTROLLERS(X)
+#undef X
+
+static const struct {
+  void *(*make)(const ControllerContext *context); /* NULL when the configuration does without it */
+  void (*end)(void *controller);
+} table[] = {
+#define X(new_function, free_function) { make_##new_function, end_##new_function },
+  CONTROLLERS(X)
+#undef X
+};
+
+struct Controllers {
+  void *instances[G_N_ELEMENTS(table)];
+};
+
+Controllers *controllers_start(Registry *registry, InformerSet *informers, const ControllersConfig *config)
+{
+  ControllerContext context = { .registry = registry, .informers = informers, .config = config };
+  Controllers *controllers = g_new0(Controllers, 1);
+  for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
+    controllers->instances[i] = table[i].make(&context);
+  return controllers;
+}
+
+void controllers_stop(Controllers *controllers)
+{
+  if (!controllers)
+    return;
+  for (size_t i = G_N_ELEMENTS(table); i-- > 0;)
+    if (controllers->instances[i])
+      table[i].end(controllers->instances[i]);
+  g_free(controllers);
+}

@@ -1,0 +1,20 @@
+#pragma once
+/* Pure: the endpoints a service has, from the service and the pods its selector matches.
+ * Source: k8s.io/kubernetes pkg/controller/endpoint, staging/src/k8s.io/endpointslice. */
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#define ENDPOINTS_ADDRESSES_MAX 1000
+#define ENDPOINT_SLICE_SIZE_MAX 100
+
+/* Endpoints.subsets of SERVICE with PODS (Object*). *TRUNCATED tells that there were more than ENDPOINTS_ADDRESSES_MAX.
+ * New reference, in a stable order. */
+json_t *endpoint_sets_subsets(const json_t *service, GPtrArray *pods, bool *truncated);
+
+/* The same for EndpointSlices: an array of {addressType, ports, endpoints}, one for each list of ports the pods resolve
+ * the service's to (and for each address family), endpoints unlimited. New reference. */
+json_t *endpoint_sets_slices(const json_t *service, GPtrArray *pods);
+
+/* The same for hand-made Endpoints. New reference. */
+json_t *endpoint_sets_mirror(const json_t *endpoints);
