@@ -93,8 +93,9 @@ struct Driver {
   bool (*forward)(const MachineSpec *spec, DriverPort port, GError **error);
   bool (*unforward)(const MachineSpec *spec, DriverPort port, GError **error);
 
-  /* A descriptor on which the guest's boot events arrive as JSON lines (docs/internals/guest.md). May be opened before
-   * start so that nothing is missed. End of file: the machine went down. -1 with an error. */
+  /* A descriptor on which the guest's boot events arrive as JSON lines (docs/internals/guest.md). To be called right after
+   * start: the guest needs longer to its first event than that, and a container's early events wait. End of file: the
+   * machine went down. -1 with GUEST_NOT_RUNNING or another error. */
   int (*open_events)(const MachineSpec *spec, GError **error);
 
   /* The console log's path, for `launcher logs`. The caller frees. */
