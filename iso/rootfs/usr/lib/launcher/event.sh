@@ -1,0 +1,51 @@
+# shellcheck shell=sh
+# Boot events (docs/internals/guest.md): sourced by the scripts of init.
+
+events=/run/launcher/events
+early_log=/run/launcher/events.log # while rcS runs: /var may not be on the data disk yet
+kept_log=/var/log/launcher/events.log
+
+# Hundredths of a second since this machine started: process 1 is as old as the machine, also in a container.
+machine_age() {
+  local up rest
+  read -r up rest </proc/uptime
+  rest=$(sed 's/.*) //' /proc/1/stat)
+  # shellcheck disable=SC2086 # the fields of proc(5), starting with the third
+  set -- $rest
+  echo $((${up%.*} * 100 + 1${up#*.} - 100 - ${20}))
+}
+
+# event NAME [MESSAGE]
+event() {
+  local age line try
+  age=$(machine_age)
+  line=$(printf '{"event": "%s", "t": %d.%02d, "message": "%s"}' "$1" $((age / 100)) $((age % 100)) \
+    "$(printf %s "${2:-}" | tr -d '\\"' | tr -c ' -~' ' ')")
+  if [ -e /run/launcher/up ]; then
+    echo "$line" >>"$kept_log"
+  else
+    echo "$line" >>"$early_log"
+  fi
+  [ -e "$events" ] || return 0
+  # A virtio port takes one writer at a time, and blocks while nobody listens on the host. dd is coreutils': only it opens
+  # without blocking.
+  for try in 1 2 3 4 5; do
+    echo "$line" | /bin/dd of="$events" oflag=nonblock conv=notrunc status=none 2>/dev/null && return 0
+    usleep 20000
+  done
+  return 0
+}
+
+# failed MESSAGE: the cluster cannot come up; SSH still does, so that somebody can look.
+failed() {
+  : >/run/launcher/failed
+  event failed "$1"
+  echo "launcher: $1" >/dev/console 2>/dev/null
+}
+
+# The end of rcS: moves what was logged to where it is kept.
+keep_events() {
+  mkdir -p /var/log/launcher
+  cat "$early_log" >>"$kept_log"
+  : >/run/launcher/up
+}
