@@ -105,7 +105,6 @@ typedef struct Watching {
   GString *pending;
   ApiWatchHandler handler;
   void *data;
-  const int *cancel;
   bool ended; /* by the handler */
 } Watching;
 
@@ -129,26 +128,16 @@ static size_t take_events(char *data, size_t one, size_t count, void *user)
   return watching->ended || watching->pending->len > LINE_MAX_BYTES ? 0 : count;
 }
 
-static int check_cancel(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
-{
-  const Watching *watching = user;
-  return g_atomic_int_get(watching->cancel) != 0;
-}
-
-bool api_client_watch(ApiClient *client, const char *path, ApiWatchHandler handler, void *data, const int *cancel,
-                      GError **error)
+bool api_client_watch(ApiClient *client, const char *path, ApiWatchHandler handler, void *data, GError **error)
 {
   g_autoptr(GString) pending = g_string_new(NULL);
-  Watching watching = { .pending = pending, .handler = handler, .data = data, .cancel = cancel };
+  Watching watching = { .pending = pending, .handler = handler, .data = data };
   prepare(client, path, 0);
   curl_easy_setopt(client->curl, CURLOPT_FAILONERROR, 1L);
   curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_events);
   curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &watching);
-  curl_easy_setopt(client->curl, CURLOPT_XFERINFOFUNCTION, check_cancel);
-  curl_easy_setopt(client->curl, CURLOPT_XFERINFODATA, &watching);
-  curl_easy_setopt(client->curl, CURLOPT_NOPROGRESS, 0L);
   CURLcode code = curl_easy_perform(client->curl);
-  if (code == CURLE_OK || watching.ended || code == CURLE_ABORTED_BY_CALLBACK)
+  if (code == CURLE_OK || watching.ended)
     return true;
   return set_not_running(client, code, error);
 }

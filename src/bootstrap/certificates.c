@@ -160,6 +160,18 @@ static bool ensure_ssh_key(const char *directory, const char *name, const char *
   return true;
 }
 
+/* What ssh compares the machine's host key with, under the profile's name as alias: addresses may be used again. */
+static bool write_known_hosts(const char *directory, const char *alias, GError **error)
+{
+  g_autofree char *public_path = g_build_filename(directory, "host_ed25519.pub", NULL);
+  g_autofree char *path = g_build_filename(directory, "known_hosts", NULL);
+  g_autoptr(GBytes) key = file_read(public_path, 4096, error);
+  if (!key)
+    return false;
+  g_autofree char *line = g_strdup_printf("%s %.*s", alias, (int)g_bytes_get_size(key), (const char *)g_bytes_get_data(key, NULL));
+  return file_write_atomic(path, line, strlen(line), 0600, error);
+}
+
 bool certificates_ensure(const Home *home, const Profile *profile, bool *renewed, GError **error)
 {
   g_autofree char *pki = home_profile_file(home, profile->name, "pki");
@@ -170,7 +182,8 @@ bool certificates_ensure(const Home *home, const Profile *profile, bool *renewed
               && ensure_cluster(profile, pki, &any_renewed, error)
               && ensure_docker(profile, pki, docker, &any_renewed, error)
               && ensure_ssh_key(ssh, "id_ed25519", "launcher", error)
-              && ensure_ssh_key(ssh, "host_ed25519", profile->name, error);
+              && ensure_ssh_key(ssh, "host_ed25519", profile->name, error)
+              && write_known_hosts(ssh, profile->name, error);
   if (renewed)
     *renewed = any_renewed;
   return good;

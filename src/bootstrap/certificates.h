@@ -15,6 +15,7 @@
 
 /* Makes what is missing or no longer good. PROFILE has its address. Writes, in PROFILE/pki: ca, apiserver, client,
  * docker-ca, docker-server (.crt .key), sa.key; in PROFILE/docker (DOCKER_CERT_PATH): ca.pem, cert.pem, key.pem; in
- * PROFILE/ssh: id_ed25519(.pub), host_ed25519(.pub). The service account key and authorities are never replaced.
+ * PROFILE/ssh: id_ed25519(.pub), host_ed25519(.pub), known_hosts. The
+ * service account key and authorities are never replaced.
  * *RENEWED (may be NULL) tells whether a certificate that a running machine holds was replaced. */
 bool certificates_ensure(const Home *home, const Profile *profile, bool *renewed, GError **error);

@@ -8,5 +8,8 @@ noinst_LIBRARIES += %D%/libbootstrap.a
 	%D%/config_drive.c %D%/config_drive.h \
 	%D%/download.c %D%/download.h \
 	%D%/iso_reader.c %D%/iso_reader.h \
+	%D%/keeper.c %D%/keeper.h \
 	%D%/kubeconfig.c %D%/kubeconfig.h \
-	%D%/progress.h
+	%D%/machine.c %D%/machine.h \
+	%D%/progress.h \
+	%D%/start.c %D%/start.h
