@@ -26,7 +26,7 @@ noinst_LIBRARIES += %D%/liblauncher.a
 	%D%/version.c
 launcher_libs = src/launcher/liblauncher.a src/addons/libaddons.a src/bootstrap/libbootstrap.a src/driver/libdriver.a \
 	src/profile/libprofile.a src/base/libbase.a
-launcher_system_libs = $(LIBVIRT_LIBS) $(CURL_LIBS) $(ARCHIVE_LIBS) $(BASE_LIBS)
+launcher_system_libs = $(LIBVIRT_LIBS) $(CURL_LIBS) $(ARCHIVE_LIBS) $(BASE_LIBS) -lm
 %C%_launcher_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) -DG_LOG_DOMAIN=\"launcher\"
 %C%_launcher_SOURCES = %D%/main.c
 %C%_launcher_LDADD = $(launcher_libs) $(launcher_system_libs)

@@ -1,1 +1,6 @@
-# unit tests of base; see tests/local.mk
+check_PROGRAMS += %D%/test-files %D%/test-values
+TESTS += %D%/test-files %D%/test-values
+%C%_test_files_SOURCES = %D%/test-files.c
+%C%_test_files_LDADD = src/base/libbase.a $(BASE_LIBS) -lm
+%C%_test_values_SOURCES = %D%/test-values.c
+%C%_test_values_LDADD = src/base/libbase.a $(BASE_LIBS) -lm
