@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/reason.h"
+#include "driver/container_holder.h"
 #include "launcher/command.h"
 
 /* The path of this program, for the processes it starts of itself. The caller frees. */
@@ -62,6 +63,8 @@ static int run(Invocation *invocation, char **args)
 
 int main(int argc, char **argv)
 {
+  if (argc > 1 && strcmp(argv[1], CONTAINER_HOLDER_VERB) == 0)
+    return container_holder_main(argc - 1, argv + 1);
   g_autoptr(Home) home = home_new(argv[0]);
   g_autoptr(Output) output = output_new(home);
   g_autofree char *path = own_path(argv[0]);
