@@ -10,9 +10,13 @@ noinst_LIBRARIES += %D%/libapi.a
 # the tables and what is read from them
 %C%_libapi_a_SOURCES += \
 	%D%/conversion.c %D%/conversion.h \
+	%D%/codec.c %D%/codec.h \
 	%D%/field_errors.c %D%/field_errors.h \
+	%D%/json_prune.c %D%/json_prune.h \
+	%D%/json_scan.c %D%/json_scan.h \
 	%D%/kind.c %D%/kind.h \
 	%D%/object.c %D%/object.h \
+	%D%/protobuf.h %D%/protobuf_decode.c %D%/protobuf_encode.c \
 	%D%/scheme.c %D%/scheme.h \
 	%D%/strategies.h \
 	%D%/table_cells.h

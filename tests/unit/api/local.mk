@@ -1,7 +1,12 @@
 # unit tests of api; see tests/local.mk
-api_test_libs = src/clusterd/api/libapi.a src/base/libbase.a $(BASE_LIBS)
+api_test_libs = src/clusterd/api/libapi.a src/base/libbase.a $(BASE_LIBS) -lm
 
 check_PROGRAMS += %D%/test-selector
 TESTS += %D%/test-selector
 %C%_test_selector_SOURCES = %D%/test-selector.c
 %C%_test_selector_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-codec
+TESTS += %D%/test-codec
+%C%_test_codec_SOURCES = %D%/test-codec.c
+%C%_test_codec_LDADD = $(api_test_libs)
