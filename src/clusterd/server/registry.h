@@ -99,7 +99,9 @@ Object *registry_modify(Registry *registry, const Caller *caller, const Target *
 /* Watches. HANDLER runs on the registry's dispatcher thread: it must not block and must not call the registry; it takes its
  * own references. OLD is the previous version (NULL when added). From revision FROM on, exclusive; FROM 0: first an
  * ADDED for everything there is, then what happens. Selectors are applied by the registry: an object that leaves them
- * is DELETED, one that enters them is ADDED. Bookmarks carry only a revision (OBJECT NULL).
+ * is DELETED, one that enters them is ADDED. The selectors of OPTIONS (which may be NULL) must live until
+ * registry_unwatch. Bookmarks carry only a revision (OBJECT NULL); the first one comes when everything that was there or
+ * had happened before the call is delivered, later ones about once a minute.
  * NULL with REASON_EXPIRED when FROM is too old. registry_unwatch returns after the last call of HANDLER. */
 typedef enum WatchType { WATCH_ADDED, WATCH_MODIFIED, WATCH_DELETED, WATCH_BOOKMARK } WatchType;
 typedef void (*WatchHandler)(WatchType type, Object *object, Object *old, int64_t revision, void *data);

@@ -1,0 +1,53 @@
+#pragma once
+/*
+ * What may still change or refuse a write after authorization: upstream's admission plugins, compiled in, in upstream's
+ * order, as one table (admission.c). First every plugin's mutate, then (after validation of the object) every validate.
+ * Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
+ */
+#include "clusterd/server/registry.h"
+
+typedef enum AdmissionOperation { ADMISSION_CREATE, ADMISSION_UPDATE, ADMISSION_DELETE } AdmissionOperation;
+
+typedef struct AdmissionRequest {
+  Registry *registry;
+  const Caller *caller;
+  const Target *target; /* as asked */
+  const ApiKind *kind;  /* the storage version: OBJECT and OLD are in it */
+  AdmissionOperation operation;
+  json_t *object;    /* what will be stored; NULL at deletion */
+  const json_t *old; /* what is stored; NULL at creation */
+} AdmissionRequest;
+
+typedef struct AdmissionPlugin {
+  const char *name;
+  /* The plugin's own state; NULL when it has none. Observers of the registry are added here. */
+  void *(*create)(Registry *registry);
+  void (*destroy)(void *state);
+  /* Fills the state from what the store holds; once, before the first request. */
+  void (*load)(void *state);
+  /* May change the object. False refuses the write. */
+  bool (*mutate)(void *state, AdmissionRequest *request, GError **error);
+  /* May only refuse. */
+  bool (*validate)(void *state, const AdmissionRequest *request, GError **error);
+  /* The write has ended, one way or the other: reservations made for it can go. Called for every request whose mutate
+   * was called. */
+  void (*finish)(void *state, const AdmissionRequest *request);
+} AdmissionPlugin;
+
+typedef struct Admission Admission;
+Admission *admission_new(Registry *registry);
+void admission_load(Admission *admission);
+void admission_free(Admission *admission);
+
+bool admission_mutate(Admission *admission, AdmissionRequest *request, GError **error);
+bool admission_validate(Admission *admission, const AdmissionRequest *request, GError **error);
+void admission_finish(Admission *admission, const AdmissionRequest *request);
+
+/* True for a write of the main resource PLURAL of GROUP (not one of its subresources). */
+bool admission_is_about(const AdmissionRequest *request, const char *group, const char *plural);
+
+extern const AdmissionPlugin admission_namespace_lifecycle;
+extern const AdmissionPlugin admission_service_account;
+extern const AdmissionPlugin admission_priority;
+extern const AdmissionPlugin admission_default_tolerations;
+extern const AdmissionPlugin admission_service_address;

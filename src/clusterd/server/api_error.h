@@ -1,0 +1,35 @@
+#pragma once
+/* The error texts and details every part of the server shares. Source: k8s.io/apimachinery/pkg/api/errors.
+ * All set *ERROR and return false, like reason_set. */
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/reason.h"
+#include "clusterd/api/kind.h"
+
+/* Member of an error's details that the response writer moves to Status.metadata.continue. */
+#define API_ERROR_CONTINUE "_continue"
+
+/* `{name, group, kind: plural}`, the details of an error about one object. New reference. */
+json_t *api_error_details(const ApiKind *kind, const char *name);
+
+/* `configmaps "a" not found`, 404. */
+bool api_error_not_found(GError **error, const ApiKind *kind, const char *name);
+
+/* `configmaps "a" already exists`, 409. */
+bool api_error_exists(GError **error, const ApiKind *kind, const char *name);
+
+/* `Operation cannot be fulfilled on configmaps "a": WHY`, 409; WHY NULL: the object has been modified. */
+bool api_error_conflict(GError **error, const ApiKind *kind, const char *name, const char *why);
+
+/* `pods "a" is forbidden: WHY`, 403. */
+bool api_error_forbidden(GError **error, const ApiKind *kind, const char *name, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
+
+/* The object KIND "NAME" is invalid for one reason: 422 with one cause {CAUSE, field, message}. */
+bool api_error_invalid(GError **error, const char *kind, const char *group, const char *name, const char *cause,
+                       const char *field, const char *format, ...) G_GNUC_PRINTF(7, 8);
+
+/* 405 with upstream's text. */
+bool api_error_method(GError **error);

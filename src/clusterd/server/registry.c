@@ -1,0 +1,247 @@
+#include <string.h>
+
+#include "base/json.h"
+#include "base/reason.h"
+#include "clusterd/server/admission.h"
+#include "clusterd/server/api_error.h"
+#include "clusterd/server/registry_private.h"
+#include "clusterd/server/scale.h"
+
+const ApiKind *registry_storage(const ApiKind *kind)
+{
+  return kind->storage ? kind->storage : kind;
+}
+
+char *registry_prefix(const ApiKind *kind)
+{
+  const ApiKind *storage = registry_storage(kind);
+  return g_strdup_printf("/registry/%s/%s/", *storage->group ? storage->group : "core", storage->plural);
+}
+
+char *registry_suffix(const char *namespace_, const char *name)
+{
+  return namespace_ && *namespace_ ? g_strdup_printf("%s/%s", namespace_, name) : g_strdup(name);
+}
+
+/* --- resources -----------------------------------------------------------------------------------------------------
+ */
+
+static bool load(Registry *registry, Resource *resource, GError **error)
+{
+  gsize length = strlen(resource->prefix);
+  g_autoptr(GPtrArray) entries =
+      store_list(registry->store, resource->prefix, 0, NULL, 0, &resource->loaded, NULL, error);
+  if (!entries)
+    return false;
+  for (guint i = 0; i < entries->len; i++) {
+    const StoreEntry *entry = entries->pdata[i];
+    Object *object = object_from_bytes(resource->kind, entry->value, entry->mod_revision, error);
+    if (!object) {
+      g_prefix_error(error, "%s: ", entry->key);
+      return false;
+    }
+    g_tree_insert(resource->objects, g_strdup(entry->key + length), object);
+  }
+  resource->newest = resource->forgotten = resource->loaded;
+  return true;
+}
+
+/* Loads under the write lock: the store's thread waits with its next event until the snapshot is in place, and drops
+ * the events the snapshot already holds. */
+static Resource *load_resource(Registry *registry, const ApiKind *storage, const char *prefix, GError **error)
+{
+  g_rw_lock_writer_lock(&registry->state);
+  Resource *resource = g_hash_table_lookup(registry->resources, prefix);
+  if (!resource) {
+    resource = watch_cache_resource_new(storage);
+    if (load(registry, resource, error))
+      g_hash_table_insert(registry->resources, resource->prefix, resource);
+    else
+      g_clear_pointer(&resource, watch_cache_resource_free);
+  }
+  g_rw_lock_writer_unlock(&registry->state);
+  return resource;
+}
+
+Resource *registry_resource(Registry *registry, const ApiKind *kind, GError **error)
+{
+  g_autofree char *prefix = registry_prefix(kind);
+  g_rw_lock_reader_lock(&registry->state);
+  Resource *resource = g_hash_table_lookup(registry->resources, prefix);
+  g_rw_lock_reader_unlock(&registry->state);
+  return resource ? resource : load_resource(registry, registry_storage(kind), prefix, error);
+}
+
+void registry_observe(Registry *registry, const char *group, const char *plural, RegistryObserver observer, void *data)
+{
+  Observation *observation = g_new0(Observation, 1);
+  observation->prefix = g_strdup_printf("/registry/%s/%s/", *group ? group : "core", plural);
+  observation->observer = observer;
+  observation->data = data;
+  g_ptr_array_add(registry->observations, observation);
+}
+
+static void observation_free(void *data)
+{
+  Observation *observation = data;
+  g_free(observation->prefix);
+  g_free(observation);
+}
+
+/* --- life ----------------------------------------------------------------------------------------------------------
+ */
+
+static bool load_all(Registry *registry, GError **error)
+{
+  g_autoptr(GPtrArray) kinds = api_scheme_list(registry->scheme);
+  for (guint i = 0; i < kinds->len; i++)
+    if (!registry_resource(registry, kinds->pdata[i], error))
+      return false;
+  return true;
+}
+
+Registry *registry_new(Store *store, ApiScheme *scheme, GError **error)
+{
+  g_autoptr(Registry) registry = g_new0(Registry, 1);
+  registry->store = store;
+  registry->scheme = scheme;
+  g_rw_lock_init(&registry->state);
+  g_mutex_init(&registry->flights_lock);
+  g_mutex_init(&registry->advance_lock);
+  g_cond_init(&registry->advanced);
+  registry->flights = g_hash_table_new(g_direct_hash, g_direct_equal);
+  registry->resources = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)watch_cache_resource_free);
+  registry->observations = g_ptr_array_new_with_free_func(observation_free);
+  registry->revision = store_revision(store);
+  registry->dispatcher = dispatcher_new(registry);
+  registry->admission = admission_new(registry);
+  int64_t start = registry->revision;
+  if (!load_all(registry, error))
+    return NULL;
+  registry->feed = store_watch(store, "/registry/", start, watch_cache_event, registry, error);
+  if (!registry->feed)
+    return NULL;
+  admission_load(registry->admission);
+  return g_steal_pointer(&registry);
+}
+
+void registry_free(Registry *registry)
+{
+  if (!registry)
+    return;
+  store_unwatch(registry->feed);
+  dispatcher_free(registry->dispatcher);
+  admission_free(registry->admission);
+  g_hash_table_unref(registry->resources);
+  g_ptr_array_unref(registry->observations);
+  g_hash_table_unref(registry->flights);
+  g_cond_clear(&registry->advanced);
+  g_mutex_clear(&registry->advance_lock);
+  g_mutex_clear(&registry->flights_lock);
+  g_rw_lock_clear(&registry->state);
+  g_free(registry);
+}
+
+const ApiScheme *registry_scheme(const Registry *registry)
+{
+  return registry->scheme;
+}
+
+int64_t registry_revision(Registry *registry)
+{
+  return registry->revision;
+}
+
+bool registry_wait_for(Registry *registry, int64_t revision, GError **error)
+{
+  int64_t until = g_get_monotonic_time() + FUTURE_WAIT_SECONDS * G_USEC_PER_SEC;
+  bool waiting = true;
+  g_mutex_lock(&registry->advance_lock);
+  while (waiting && registry->revision < revision)
+    waiting = g_cond_wait_until(&registry->advanced, &registry->advance_lock, until);
+  g_mutex_unlock(&registry->advance_lock);
+  int64_t current = registry->revision;
+  if (current >= revision)
+    return true;
+  json_t *details = json_pack("{s:[{s:s, s:s}], s:i}", "causes", "reason", "ResourceVersionTooLarge", "message",
+                              "Too large resource version", "retryAfterSeconds", 1);
+  return reason_set_details(error, REASON_TIMEOUT, details,
+                            "Timeout: Too large resource version: %" G_GINT64_FORMAT ", current: %" G_GINT64_FORMAT,
+                            revision, current);
+}
+
+/* --- reads ---------------------------------------------------------------------------------------------------------
+ */
+
+static bool same_version(const ApiKind *a, const ApiKind *b)
+{
+  return a == b || (g_str_equal(a->group, b->group) && g_str_equal(a->version, b->version));
+}
+
+Object *registry_view(const ApiKind *kind, Object *stored, GError **error)
+{
+  if (same_version(kind, object_kind(stored)))
+    return object_ref(stored);
+  json_t *value = object_json(stored);
+  json_t *converted = kind->convert_from_storage ? kind->convert_from_storage(value) : json_copy(value);
+  if (!converted) {
+    reason_set(error, REASON_INTERNAL, "%s \"%s\" cannot be shown as %s", kind->plural, object_name(stored),
+               kind->version);
+    return NULL;
+  }
+  g_autofree char *version = api_group_version(kind);
+  json_object_set_new(converted, "apiVersion", json_string(version));
+  json_object_set_new(converted, "kind", json_string(kind->kind));
+  return object_new(kind, converted);
+}
+
+Object *registry_at_revision(Object *stored, int64_t revision)
+{
+  /* the levels above the changed member are copied, the rest is shared: values are immutable */
+  g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, revision);
+  json_t *value = json_copy(object_json(stored));
+  json_t *metadata = json_copy(json_object_get(value, "metadata"));
+  json_object_set_new(metadata, "resourceVersion", json_string(text));
+  json_object_set_new(value, "metadata", metadata);
+  return object_new(object_kind(stored), value);
+}
+
+Object *registry_lookup(Registry *registry, const ApiKind *kind, const char *namespace_, const char *name)
+{
+  Resource *resource = registry_resource(registry, kind, NULL);
+  if (!resource)
+    return NULL;
+  g_autofree char *key = registry_suffix(kind->namespaced ? namespace_ : NULL, name);
+  g_rw_lock_reader_lock(&registry->state);
+  Object *object = g_tree_lookup(resource->objects, key);
+  if (object)
+    object_ref(object);
+  g_rw_lock_reader_unlock(&registry->state);
+  return object;
+}
+
+void registry_visit(Registry *registry, const ApiKind *kind, const char *namespace_, RegistryVisit function, void *data)
+{
+  Resource *resource = registry_resource(registry, kind, NULL);
+  if (!resource)
+    return;
+  g_autofree char *prefix = namespace_ && *namespace_ ? g_strconcat(namespace_, "/", NULL) : g_strdup("");
+  g_rw_lock_reader_lock(&registry->state);
+  for (GTreeNode *node = g_tree_lower_bound(resource->objects, prefix); node; node = g_tree_node_next(node))
+    if (!g_str_has_prefix(g_tree_node_key(node), prefix) || function(g_tree_node_value(node), data))
+      break;
+  g_rw_lock_reader_unlock(&registry->state);
+}
+
+Object *registry_get(Registry *registry, const Caller *caller, const Target *target, GError **error)
+{
+  const ApiKind *kind = target->kind;
+  g_autoptr(Object) stored = registry_lookup(registry, kind, target->namespace_, target->name);
+  if (!stored) {
+    api_error_not_found(error, kind, target->name);
+    return NULL;
+  }
+  if (target->subresource && g_str_equal(target->subresource, "scale"))
+    return scale_of(registry, kind, stored, error);
+  return registry_view(kind, stored, error);
+}

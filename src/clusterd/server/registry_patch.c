@@ -1,0 +1,203 @@
+/* The four kinds of patch, each turned into an update of the object it was made against. */
+#include "base/json.h"
+#include "base/reason.h"
+#include "base/timestamp.h"
+#include "clusterd/api/managed_fields.h"
+#include "clusterd/api/patch.h"
+#include "clusterd/server/api_error.h"
+#include "clusterd/server/write.h"
+
+typedef struct PatchRequest {
+  PatchType type;
+  const json_t *patch;
+  bool force;
+} PatchRequest;
+
+static const ApiMessage *message_of(const Target *target)
+{
+  const ApiMessage *message = target->subresource ? subresource_message(target->subresource) : NULL;
+  return message ? message : target->kind->message;
+}
+
+/* What a patch's result or an apply's body may hold: unknown fields are refused or dropped as the caller asked. */
+static bool prune(const Target *target, const Caller *caller, json_t *value, GError **error)
+{
+  return codec_prune(message_of(target), target->kind->version, target->kind->kind, value,
+                     caller ? caller->field_validation : FIELD_VALIDATION_IGNORE, caller ? caller->warnings : NULL,
+                     error);
+}
+
+/* BASE (as the client sees it) with the patch applied. */
+static json_t *apply_patch(const Target *target, const PatchRequest *request, const json_t *base, GError **error)
+{
+  switch (request->type) {
+  case PATCH_JSON:
+    return patch_json(base, request->patch, error);
+  case PATCH_MERGE:
+    return patch_merge(base, request->patch, error);
+  case PATCH_STRATEGIC:
+    return patch_strategic(message_of(target), base, request->patch, error);
+  case PATCH_APPLY:
+    break;
+  }
+  reason_set(error, REASON_INTERNAL, "unknown patch type");
+  return NULL;
+}
+
+/* A patch may not move the object: its identity is the URL's. */
+static bool check_patched(const Target *target, const Object *current, const json_t *patched, GError **error)
+{
+  const json_t *metadata = json_object_get(patched, "metadata");
+  const char *name = json_str(metadata, "name", "");
+  if (!g_str_equal(name, target->name))
+    return reason_set(error, REASON_BAD_REQUEST, "the name of the object (%s) does not match the name on the URL (%s)",
+                      name, target->name);
+  if (target->subresource)
+    return true;
+  const char *version = json_str(patched, "apiVersion", ""), *kind = json_str(patched, "kind", "");
+  g_autofree char *expected = api_group_version(target->kind);
+  if (!g_str_equal(version, expected) || !g_str_equal(kind, target->kind->kind))
+    return reason_set(error, REASON_BAD_REQUEST,
+                      "the patched object (%s, Kind=%s) does not match the expected type (%s, Kind=%s)", version, kind,
+                      expected, target->kind->kind);
+  return true;
+}
+
+static Object *patch_once(Registry *registry, const Caller *caller, const Target *target, const PatchRequest *request,
+                          GError **error)
+{
+  g_autoptr(Object) current = registry_get(registry, caller, target, error);
+  if (!current)
+    return NULL;
+  g_autoptr(json_t) patched = apply_patch(target, request, object_json(current), error);
+  if (!patched || !check_patched(target, current, patched, error))
+    return NULL;
+  /* the engines share what they did not change with the stored value */
+  g_autoptr(json_t) value = json_deep_copy(patched);
+  if (!prune(target, caller, value, error))
+    return NULL;
+  return registry_update(registry, caller, target, value, NULL, error);
+}
+
+/* --- server-side apply ---------------------------------------------------------------------------------------------
+ */
+
+static bool check_apply(const Caller *caller, const Target *target, const json_t *config, GError **error)
+{
+  if (!json_is_object(config))
+    return reason_set(error, REASON_BAD_REQUEST, "the apply patch must be an object");
+  if (!caller || !caller->field_manager || !*caller->field_manager)
+    return api_error_invalid(error, "PatchOptions", "meta.k8s.io", "", "FieldValueRequired", "fieldManager",
+                             "is required for apply patch");
+  const json_t *metadata = json_object_get(config, "metadata");
+  if (json_array_size(json_object_get(metadata, "managedFields")) > 0)
+    return reason_set(error, REASON_BAD_REQUEST, "metadata.managedFields must be nil");
+  const char *name = json_str(metadata, "name", "");
+  if (*name && !g_str_equal(name, target->name))
+    return reason_set(error, REASON_BAD_REQUEST, "the name of the object (%s) does not match the name on the URL (%s)",
+                      name, target->name);
+  return true;
+}
+
+/* The configuration with what the URL already says. */
+static json_t *complete_config(const Caller *caller, const Target *target, const json_t *config, GError **error)
+{
+  g_autoptr(json_t) complete = json_deep_copy(config);
+  g_autofree char *version = api_group_version(target->kind);
+  json_t *metadata = json_ensure_object(complete, "metadata", NULL);
+  if (!target->subresource || !subresource_message(target->subresource)) {
+    json_object_set_new(complete, "apiVersion", json_string(version));
+    json_object_set_new(complete, "kind", json_string(target->kind->kind));
+  }
+  json_object_set_new(metadata, "name", json_string(target->name));
+  if (target->kind->namespaced && target->namespace_)
+    json_object_set_new(metadata, "namespace", json_string(target->namespace_));
+  if (!prune(target, caller, complete, error))
+    return NULL;
+  return g_steal_pointer(&complete);
+}
+
+static Object *apply_once(Registry *registry, const Caller *caller, const Target *target, const json_t *config,
+                          bool force, bool *created, bool *lost, GError **error)
+{
+  g_auto(Write) write = { .registry = registry,
+                          .caller = caller,
+                          .target = target,
+                          .storage = registry_storage(target->kind),
+                          .fields_managed = true };
+  FieldManager manager = { .name = caller->field_manager,
+                           .subresource = target->subresource ? target->subresource : "",
+                           .now_us = timestamp_now_us() };
+  write.old = registry_lookup(registry, target->kind, target->namespace_, target->name);
+  if (!write.old && target->subresource) {
+    api_error_not_found(error, target->kind, target->name);
+    return NULL;
+  }
+  g_autoptr(Object) shown = write.old ? registry_view(target->kind, write.old, error) : NULL;
+  if (write.old && !shown)
+    return NULL;
+  g_autoptr(json_t) merged =
+      managed_fields_apply(target->kind, shown ? object_json(shown) : NULL, config, &manager, force, error);
+  if (!merged)
+    return NULL;
+  const char *version = json_str(json_object_get(config, "metadata"), "resourceVersion", "");
+  g_autofree char *current =
+      write.old ? g_strdup_printf("%" G_GINT64_FORMAT, object_revision(write.old)) : g_strdup("");
+  if (*version && !g_str_equal(version, current)) {
+    api_error_conflict(error, target->kind, target->name, NULL);
+    return NULL;
+  }
+  if (!write.old)
+    json_object_del(json_object_get(merged, "metadata"), "resourceVersion");
+  write.value = write.old && target->subresource ? subresource_merge(&write, merged, error)
+                                                 : write_prepare(&write, merged, error);
+  if (!write.value)
+    return NULL;
+  g_autoptr(Object) stored = write.old ? write_replace(&write, error) : write_create(&write, error);
+  *lost = write.lost;
+  if (created)
+    *created = stored && !write.old;
+  return stored ? registry_view(target->kind, stored, error) : NULL;
+}
+
+static Object *apply(Registry *registry, const Caller *caller, const Target *target, const json_t *patch, bool force,
+                     bool *created, GError **error)
+{
+  if (!check_apply(caller, target, patch, error))
+    return NULL;
+  g_autoptr(json_t) config = complete_config(caller, target, patch, error);
+  if (!config)
+    return NULL;
+  for (int attempt = 1;; attempt++) {
+    g_autoptr(GError) problem = NULL;
+    bool lost = false;
+    Object *stored = apply_once(registry, caller, target, config, force, created, &lost, &problem);
+    bool again = lost || reason_is(problem, REASON_ALREADY_EXISTS);
+    if (stored || !again || attempt >= CONFLICT_RETRIES) {
+      if (!stored)
+        g_propagate_error(error, g_steal_pointer(&problem));
+      return stored;
+    }
+  }
+}
+
+Object *registry_patch(Registry *registry, const Caller *caller, const Target *target, PatchType type,
+                       const json_t *patch, bool force, bool *created, GError **error)
+{
+  if (created)
+    *created = false;
+  if (type == PATCH_APPLY)
+    return apply(registry, caller, target, patch, force, created, error);
+  PatchRequest request = { type, patch, force };
+  /* a version inside the patch is a precondition: then a conflict is the client's to solve */
+  bool versioned = type != PATCH_JSON && *json_str(json_object_get(patch, "metadata"), "resourceVersion", "") != '\0';
+  for (int attempt = 1;; attempt++) {
+    g_autoptr(GError) problem = NULL;
+    Object *stored = patch_once(registry, caller, target, &request, &problem);
+    if (stored || !reason_is(problem, REASON_CONFLICT) || versioned || attempt >= CONFLICT_RETRIES) {
+      if (!stored)
+        g_propagate_error(error, g_steal_pointer(&problem));
+      return stored;
+    }
+  }
+}

@@ -1,0 +1,445 @@
+/* How the store's events become the newest state, the history and the calls of the watches' handlers. */
+#include <string.h>
+
+#include "base/json.h"
+#include "base/reason.h"
+#include "clusterd/server/registry_private.h"
+
+struct Watch {
+  gatomicrefcount references; /* of the owner and of the dispatcher */
+  Registry *registry;
+  Resource *resource;
+  const ApiKind *kind;
+  char *namespace_; /* NULL: all */
+  char *name;       /* NULL: all */
+  const LabelSelector *labels;
+  const FieldSelector *fields;
+  WatchHandler handler;
+  void *data;
+  GMutex lock; /* held while the handler runs and the selectors are used */
+  bool stopped;
+};
+
+typedef enum MessageKind { MESSAGE_CHANGE, MESSAGE_START, MESSAGE_STOP, MESSAGE_QUIT } MessageKind;
+
+typedef struct Message {
+  MessageKind kind;
+  Resource *resource;
+  Change *change;     /* MESSAGE_CHANGE */
+  Watch *watch;       /* MESSAGE_START, MESSAGE_STOP */
+  GPtrArray *backlog; /* MESSAGE_START: Change* */
+  int64_t revision;   /* MESSAGE_START: where the backlog ends */
+} Message;
+
+struct Dispatcher {
+  Registry *registry;
+  GAsyncQueue *queue;
+  GThread *thread;
+  GPtrArray *watches; /* Watch*, all; the thread's */
+  int64_t revision;   /* newest delivered; the thread's */
+};
+
+/* --- changes -------------------------------------------------------------------------------------------------------
+ */
+
+static Change *change_new(WatchType type, Object *object, Object *old, int64_t revision)
+{
+  Change *change = g_new0(Change, 1);
+  g_atomic_ref_count_init(&change->references);
+  change->type = type;
+  change->object = object_ref(object);
+  change->old = old ? object_ref(old) : NULL;
+  change->revision = revision;
+  change->time_us = g_get_monotonic_time();
+  return change;
+}
+
+static Change *change_ref(Change *change)
+{
+  g_atomic_ref_count_inc(&change->references);
+  return change;
+}
+
+static void change_unref(void *data)
+{
+  Change *change = data;
+  if (!g_atomic_ref_count_dec(&change->references))
+    return;
+  object_unref(change->object);
+  if (change->old)
+    object_unref(change->old);
+  g_free(change);
+}
+
+static int compare_keys(const void *a, const void *b, void *data)
+{
+  return strcmp(a, b);
+}
+
+Resource *watch_cache_resource_new(const ApiKind *kind)
+{
+  Resource *resource = g_new0(Resource, 1);
+  resource->kind = kind;
+  resource->prefix = registry_prefix(kind);
+  resource->objects = g_tree_new_full(compare_keys, NULL, g_free, (GDestroyNotify)object_unref);
+  g_queue_init(&resource->history);
+  resource->watches = g_ptr_array_new();
+  return resource;
+}
+
+void watch_cache_resource_free(Resource *resource)
+{
+  g_tree_unref(resource->objects);
+  g_queue_clear_full(&resource->history, change_unref);
+  g_ptr_array_unref(resource->watches);
+  g_free(resource->prefix);
+  g_free(resource);
+}
+
+/* --- from the store ------------------------------------------------------------------------------------------------
+ */
+
+/* The value as it was handed to the store by this process, else parsed from the bytes. */
+static Object *object_of(Registry *registry, Resource *resource, const StoreEvent *event)
+{
+  int64_t revision = event->entry.mod_revision;
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&registry->flights_lock);
+  Flight *flight = g_hash_table_lookup(registry->flights, event->entry.value);
+  if (!flight) {
+    g_autoptr(GError) error = NULL;
+    Object *object = object_from_bytes(resource->kind, event->entry.value, revision, &error);
+    if (!object)
+      g_critical("%s: %s", event->entry.key, error->message);
+    return object;
+  }
+  g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, revision);
+  json_object_set_new(json_object_get(flight->value, "metadata"), "resourceVersion", json_string(text));
+  flight->object = object_new(resource->kind, g_steal_pointer(&flight->value));
+  return object_ref(flight->object);
+}
+
+static void remember(Resource *resource, Change *change)
+{
+  g_queue_push_tail(&resource->history, change_ref(change));
+  resource->newest = change->revision;
+  for (;;) {
+    Change *oldest = g_queue_peek_head(&resource->history);
+    if (resource->history.length <= HISTORY_MAX &&
+        change->time_us - oldest->time_us <= HISTORY_SECONDS * G_USEC_PER_SEC)
+      return;
+    resource->forgotten = oldest->revision;
+    change_unref(g_queue_pop_head(&resource->history));
+  }
+}
+
+static Message *message_new(MessageKind kind, Resource *resource)
+{
+  Message *message = g_new0(Message, 1);
+  message->kind = kind;
+  message->resource = resource;
+  return message;
+}
+
+/* Called with the state locked for writing. The change is queued under the same lock as it is made visible, so a watch
+ * that starts (under the read lock) sees it either in its backlog or after, never twice, never not at all. */
+static Change *apply(Registry *registry, Resource *resource, const char *key, const StoreEvent *event)
+{
+  int64_t revision = event->entry.mod_revision;
+  Object *old = g_tree_lookup(resource->objects, key);
+  Change *change = NULL;
+  if (event->type == STORE_DELETED) {
+    if (!old)
+      return NULL;
+    g_autoptr(Object) last = registry_at_revision(old, revision);
+    change = change_new(WATCH_DELETED, last, old, revision);
+    g_tree_remove(resource->objects, key);
+  } else {
+    g_autoptr(Object) object = object_of(registry, resource, event);
+    if (!object)
+      return NULL;
+    change = change_new(old ? WATCH_MODIFIED : WATCH_ADDED, object, old, revision);
+    g_tree_replace(resource->objects, g_strdup(key), object_ref(object));
+  }
+  remember(resource, change);
+  Message *message = message_new(MESSAGE_CHANGE, resource);
+  message->change = change_ref(change);
+  g_async_queue_push(registry->dispatcher->queue, message);
+  return change;
+}
+
+/* "/registry/apps/deployments/" of a key. */
+static char *prefix_of(const char *key)
+{
+  const char *end = key;
+  for (int slashes = 0; *end && slashes < 4; end++)
+    slashes += *end == '/';
+  return g_strndup(key, (gsize)(end - key));
+}
+
+static void tell_observers(Registry *registry, const Resource *resource, const Change *change)
+{
+  for (guint i = 0; i < registry->observations->len; i++) {
+    const Observation *observation = registry->observations->pdata[i];
+    if (g_str_equal(observation->prefix, resource->prefix))
+      observation->observer(change->old, change->type == WATCH_DELETED ? NULL : change->object, observation->data);
+  }
+}
+
+void watch_cache_event(const StoreEvent *event, void *data)
+{
+  Registry *registry = data;
+  g_autofree char *prefix = prefix_of(event->entry.key);
+  Change *change = NULL;
+  g_rw_lock_writer_lock(&registry->state);
+  Resource *resource = g_hash_table_lookup(registry->resources, prefix);
+  /* a kind nobody has used yet is loaded when somebody does */
+  if (resource && event->entry.mod_revision > resource->loaded)
+    change = apply(registry, resource, event->entry.key + strlen(prefix), event);
+  g_rw_lock_writer_unlock(&registry->state);
+  if (change) {
+    tell_observers(registry, resource, change);
+    change_unref(change);
+  }
+  g_mutex_lock(&registry->advance_lock);
+  registry->revision = event->entry.mod_revision;
+  g_cond_broadcast(&registry->advanced);
+  g_mutex_unlock(&registry->advance_lock);
+}
+
+/* --- to the watches ------------------------------------------------------------------------------------------------
+ */
+
+static void watch_unref(Watch *watch)
+{
+  if (!g_atomic_ref_count_dec(&watch->references))
+    return;
+  g_mutex_clear(&watch->lock);
+  g_free(watch->namespace_);
+  g_free(watch->name);
+  g_free(watch);
+}
+
+static bool watch_selects(const Watch *watch, Object *object)
+{
+  if (!object || (watch->namespace_ && !g_str_equal(watch->namespace_, object_namespace(object))) ||
+      (watch->name && !g_str_equal(watch->name, object_name(object))))
+    return false;
+  if (!watch->labels && !watch->fields)
+    return true;
+  const json_t *value = object_json(object);
+  return (!watch->labels || label_selector_matches(watch->labels, json_at(value, "metadata", "labels", NULL))) &&
+         (!watch->fields || field_selector_matches(watch->fields, value));
+}
+
+static void watch_bookmark(Watch *watch, int64_t revision)
+{
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&watch->lock);
+  if (!watch->stopped)
+    watch->handler(WATCH_BOOKMARK, NULL, NULL, revision, watch->data);
+}
+
+static void watch_deliver(Watch *watch, const Change *change)
+{
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&watch->lock);
+  if (watch->stopped)
+    return;
+  bool before = change->type != WATCH_ADDED && watch_selects(watch, change->old);
+  bool after = change->type != WATCH_DELETED && watch_selects(watch, change->object);
+  if (!before && !after)
+    return;
+  WatchType type = !before ? WATCH_ADDED : after ? WATCH_MODIFIED : WATCH_DELETED;
+  g_autoptr(Object) left = NULL; /* what leaves the selection is shown as it was, at the revision of its leaving */
+  Object *shown = change->object;
+  if (type == WATCH_DELETED && change->type != WATCH_DELETED)
+    shown = left = registry_at_revision(change->old, change->revision);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Object) object = registry_view(watch->kind, shown, &error);
+  g_autoptr(Object) old = before ? registry_view(watch->kind, change->old, NULL) : NULL;
+  if (object)
+    watch->handler(type, object, old, change->revision, watch->data);
+  else
+    g_warning("watch: %s", error->message);
+}
+
+static void dispatch_start(Dispatcher *dispatcher, const Message *message)
+{
+  Watch *watch = message->watch;
+  for (guint i = 0; i < message->backlog->len; i++)
+    watch_deliver(watch, message->backlog->pdata[i]);
+  watch_bookmark(watch, message->revision);
+  g_ptr_array_add(watch->resource->watches, watch);
+  g_ptr_array_add(dispatcher->watches, watch);
+}
+
+static void dispatch_stop(Dispatcher *dispatcher, Watch *watch)
+{
+  g_ptr_array_remove_fast(watch->resource->watches, watch);
+  g_ptr_array_remove_fast(dispatcher->watches, watch);
+  watch_unref(watch);
+}
+
+static void message_free(Message *message)
+{
+  g_clear_pointer(&message->change, change_unref);
+  g_clear_pointer(&message->backlog, g_ptr_array_unref);
+  g_free(message);
+}
+
+/* False when it is time to end. */
+static bool dispatch_message(Dispatcher *dispatcher, Message *message)
+{
+  switch (message->kind) {
+  case MESSAGE_CHANGE:
+    for (guint i = 0; i < message->resource->watches->len; i++)
+      watch_deliver(message->resource->watches->pdata[i], message->change);
+    dispatcher->revision = message->change->revision;
+    break;
+  case MESSAGE_START:
+    dispatch_start(dispatcher, message);
+    break;
+  case MESSAGE_STOP:
+    dispatch_stop(dispatcher, message->watch);
+    break;
+  case MESSAGE_QUIT:
+    break;
+  }
+  bool go_on = message->kind != MESSAGE_QUIT;
+  message_free(message);
+  return go_on;
+}
+
+static void dispatch_bookmarks(Dispatcher *dispatcher)
+{
+  for (guint i = 0; i < dispatcher->watches->len; i++)
+    watch_bookmark(dispatcher->watches->pdata[i], dispatcher->revision);
+}
+
+static void *dispatcher_main(void *data)
+{
+  Dispatcher *dispatcher = data;
+  int64_t next = g_get_monotonic_time() + BOOKMARK_SECONDS * G_USEC_PER_SEC;
+  for (;;) {
+    int64_t left = next - g_get_monotonic_time();
+    Message *message = left > 0 ? g_async_queue_timeout_pop(dispatcher->queue, (guint64)left) : NULL;
+    if (message) {
+      if (!dispatch_message(dispatcher, message))
+        return NULL;
+      continue;
+    }
+    dispatch_bookmarks(dispatcher);
+    next = g_get_monotonic_time() + BOOKMARK_SECONDS * G_USEC_PER_SEC;
+  }
+}
+
+Dispatcher *dispatcher_new(Registry *registry)
+{
+  Dispatcher *dispatcher = g_new0(Dispatcher, 1);
+  dispatcher->registry = registry;
+  dispatcher->queue = g_async_queue_new();
+  dispatcher->watches = g_ptr_array_new();
+  dispatcher->revision = registry->revision;
+  dispatcher->thread = g_thread_new("watch", dispatcher_main, dispatcher);
+  return dispatcher;
+}
+
+void dispatcher_free(Dispatcher *dispatcher)
+{
+  if (!dispatcher)
+    return;
+  g_async_queue_push(dispatcher->queue, message_new(MESSAGE_QUIT, NULL));
+  g_thread_join(dispatcher->thread);
+  Message *message;
+  while ((message = g_async_queue_try_pop(dispatcher->queue))) {
+    if (message->watch)
+      watch_unref(message->watch);
+    message_free(message);
+  }
+  g_async_queue_unref(dispatcher->queue);
+  g_ptr_array_unref(dispatcher->watches);
+  g_free(dispatcher);
+}
+
+/* --- calls ---------------------------------------------------------------------------------------------------------
+ */
+
+static GPtrArray *backlog_of_state(const Resource *resource, const char *namespace_)
+{
+  GPtrArray *backlog = g_ptr_array_new_with_free_func(change_unref);
+  g_autofree char *prefix = namespace_ ? g_strconcat(namespace_, "/", NULL) : g_strdup("");
+  for (GTreeNode *node = g_tree_lower_bound(resource->objects, prefix); node; node = g_tree_node_next(node)) {
+    if (!g_str_has_prefix(g_tree_node_key(node), prefix))
+      break;
+    Object *object = g_tree_node_value(node);
+    g_ptr_array_add(backlog, change_new(WATCH_ADDED, object, NULL, object_revision(object)));
+  }
+  return backlog;
+}
+
+static GPtrArray *backlog_of_history(const Resource *resource, int64_t from, GError **error)
+{
+  if (from < resource->forgotten) {
+    reason_set(error, REASON_EXPIRED, "too old resource version: %" G_GINT64_FORMAT " (%" G_GINT64_FORMAT ")", from,
+               resource->forgotten);
+    return NULL;
+  }
+  GPtrArray *backlog = g_ptr_array_new_with_free_func(change_unref);
+  for (const GList *link = resource->history.head; link; link = link->next) {
+    Change *change = link->data;
+    if (change->revision > from)
+      g_ptr_array_add(backlog, change_ref(change));
+  }
+  return backlog;
+}
+
+static Watch *watch_new(Registry *registry, Resource *resource, const Target *target, const ListOptions *options)
+{
+  Watch *watch = g_new0(Watch, 1);
+  g_atomic_ref_count_init(&watch->references);
+  g_atomic_ref_count_inc(&watch->references);
+  g_mutex_init(&watch->lock);
+  watch->registry = registry;
+  watch->resource = resource;
+  watch->kind = target->kind;
+  watch->namespace_ = target->kind->namespaced ? g_strdup(target->namespace_) : NULL;
+  watch->name = g_strdup(target->name);
+  watch->labels = options ? options->labels : NULL;
+  watch->fields = options ? options->fields : NULL;
+  return watch;
+}
+
+Watch *registry_watch(Registry *registry, const Caller *caller, const Target *target, const ListOptions *options,
+                      int64_t from, WatchHandler handler, void *data, GError **error)
+{
+  Resource *resource = registry_resource(registry, target->kind, error);
+  if (!resource)
+    return NULL;
+  Watch *watch = NULL;
+  g_rw_lock_reader_lock(&registry->state);
+  GPtrArray *backlog = from == 0 ? backlog_of_state(resource, target->kind->namespaced ? target->namespace_ : NULL)
+                                 : backlog_of_history(resource, from, error);
+  if (backlog) {
+    watch = watch_new(registry, resource, target, options);
+    watch->handler = handler;
+    watch->data = data;
+    Message *message = message_new(MESSAGE_START, resource);
+    message->watch = watch;
+    message->backlog = backlog;
+    message->revision = MAX(resource->newest, registry->revision);
+    g_async_queue_push(registry->dispatcher->queue, message);
+  }
+  g_rw_lock_reader_unlock(&registry->state);
+  return watch;
+}
+
+void registry_unwatch(Watch *watch)
+{
+  if (!watch)
+    return;
+  g_mutex_lock(&watch->lock);
+  watch->stopped = true;
+  g_mutex_unlock(&watch->lock);
+  Message *message = message_new(MESSAGE_STOP, watch->resource);
+  message->watch = watch;
+  g_async_queue_push(watch->registry->dispatcher->queue, message);
+  watch_unref(watch);
+}
