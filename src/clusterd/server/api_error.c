@@ -70,7 +70,7 @@ bool api_error_invalid(GError **error, const char *kind, const char *group, cons
   va_start(args, format);
   g_autofree char *detail = g_strdup_vprintf(format, args);
   va_end(args);
-  g_autofree char *message = g_strdup_printf("%s: %s", cause_text(cause), detail);
+  g_autofree char *message = g_strconcat(cause_text(cause), *detail ? ": " : "", detail, NULL);
   g_autofree char *qualified = *group ? g_strdup_printf("%s.%s", kind, group) : g_strdup(kind);
   json_t *details = json_object();
   if (*name)

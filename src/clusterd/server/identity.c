@@ -1,5 +1,7 @@
 #include "clusterd/server/identity.h"
 
+#include <stdint.h>
+
 Identity *identity_new(const char *name, const char *uid, const char *const *groups)
 {
   Identity *identity = g_new0(Identity, 1);

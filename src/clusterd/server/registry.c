@@ -195,17 +195,6 @@ Object *registry_view(const ApiKind *kind, Object *stored, GError **error)
   return object_new(kind, converted);
 }
 
-Object *registry_at_revision(Object *stored, int64_t revision)
-{
-  /* the levels above the changed member are copied, the rest is shared: values are immutable */
-  g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, revision);
-  json_t *value = json_copy(object_json(stored));
-  json_t *metadata = json_copy(json_object_get(value, "metadata"));
-  json_object_set_new(metadata, "resourceVersion", json_string(text));
-  json_object_set_new(value, "metadata", metadata);
-  return object_new(object_kind(stored), value);
-}
-
 Object *registry_lookup(Registry *registry, const ApiKind *kind, const char *namespace_, const char *name)
 {
   Resource *resource = registry_resource(registry, kind, NULL);
@@ -242,6 +231,6 @@ Object *registry_get(Registry *registry, const Caller *caller, const Target *tar
     return NULL;
   }
   if (target->subresource && g_str_equal(target->subresource, "scale"))
-    return scale_of(registry, kind, stored, error);
+    return scale_of(stored);
   return registry_view(kind, stored, error);
 }

@@ -39,9 +39,9 @@ typedef struct Resource {
   GPtrArray *watches;  /* Watch*, the dispatcher's */
 } Resource;
 
-/* A write under way: the store's thread finds the value by the bytes it was given and need not parse them again. */
+/* A write under way: the store's thread finds the parsed value by the bytes it was given and need not parse them again. */
 typedef struct Flight {
-  json_t *value;
+  Object *draft;
   Object *object; /* what became of it */
 } Flight;
 
@@ -90,9 +90,6 @@ Resource *registry_resource(Registry *registry, const ApiKind *kind, GError **er
 
 /* STORED as KIND shows it. New reference. */
 Object *registry_view(const ApiKind *kind, Object *stored, GError **error);
-
-/* A copy of STORED at another revision. */
-Object *registry_at_revision(Object *stored, int64_t revision);
 
 /* The stored object, new reference, or NULL (without an error) when there is none. */
 Object *registry_lookup(Registry *registry, const ApiKind *kind, const char *namespace_, const char *name);

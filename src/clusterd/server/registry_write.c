@@ -155,15 +155,13 @@ Object *write_store(Write *write, GError **error)
   order_value(write->value);
   if (write->caller && write->caller->dry_run)
     return object_new(write->storage, g_steal_pointer(&write->value));
-  /* the revision is not known yet: its place is kept, the number comes with the store's event */
-  json_t *metadata = metadata_of(write);
-  json_object_set_new(metadata, "resourceVersion", json_string("0"));
-  order_metadata(write->value);
+  /* the revision is not known yet: it comes with the store's event */
+  json_object_set_new(metadata_of(write), "resourceVersion", json_string("0"));
   g_autofree char *key = store_key(write);
-  char *text = json_text(write->value);
-  g_autoptr(GBytes) bytes = g_bytes_new_take(text, strlen(text));
+  g_autoptr(Object) draft = object_new(write->storage, json_incref(write->value));
+  GBytes *bytes = object_bytes(draft);
   Registry *registry = write->registry;
-  Flight flight = { .value = json_incref(write->value) };
+  Flight flight = { .draft = draft };
   g_mutex_lock(&registry->flights_lock);
   g_hash_table_insert(registry->flights, bytes, &flight);
   g_mutex_unlock(&registry->flights_lock);
@@ -174,7 +172,6 @@ Object *write_store(Write *write, GError **error)
   g_mutex_lock(&registry->flights_lock);
   g_hash_table_remove(registry->flights, bytes);
   g_mutex_unlock(&registry->flights_lock);
-  json_decref(flight.value);
   if (!ok)
     explain_store_error(write, problem, error);
   else if (!flight.object)

@@ -3,6 +3,11 @@
 #include "base/json.h"
 #include "clusterd/server/api_error.h"
 
+/* A Scale is no resource of its own: it needs a kind for its name only. */
+static const ApiKind scale_kind = {
+  .group = "autoscaling", .version = "v1", .kind = "Scale", .plural = "scales", .namespaced = true
+};
+
 /* spec.selector is a plain map in a ReplicationController and a LabelSelector everywhere else. */
 static char *selector_text(const json_t *value)
 {
@@ -13,7 +18,7 @@ static char *selector_text(const json_t *value)
   return parsed ? label_selector_text(parsed) : g_strdup("");
 }
 
-Object *scale_of(Registry *registry, const ApiKind *kind, Object *stored, GError **error)
+Object *scale_of(Object *stored)
 {
   static const char *const members[] = { "name", "namespace", "uid", "resourceVersion", "creationTimestamp" };
   const json_t *value = object_json(stored);
@@ -33,7 +38,7 @@ Object *scale_of(Registry *registry, const ApiKind *kind, Object *stored, GError
     json_object_set_new(status, "selector", json_string(selector));
   json_t *scale = json_pack("{s:s, s:s, s:o, s:o, s:o}", "kind", "Scale", "apiVersion", "autoscaling/v1", "metadata",
                             shown, "spec", spec, "status", status);
-  return object_new(kind, scale);
+  return object_new(&scale_kind, scale);
 }
 
 json_t *scale_apply(const ApiKind *kind, const json_t *value, const json_t *scale, GError **error)

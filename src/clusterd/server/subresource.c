@@ -146,7 +146,7 @@ static bool check_binding(const Write *write, const json_t *binding, GError **er
   const json_t *node = json_object_get(binding, "target");
   g_autofree char *why = NULL;
   if (!*json_str(node, "name", ""))
-    return api_error_invalid(error, "Binding", "", name, "FieldValueRequired", "target.name", "");
+    return api_error_invalid(error, "Binding", "", name, "FieldValueRequired", "target.name", "%s", "");
   if (json_at(pod, "metadata", "deletionTimestamp", NULL))
     why = g_strdup_printf("pod %s is being deleted, cannot be assigned to a host", name);
   else if (*bound)

@@ -112,9 +112,7 @@ static Object *object_of(Registry *registry, Resource *resource, const StoreEven
       g_critical("%s: %s", event->entry.key, error->message);
     return object;
   }
-  g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, revision);
-  json_object_set_new(json_object_get(flight->value, "metadata"), "resourceVersion", json_string(text));
-  flight->object = object_new(resource->kind, g_steal_pointer(&flight->value));
+  flight->object = object_with_revision(flight->draft, revision);
   return object_ref(flight->object);
 }
 
@@ -150,7 +148,7 @@ static Change *apply(Registry *registry, Resource *resource, const char *key, co
   if (event->type == STORE_DELETED) {
     if (!old)
       return NULL;
-    g_autoptr(Object) last = registry_at_revision(old, revision);
+    g_autoptr(Object) last = object_with_revision(old, revision);
     change = change_new(WATCH_DELETED, last, old, revision);
     g_tree_remove(resource->objects, key);
   } else {
@@ -251,7 +249,7 @@ static void watch_deliver(Watch *watch, const Change *change)
   g_autoptr(Object) left = NULL; /* what leaves the selection is shown as it was, at the revision of its leaving */
   Object *shown = change->object;
   if (type == WATCH_DELETED && change->type != WATCH_DELETED)
-    shown = left = registry_at_revision(change->old, change->revision);
+    shown = left = object_with_revision(change->old, change->revision);
   g_autoptr(GError) error = NULL;
   g_autoptr(Object) object = registry_view(watch->kind, shown, &error);
   g_autoptr(Object) old = before ? registry_view(watch->kind, change->old, NULL) : NULL;
