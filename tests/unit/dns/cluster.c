@@ -1,0 +1,86 @@
+#include "cluster.h"
+
+#include "base/json.h"
+
+typedef bool (*Accepts)(const json_t *item, const char *a, const char *b);
+
+static GPtrArray *select_items(const json_t *file, const char *list, Accepts accepts, const char *a, const char *b)
+{
+  GPtrArray *found = g_ptr_array_new_with_free_func((GDestroyNotify)json_decref);
+  size_t i;
+  json_t *item;
+  json_array_foreach(json_object_get(file, list), i, item)
+    if (accepts(item, a, b))
+      g_ptr_array_add(found, json_incref(item));
+  return found;
+}
+
+static bool is_service(const json_t *item, const char *namespace_, const char *name)
+{
+  const json_t *metadata = json_object_get(item, "metadata");
+  return g_str_equal(json_str(metadata, "namespace", ""), namespace_) &&
+         g_str_equal(json_str(metadata, "name", ""), name);
+}
+
+static bool is_slice_of(const json_t *item, const char *namespace_, const char *name)
+{
+  const json_t *metadata = json_object_get(item, "metadata");
+  return g_str_equal(json_str(metadata, "namespace", ""), namespace_) &&
+         g_str_equal(json_str(json_object_get(metadata, "labels"), "kubernetes.io/service-name", ""), name);
+}
+
+static bool has_cluster_ip(const json_t *item, const char *ip, const char *unused)
+{
+  return g_str_equal(json_str(json_object_get(item, "spec"), "clusterIP", ""), ip);
+}
+
+static bool has_endpoint(const json_t *item, const char *ip, const char *unused)
+{
+  const json_t *endpoint;
+  size_t i;
+  json_array_foreach(json_object_get(item, "endpoints"), i, endpoint)
+    if (g_str_equal(json_string_value(json_array_get(json_object_get(endpoint, "addresses"), 0)), ip))
+      return true;
+  return false;
+}
+
+static json_t *service(void *data, const char *namespace_, const char *name)
+{
+  g_autoptr(GPtrArray) found = select_items(data, "services", is_service, namespace_, name);
+  return found->len > 0 ? json_incref(found->pdata[0]) : NULL;
+}
+
+static GPtrArray *slices(void *data, const char *namespace_, const char *name)
+{
+  return select_items(data, "slices", is_slice_of, namespace_, name);
+}
+
+static bool namespace_exists(void *data, const char *namespace_)
+{
+  size_t i;
+  const json_t *item;
+  json_array_foreach(json_object_get(data, "namespaces"), i, item)
+    if (g_str_equal(json_string_value(item), namespace_))
+      return true;
+  return false;
+}
+
+static GPtrArray *services_at(void *data, const char *ip)
+{
+  return select_items(data, "services", has_cluster_ip, ip, NULL);
+}
+
+static GPtrArray *slices_at(void *data, const char *ip)
+{
+  return select_items(data, "slices", has_endpoint, ip, NULL);
+}
+
+DnsFacts cluster_facts(json_t *file)
+{
+  return (DnsFacts){ .data = file,
+                     .service = service,
+                     .slices = slices,
+                     .namespace_exists = namespace_exists,
+                     .services_at = services_at,
+                     .slices_at = slices_at };
+}

@@ -1,0 +1,6 @@
+#pragma once
+/* A cluster read from a JSON file, as the resolver's facts. */
+#include "clusterd/dns/resolver.h"
+
+/* FILE is {namespaces, services, slices}; the result lives as long as the test. */
+DnsFacts cluster_facts(json_t *file);
