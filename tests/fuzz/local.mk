@@ -21,3 +21,9 @@ TESTS += %D%/fuzz-spdy
 %C%_fuzz_spdy_SOURCES = %D%/fuzz-spdy.c $(fuzz_main)
 %C%_fuzz_spdy_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_spdy_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(ZLIB_LIBS) $(BASE_LIBS)
+
+check_PROGRAMS += %D%/fuzz-dns
+TESTS += %D%/fuzz-dns
+%C%_fuzz_dns_SOURCES = %D%/fuzz-dns.c $(fuzz_main)
+%C%_fuzz_dns_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_dns_LDADD = src/clusterd/dns/libdns.a src/base/libbase.a $(LDNS_LIBS) $(BASE_LIBS)

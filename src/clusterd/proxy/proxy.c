@@ -152,12 +152,11 @@ static void *run(void *data)
   }
 }
 
-/* Absent files belong to modules that are not loaded: not an error. */
 static void set_sysctl(const char *path, const char *value)
 {
   file_autofd int fd = open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0) {
-    g_info("%s: %s", path, g_strerror(errno));
+    g_warning("%s: %s", path, g_strerror(errno));
     return;
   }
   if (write(fd, value, strlen(value)) < 0)
@@ -167,8 +166,6 @@ static void set_sysctl(const char *path, const char *value)
 bool proxy_start(Proxy *proxy, GError **error)
 {
   set_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
-  /* Replies between two pods on one bridge must pass through the address translation as well. */
-  set_sysctl("/proc/sys/net/bridge/bridge-nf-call-iptables", "1");
   if (!apply(proxy, error))
     return false;
   proxy->thread = g_thread_new("proxy", run, proxy);
