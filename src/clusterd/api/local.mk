@@ -7,6 +7,12 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/patch.h %D%/patch_json.c %D%/patch_lists.c %D%/patch_merge.c %D%/patch_strategic.c %D%/patch_strategic.h \
 	%D%/selector.c %D%/selector.h %D%/selector_field.c %D%/selector_syntax.c %D%/selector_syntax.h %D%/selector_term.c
 
+# Table output
+%C%_libapi_a_SOURCES += \
+	%D%/cell_text.c %D%/cell_text.h %D%/table.c %D%/table.h \
+	%D%/table_cells_autoscaling.c %D%/table_cells_cluster.c %D%/table_cells_event.c %D%/table_cells_network.c \
+	%D%/table_cells_pod.c %D%/table_cells_storage.c %D%/table_cells_workload.c
+
 # the tables and what is read from them
 %C%_libapi_a_SOURCES += \
 	%D%/conversion.c %D%/conversion.h \

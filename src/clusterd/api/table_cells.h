@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#define TABLE_CELL(name) __attribute__((weak)) json_t *cell_##name(const json_t *object, int64_t now_us)
+#define TABLE_CELL(name) json_t *cell_##name(const json_t *object, int64_t now_us)
 
 TABLE_CELL(age);
 TABLE_CELL(certificate_signing_request_condition);
@@ -16,6 +16,7 @@ TABLE_CELL(cluster_role_binding_users);
 TABLE_CELL(config_map_data);
 TABLE_CELL(controller_revision_controller);
 TABLE_CELL(controller_revision_revision);
+TABLE_CELL(created_at);
 TABLE_CELL(cron_job_active);
 TABLE_CELL(cron_job_containers);
 TABLE_CELL(cron_job_images);
@@ -45,6 +46,7 @@ TABLE_CELL(endpoints_endpoints);
 TABLE_CELL(event_count);
 TABLE_CELL(event_first_seen);
 TABLE_CELL(event_last_seen);
+TABLE_CELL(event_message);
 TABLE_CELL(event_object);
 TABLE_CELL(event_source);
 TABLE_CELL(event_subobject);
@@ -121,6 +123,7 @@ TABLE_CELL(service_ports);
 TABLE_CELL(service_selector);
 TABLE_CELL(stateful_set_ready);
 TABLE_CELL(storage_class_allow_volume_expansion);
+TABLE_CELL(storage_class_name);
 TABLE_CELL(storage_class_reclaim_policy);
 TABLE_CELL(storage_class_volume_binding_mode);
 TABLE_CELL(template_containers);

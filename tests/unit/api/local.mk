@@ -10,3 +10,13 @@ check_PROGRAMS += %D%/test-codec
 TESTS += %D%/test-codec
 %C%_test_codec_SOURCES = %D%/test-codec.c
 %C%_test_codec_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-patch
+TESTS += %D%/test-patch
+%C%_test_patch_SOURCES = %D%/test-patch.c
+%C%_test_patch_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-table
+TESTS += %D%/test-table
+%C%_test_table_SOURCES = %D%/test-table.c
+%C%_test_table_LDADD = $(api_test_libs)
