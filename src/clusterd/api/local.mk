@@ -13,6 +13,10 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/table_cells_autoscaling.c %D%/table_cells_cluster.c %D%/table_cells_event.c %D%/table_cells_network.c \
 	%D%/table_cells_pod.c %D%/table_cells_storage.c %D%/table_cells_workload.c
 
+# discovery and OpenAPI
+%C%_libapi_a_SOURCES += \
+	%D%/discovery.c %D%/discovery.h
+
 # the tables and what is read from them
 %C%_libapi_a_SOURCES += \
 	%D%/conversion.c %D%/conversion.h \

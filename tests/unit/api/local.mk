@@ -20,3 +20,8 @@ check_PROGRAMS += %D%/test-table
 TESTS += %D%/test-table
 %C%_test_table_SOURCES = %D%/test-table.c
 %C%_test_table_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-discovery
+TESTS += %D%/test-discovery
+%C%_test_discovery_SOURCES = %D%/test-discovery.c
+%C%_test_discovery_LDADD = $(api_test_libs)
