@@ -164,6 +164,7 @@ static bool ports_open(const MachineSpec *spec, virDomainPtr domain, GError **er
  * the domain paused as if just started; the next start ends what it left. */
 static bool boot(const MachineSpec *spec, virDomainPtr domain, GError **error)
 {
+  libvirt_log_daemon_ensure();
   if (virDomainCreateWithFlags(domain, VIR_DOMAIN_START_PAUSED) < 0)
     return libvirt_fail(error, REASON_DRIVER, "libvirt could not start the machine");
   bool up = ports_open(spec, domain, error);

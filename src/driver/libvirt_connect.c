@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <libvirt/virterror.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "driver/kvm_probe.h"
 #include "driver/program.h"
 
 #define DAEMON_LOCK "/run/launcher-libvirtd.lock"
@@ -65,15 +68,30 @@ static bool daemon_is_ours(void)
   return geteuid() == 0 && strcmp(libvirt_uri(), "qemu:///system") == 0 && access("/run/systemd/system", F_OK) < 0;
 }
 
-/* Called with the lock held. A second virtlogd ends by itself ("already running"), which is no failure. */
+void libvirt_log_daemon_ensure(void)
+{
+  const char *const argv[] = { "virtlogd", "--daemon", DAEMON_IDLE, NULL };
+  g_autoptr(GError) problem = NULL;
+  if (daemon_is_ours() && !program_run(argv, &problem))
+    g_debug("%s", problem->message); /* one that runs already is the usual reason; libvirt tells when there is none */
+}
+
+/* In the child that becomes libvirtd: hides /dev/kvm from it and from the QEMU it asks for capabilities. Without it a
+ * device that hangs, as it can in a virtual machine, holds up the first connection, for minutes at worst. */
+static void hide_kvm(void *data)
+{
+  if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0)
+    mount("/dev/null", "/dev/kvm", NULL, MS_BIND, NULL);
+}
+
+/* Called with the lock held. */
 static virConnectPtr start_daemon(GError **error)
 {
-  const char *const log_argv[] = { "virtlogd", "--daemon", DAEMON_IDLE, NULL };
   const char *const argv[] = { "libvirtd", "--daemon", DAEMON_IDLE, NULL };
-  g_autoptr(GError) problem = NULL;
-  if (!program_run(log_argv, &problem))
-    g_debug("%s", problem->message);
-  if (!program_run(argv, error))
+  KvmFacts facts;
+  kvm_probe(&facts);
+  bool hide = !facts.cpu_flag && access("/dev/kvm", F_OK) == 0;
+  if (!program_run_after(argv, hide ? hide_kvm : NULL, error))
     return NULL;
   /* libvirtd forks once it listens, so the first try succeeds; the others are for a machine under load. */
   for (int waited = 0; waited < DAEMON_WAIT_MS; waited += DAEMON_RETRY_MS) {

@@ -28,5 +28,9 @@ bool libvirt_uri_is_system(const char *uri);
  * PROVIDER_NOT_FOUND, PROVIDER_PERMISSION or PROVIDER_UNAVAILABLE. */
 virConnectPtr libvirt_connect(GError **error);
 
+/* To be called before a machine starts: libvirtd wants virtlogd then, which nobody else starts where we started
+ * libvirtd, and which ends when it had nothing to do for a while. Does nothing where that is not our business. */
+void libvirt_log_daemon_ensure(void);
+
 /* Sets *ERROR to REASON with the text and libvirt's last error of this thread. Returns false. */
 bool libvirt_fail(GError **error, Reason reason, const char *format, ...) G_GNUC_PRINTF(3, 4);

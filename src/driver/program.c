@@ -29,6 +29,11 @@ static void cut_talk(char *talk)
 
 bool program_run(const char *const *argv, GError **error)
 {
+  return program_run_after(argv, NULL, error);
+}
+
+bool program_run_after(const char *const *argv, void (*setup)(void *), GError **error)
+{
   g_autofree char *path = program_path(argv[0]);
   if (!path)
     return reason_set(error, REASON_PROVIDER_NOT_FOUND, "The program %s is not installed", argv[0]);
@@ -41,9 +46,9 @@ bool program_run(const char *const *argv, GError **error)
   int status;
   g_autofree char *talk = NULL;
   g_autoptr(GError) problem = NULL;
-  /* Without a child setup function GLib starts it by posix_spawn(3): no copy of our address space, safe with threads.
+  /* Without SETUP GLib starts it by posix_spawn(3): no copy of our address space, safe with threads.
    */
-  if (!g_spawn_sync(NULL, words, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL, &talk, &status, &problem))
+  if (!g_spawn_sync(NULL, words, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, setup, NULL, NULL, &talk, &status, &problem))
     return reason_set(error, REASON_DRIVER, "Cannot run %s: %s", argv[0], problem->message);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
     return true;
