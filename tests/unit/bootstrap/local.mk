@@ -1,1 +1,6 @@
-# unit tests of bootstrap; see tests/local.mk
+check_PROGRAMS += %D%/test-bootstrap
+TESTS += %D%/test-bootstrap
+%C%_test_bootstrap_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
+%C%_test_bootstrap_SOURCES = %D%/test-bootstrap.c
+%C%_test_bootstrap_LDADD = src/bootstrap/libbootstrap.a src/driver/libdriver.a src/profile/libprofile.a src/base/libbase.a \
+	$(launcher_system_libs)
