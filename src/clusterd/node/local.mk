@@ -2,7 +2,15 @@ noinst_LIBRARIES += %D%/libnode.a
 %C%_libnode_a_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(NETLINK_CFLAGS) -DG_LOG_DOMAIN=\"node\"
 %C%_libnode_a_SOURCES = \
 	%D%/image_cli.c %D%/image_cli.h \
+	%D%/native/address_pool.c %D%/native/address_pool.h \
+	%D%/native/attach.c \
+	%D%/native/command.c %D%/native/command.h \
+	%D%/native/conmon.c %D%/native/conmon.h \
+	%D%/native/container.c %D%/native/container.h \
+	%D%/native/container_state.c %D%/native/container_state.h \
 	%D%/native/docker_images.c %D%/native/docker_images.h \
+	%D%/native/exec.c %D%/native/exec.h \
+	%D%/native/exit_watch.c %D%/native/exit_watch.h \
 	%D%/native/image_archive.c \
 	%D%/native/image_index.c %D%/native/image_index.h \
 	%D%/native/image_loader.h \
@@ -11,5 +19,20 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/native/image_store.c %D%/native/image_store.h \
 	%D%/native/layer.c %D%/native/layer.h \
 	%D%/native/layer_entry.c %D%/native/layer_entry.h \
-	%D%/native/native.h \
+	%D%/native/namespace.c %D%/native/namespace.h \
+	%D%/native/native.c %D%/native/native.h \
+	%D%/native/native_runtime.c %D%/native/native_runtime.h \
+	%D%/native/network.c %D%/native/network.h \
+	%D%/native/oci_mounts.c \
+	%D%/native/oci_process.c \
+	%D%/native/oci_seccomp.c \
+	%D%/native/oci_spec.c %D%/native/oci_spec.h \
+	%D%/native/oci_user.c %D%/native/oci_user.h \
+	%D%/native/rootfs.c %D%/native/rootfs.h \
+	%D%/native/sandbox.c %D%/native/sandbox.h \
+	%D%/native/sandbox_setup.c %D%/native/sandbox_setup.h \
 	%D%/runtime.c %D%/runtime.h
+
+# the first process of a shared process namespace; static, so that it costs nothing to start
+pkglibexec_PROGRAMS += %D%/native/pause
+%C%_native_pause_SOURCES = %D%/native/pause.c

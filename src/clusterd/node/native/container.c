@@ -1,0 +1,286 @@
+#include "clusterd/node/native/container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/reason.h"
+#include "base/timestamp.h"
+#include "clusterd/node/native/command.h"
+#include "clusterd/node/native/conmon.h"
+#include "clusterd/node/native/container_state.h"
+#include "clusterd/node/native/oci_spec.h"
+#include "clusterd/node/native/rootfs.h"
+#include "clusterd/node/native/sandbox.h"
+
+#define KILL_TIMEOUT_SECONDS                                                                                           \
+  60 /* what SIGKILL may take until the exit is seen: only a stuck kernel call takes long                              \
+      */
+
+static bool run_crun(const NativeRuntime *native, const char *verb, const char *option, const char *id, GError **error)
+{
+  g_autofree char *root = g_strdup_printf("--root=%s", native->crun_root);
+  const char *const argv[] = { native->crun,       root, "--cgroup-manager=cgroupfs", verb, option ? option : id,
+                               option ? id : NULL, NULL };
+  return command_run(argv, error);
+}
+
+static json_t *make_facts(const char *id, const Sandbox *sandbox, const ContainerSpec *spec, const Image *image)
+{
+  const json_t *config = json_object_get(image->config, "config");
+  const char *parent = json_str(sandbox->facts, "cgroupParent", "");
+  return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:I, s:s, s:b, s:b, s:b, s:s, s:o}", "id", id, "sandboxId",
+                   sandbox->id, "name", spec->name, "attempt", (int)spec->attempt, "image", spec->image_id, "imageId",
+                   image->id, "createdUs", (json_int_t)timestamp_now_us(), "stopSignal",
+                   json_str(config, "StopSignal", "SIGTERM"), "tty", spec->tty, "stdin", spec->stdin_, "stdinOnce",
+                   spec->stdin_once, "logPath", spec->log_path ? spec->log_path : "", "cgroupPath",
+                   json_sprintf("%s/%s", parent, id));
+}
+
+/* Finds the image and writes down that a container uses it, in one step as far as removing images is concerned. */
+static Image *claim_image(NativeRuntime *native, const Sandbox *sandbox, const ContainerSpec *spec, const char *id,
+                          Container **container, GError **error)
+{
+  g_autofree char *folder = runtime_container_dir(native, id);
+  file_autofd int held = image_store_hold(native->images, error);
+  g_autoptr(Image) image = held >= 0 ? image_store_find(native->images, spec->image_id, error) : NULL;
+  if (!image || !file_make_dirs(folder, 0700, error))
+    return NULL;
+  g_autoptr(json_t) facts = make_facts(id, sandbox, spec, image);
+  *container = container_new(facts);
+  return container_save(native, *container, error) ? g_steal_pointer(&image) : NULL;
+}
+
+static char *sandbox_hostname(const Sandbox *sandbox)
+{
+  char name[HOST_NAME_MAX + 1] = "localhost";
+  if (json_flag(sandbox->facts, "hostNetwork", false))
+    gethostname(name, HOST_NAME_MAX);
+  return g_strdup(json_str(sandbox->facts, "hostname", name));
+}
+
+/* The file that is the containers' /etc/hostname, one for the sandbox. NULL when it cannot be written. */
+static char *write_hostname(const NativeRuntime *native, const Sandbox *sandbox, const char *hostname)
+{
+  g_autofree char *folder = runtime_sandbox_dir(native, sandbox->id);
+  g_autofree char *path = g_build_filename(folder, "hostname", NULL);
+  g_autofree char *line = g_strconcat(hostname, "\n", NULL);
+  if (access(path, F_OK) < 0 && !g_file_set_contents_full(path, line, -1, G_FILE_SET_CONTENTS_NONE, 0644, NULL))
+    return NULL;
+  return g_steal_pointer(&path);
+}
+
+/* Writes BUNDLE/config.json. */
+static bool write_config(NativeRuntime *native, const Sandbox *sandbox, const ContainerSpec *spec, const Image *image,
+                         const Container *container, const char *bundle, GError **error)
+{
+  g_autofree char *rootfs = g_build_filename(bundle, "rootfs", NULL);
+  g_autofree char *path = g_build_filename(bundle, "config.json", NULL);
+  g_autofree char *net = sandbox_namespace(native, sandbox, "net"), *ipc = sandbox_namespace(native, sandbox, "ipc");
+  g_autofree char *uts = sandbox_namespace(native, sandbox, "uts"), *pid = sandbox_namespace(native, sandbox, "pid");
+  g_autofree char *shm = sandbox_shm(native, sandbox), *hostname = sandbox_hostname(sandbox);
+  g_autofree char *hostname_file = write_hostname(native, sandbox, hostname);
+  file_autofd int rootfs_fd = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  OciInput input = { .spec = spec,
+                     .image = image,
+                     .rootfs_fd = rootfs_fd,
+                     .rootfs = rootfs,
+                     .cgroup_path = json_str(container->facts, "cgroupPath", ""),
+                     .hostname = hostname,
+                     .net = net,
+                     .ipc = ipc,
+                     .uts = uts,
+                     .pid = pid,
+                     .host_pid = json_flag(sandbox->facts, "hostPid", false),
+                     .shm = shm,
+                     .hostname_file = hostname_file,
+                     .seccomp_profile = native->seccomp_profile };
+  g_autoptr(json_t) config = oci_spec_make(&input, error);
+  return config && runtime_write_state(path, config, error);
+}
+
+static bool build(NativeRuntime *native, const Sandbox *sandbox, const ContainerSpec *spec, const Image *image,
+                  Container *container, GError **error)
+{
+  g_autofree char *bundle = runtime_bundle(native, container->id);
+  g_autofree char *folder = runtime_container_dir(native, container->id);
+  g_autofree char *rootfs = g_build_filename(bundle, "rootfs", NULL);
+  g_autofree char *log_folder = spec->log_path ? g_path_get_dirname(spec->log_path) : NULL;
+  ConmonStart start = { .id = container->id,
+                        .bundle = bundle,
+                        .log_path = spec->log_path ? spec->log_path : "/dev/null",
+                        .tty = spec->tty,
+                        .stdin_ = spec->stdin_,
+                        .stdin_once = spec->stdin_once };
+  if ((log_folder && !file_make_dirs(log_folder, 0755, error)) || !file_make_dirs(bundle, 0711, error) ||
+      !rootfs_mount((const char *const *)image->layers, folder, rootfs, error) ||
+      !write_config(native, sandbox, spec, image, container, bundle, error))
+    return false;
+  container->pid = conmon_create(native, &start, error);
+  if (container->pid < 0)
+    return false;
+  container->pid_fd = (int)syscall(SYS_pidfd_open, container->pid, 0);
+  return container_save(native, container, error);
+}
+
+/* Takes away everything of a container that has no process. */
+static void erase(NativeRuntime *native, const char *id)
+{
+  g_autofree char *bundle = runtime_bundle(native, id);
+  g_autofree char *rootfs = g_build_filename(bundle, "rootfs", NULL);
+  g_autofree char *folder = runtime_container_dir(native, id);
+  g_autofree char *exits = conmon_exit_dir(native);
+  g_autofree char *exit_path = g_build_filename(exits, id, NULL);
+  rootfs_unmount(rootfs);
+  file_remove_tree(bundle, NULL);
+  file_remove_tree(folder, NULL);
+  unlink(exit_path);
+}
+
+char *container_create(Runtime *runtime, const char *sandbox_id, const ContainerSpec *spec, GError **error)
+{
+  NativeRuntime *native = (NativeRuntime *)runtime;
+  g_autoptr(Sandbox) sandbox = runtime_find_sandbox(native, sandbox_id, error);
+  g_autofree char *id = runtime_make_id();
+  g_autoptr(Container) container = NULL;
+  if (!sandbox)
+    return NULL;
+  g_mutex_lock(&native->lock);
+  bool ready = sandbox->ready;
+  g_mutex_unlock(&native->lock);
+  if (!ready) {
+    reason_set(error, REASON_RUNTIME, "pod sandbox %s is not running", sandbox_id);
+    return NULL;
+  }
+  g_autoptr(Image) image = claim_image(native, sandbox, spec, id, &container, error);
+  if (!image || !build(native, sandbox, spec, image, container, error)) {
+    erase(native, id);
+    return NULL;
+  }
+  container_publish(native, g_steal_pointer(&container));
+  container_note_exit(native, id); /* what the exit watch could not yet match to a container */
+  return g_steal_pointer(&id);
+}
+
+bool container_start(Runtime *runtime, const char *container_id, GError **error)
+{
+  NativeRuntime *native = (NativeRuntime *)runtime;
+  g_autoptr(Container) container = runtime_find_container(native, container_id, error);
+  if (!container)
+    return false;
+  g_autoptr(GMutexLocker) operation = g_mutex_locker_new(&container->operation);
+  g_mutex_lock(&native->lock);
+  bool created = container->state == CONTAINER_CREATED;
+  if (created) { /* before it runs: an exit that comes at once must find a running container */
+    container->state = CONTAINER_RUNNING;
+    container->started_us = timestamp_now_us();
+  }
+  g_mutex_unlock(&native->lock);
+  if (!created)
+    return reason_set(error, REASON_CONFLICT, "container %s was started before", container_id);
+  if (run_crun(native, "start", NULL, container_id, error))
+    return container_save(native, container, error);
+  g_mutex_lock(&native->lock);
+  if (container->state == CONTAINER_RUNNING) {
+    container->state = CONTAINER_CREATED;
+    container->started_us = 0;
+  }
+  g_mutex_unlock(&native->lock);
+  return false;
+}
+
+/* Waits for the container's end until DEADLINE (monotonic; 0: do not wait). */
+static bool wait_exit(NativeRuntime *native, Container *container, int64_t deadline)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&native->lock);
+  while (container->state != CONTAINER_EXITED)
+    if (!g_cond_wait_until(&native->exited, &native->lock, deadline))
+      return container->state == CONTAINER_EXITED;
+  return true;
+}
+
+static void send_signal(NativeRuntime *native, Container *container, int number)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&native->lock);
+  if (container->pid_fd >= 0 && syscall(SYS_pidfd_send_signal, container->pid_fd, number, NULL, 0) < 0)
+    g_debug("signal %d to container %s: %s", number, container->id, g_strerror(errno));
+}
+
+/* "SIGQUIT", "QUIT", "3", "SIGRTMIN+3" as an image or a pod may say. */
+static int signal_number(const char *name)
+{
+  guint64 number;
+  if (g_ascii_string_to_unsigned(name, 10, 1, (guint64)SIGRTMAX, &number, NULL))
+    return (int)number;
+  const char *bare = g_str_has_prefix(name, "SIG") ? name + 3 : name;
+  if (g_str_has_prefix(bare, "RTMIN")) {
+    int offset = bare[5] == '+' ? (int)g_ascii_strtoll(bare + 6, NULL, 10) : 0;
+    return CLAMP(SIGRTMIN + offset, SIGRTMIN, SIGRTMAX);
+  }
+  for (int i = 1; i < NSIG; i++)
+    if (g_strcmp0(sigabbrev_np(i), bare) == 0)
+      return i;
+  return SIGTERM;
+}
+
+static void kill_hard(NativeRuntime *native, Container *container)
+{
+  send_signal(native, container, SIGKILL);
+  if (wait_exit(native, container, g_get_monotonic_time() + KILL_TIMEOUT_SECONDS * G_USEC_PER_SEC))
+    return;
+  g_autoptr(GError) error = NULL;
+  if (!run_crun(native, "delete", "--force", container->id, &error))
+    g_warning("container %s does not end: %s", container->id, error->message);
+}
+
+/* Without Container.operation: a second stop with a shorter grace must not wait for the first. */
+static bool end_container(NativeRuntime *native, Container *container, int64_t grace_seconds, GError **error)
+{
+  g_mutex_lock(&native->lock);
+  ContainerState state = container->state;
+  g_mutex_unlock(&native->lock);
+  if (state == CONTAINER_EXITED)
+    return true;
+  if (grace_seconds > 0 && state == CONTAINER_RUNNING) {
+    send_signal(native, container, signal_number(json_str(container->facts, "stopSignal", "SIGTERM")));
+    int64_t grace = MIN(grace_seconds, G_MAXINT32) * G_USEC_PER_SEC;
+    if (wait_exit(native, container, g_get_monotonic_time() + grace))
+      return true;
+  }
+  kill_hard(native, container);
+  return wait_exit(native, container, 0) ||
+         reason_set(error, REASON_RUNTIME, "container %s does not end", container->id);
+}
+
+bool container_stop(Runtime *runtime, const char *container_id, int64_t grace_seconds, GError **error)
+{
+  NativeRuntime *native = (NativeRuntime *)runtime;
+  g_autoptr(Container) container = runtime_find_container(native, container_id, NULL);
+  if (!container)
+    return true;
+  return end_container(native, container, grace_seconds, error);
+}
+
+bool container_remove(Runtime *runtime, const char *container_id, GError **error)
+{
+  NativeRuntime *native = (NativeRuntime *)runtime;
+  g_autoptr(Container) container = runtime_find_container(native, container_id, NULL);
+  if (!container)
+    return true;
+  g_autoptr(GMutexLocker) operation = g_mutex_locker_new(&container->operation);
+  if (!end_container(native, container, 0, error))
+    return false;
+  /* after a reboot crun does not know it any more */
+  g_autofree char *known = g_build_filename(native->crun_root, container_id, NULL);
+  if (access(known, F_OK) == 0 && !run_crun(native, "delete", "--force", container_id, error))
+    return false;
+  erase(native, container_id);
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&native->lock);
+  g_hash_table_remove(native->containers, container_id);
+  return true;
+}

@@ -1,0 +1,292 @@
+#include "clusterd/node/native/sandbox.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/reason.h"
+#include "base/timestamp.h"
+#include "clusterd/node/native/container.h"
+#include "clusterd/node/native/namespace.h"
+#include "clusterd/node/native/sandbox_setup.h"
+
+static char *facts_path(const NativeRuntime *native, const char *id)
+{
+  g_autofree char *name = g_strconcat(id, ".json", NULL);
+  return g_build_filename(native->data_dir, "sandboxes", name, NULL);
+}
+
+static void set_string(json_t *object, const char *key, const char *value)
+{
+  if (value)
+    json_object_set_new(object, key, json_string(value));
+}
+
+static json_t *make_facts(const SandboxSpec *spec, const char *id, const char *ip)
+{
+  json_t *facts = json_pack("{s:s, s:i, s:I, s:b, s:b, s:b, s:b}", "id", id, "attempt", (int)spec->attempt, "createdUs",
+                            (json_int_t)timestamp_now_us(), "hostNetwork", spec->host_network, "hostPid",
+                            spec->host_pid, "hostIpc", spec->host_ipc, "sharePid", spec->share_process_namespace);
+  set_string(facts, "namespace", spec->namespace_);
+  set_string(facts, "name", spec->name);
+  set_string(facts, "uid", spec->uid);
+  set_string(facts, "hostname", spec->hostname);
+  set_string(facts, "logDirectory", spec->log_directory);
+  set_string(facts, "cgroupParent", spec->cgroup_parent);
+  set_string(facts, "ip", ip);
+  if (spec->sysctls)
+    json_object_set_new(facts, "sysctls", json_deep_copy(spec->sysctls));
+  if (spec->port_mappings)
+    json_object_set_new(facts, "portMappings", json_deep_copy(spec->port_mappings));
+  return facts;
+}
+
+static Sandbox *sandbox_new(const json_t *facts, bool ready)
+{
+  Sandbox *sandbox = g_atomic_rc_box_new0(Sandbox);
+  sandbox->id = g_strdup(json_str(facts, "id", ""));
+  sandbox->facts = json_deep_copy(facts);
+  sandbox->ready = ready;
+  return sandbox;
+}
+
+static void publish(NativeRuntime *native, Sandbox *sandbox)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&native->lock);
+  g_hash_table_insert(native->sandboxes, sandbox->id, sandbox);
+}
+
+/* Makes the sandbox FACTS describe, on disk and in the kernel. */
+static bool build(NativeRuntime *native, const json_t *facts, uint32_t address, GError **error)
+{
+  const char *id = json_str(facts, "id", ""), *log_directory = json_str(facts, "logDirectory", NULL);
+  g_autofree char *folder = runtime_sandbox_dir(native, id);
+  g_autofree char *path = facts_path(native, id);
+  int pause_pid;
+  if ((log_directory && !file_make_dirs(log_directory, 0755, error)) || !file_make_dirs(folder, 0711, error) ||
+      !runtime_write_state(path, facts, error))
+    return false;
+  if (sandbox_setup(native, facts, folder, address, &pause_pid, error))
+    return true;
+  unlink(path);
+  return false;
+}
+
+char *sandbox_run(Runtime *runtime, const SandboxSpec *spec, GError **error)
+{
+  NativeRuntime *native = (NativeRuntime *)runtime;
+  g_autofree char *id = runtime_make_id();
+  uint32_t address = spec->host_network ? 0 : address_pool_take(native->addresses, error);
+  if (!spec->host_network && !address)
+    return NULL;
+  g_autofree char *ip = address ? address_text(address) : NULL;
+  g_autoptr(json_t) facts = make_facts(spec, id, ip);
+  if (!build(native, facts, address, error)) {
+    address_pool_release(native->addresses, address);
+    return NULL;
+  }
+  publish(native, sandbox_new(facts, true));
+  return g_steal_pointer(&id);
+}
+
+/* The ids of SANDBOX_ID's containers. */
+static GPtrArray *containers_of(NativeRuntime *native, const char *sandbox_id)
+{
+  GPtrArray *ids = g_ptr_array_new_with_free_func(g_free);
+  GHashTableIter iter;
+  gpointer value;
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&native->lock);
+  g_hash_table_iter_init(&iter, native->containers);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    const Container *container = value;
+    if (g_str_equal(container->sandbox_id, sandbox_id))
+      g_ptr_array_add(ids, g_strdup(container->id));
+  }
+  return ids;
+}
+
+bool sandbox_stop(Runtime *runtime, const char *sandbox_id, GError **error)
+{
+  NativeRuntime *native = (NativeRuntime *)runtime;
+  g_autoptr(Sandbox) sandbox = runtime_find_sandbox(native, sandbox_id, NULL);
+  if (!sandbox)
+    return true;
+  g_autoptr(GPtrArray) ids = containers_of(native, sandbox_id);
+  for (guint i = 0; i < ids->len; i++)
+    if (!container_stop(runtime, g_ptr_array_index(ids, i), 0, error))
+      return false;
+  g_mutex_lock(&native->lock);
+  bool was_ready = sandbox->ready;
+  sandbox->ready = false;
+  g_mutex_unlock(&native->lock);
+  if (was_ready) {
+    g_autofree char *folder = runtime_sandbox_dir(native, sandbox_id);
+    sandbox_teardown(folder);
+    address_pool_release(native->addresses, address_parse(json_str(sandbox->facts, "ip", NULL)));
+  }
+  return true;
+}
+
+bool sandbox_remove(Runtime *runtime, const char *sandbox_id, GError **error)
+{
+  NativeRuntime *native = (NativeRuntime *)runtime;
+  if (!sandbox_stop(runtime, sandbox_id, error))
+    return false;
+  g_autoptr(GPtrArray) ids = containers_of(native, sandbox_id);
+  for (guint i = 0; i < ids->len; i++)
+    if (!container_remove(runtime, g_ptr_array_index(ids, i), error))
+      return false;
+  g_autofree char *path = facts_path(native, sandbox_id);
+  unlink(path);
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&native->lock);
+  g_hash_table_remove(native->sandboxes, sandbox_id);
+  return true;
+}
+
+char *sandbox_namespace(const NativeRuntime *native, const Sandbox *sandbox, const char *kind)
+{
+  bool pid = g_str_equal(kind, "pid");
+  const char *shared = g_str_equal(kind, "ipc") ? "hostIpc" : "hostNetwork";
+  if (pid ? !json_flag(sandbox->facts, "sharePid", false) : json_flag(sandbox->facts, shared, false))
+    return NULL;
+  g_autofree char *folder = runtime_sandbox_dir(native, sandbox->id);
+  return g_build_filename(folder, kind, NULL);
+}
+
+char *sandbox_shm(const NativeRuntime *native, const Sandbox *sandbox)
+{
+  g_autofree char *folder = runtime_sandbox_dir(native, sandbox->id);
+  return json_flag(sandbox->facts, "hostIpc", false) ? g_strdup("/dev/shm") : g_build_filename(folder, "shm", NULL);
+}
+
+bool sandbox_get_status(Runtime *runtime, const char *sandbox_id, SandboxStatus *status, GError **error)
+{
+  NativeRuntime *native = (NativeRuntime *)runtime;
+  g_autoptr(Sandbox) sandbox = runtime_find_sandbox(native, sandbox_id, error);
+  if (!sandbox)
+    return false;
+  g_mutex_lock(&native->lock);
+  bool ready = sandbox->ready;
+  g_mutex_unlock(&native->lock);
+  *status = (SandboxStatus){ .ready = ready,
+                             .ip = g_strdup(json_str(sandbox->facts, "ip", NULL)),
+                             .network_namespace = sandbox_namespace(native, sandbox, "net"),
+                             .created_us = json_int(sandbox->facts, "createdUs", 0) };
+  return true;
+}
+
+json_t *sandbox_list(Runtime *runtime, GError **error)
+{
+  static const char *const keys[] = { "id", "namespace", "name", "uid", "attempt" };
+  NativeRuntime *native = (NativeRuntime *)runtime;
+  GHashTableIter iter;
+  gpointer value;
+  json_t *list = json_array();
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&native->lock);
+  g_hash_table_iter_init(&iter, native->sandboxes);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    const Sandbox *sandbox = value;
+    json_t *item = json_object();
+    for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+      json_object_set(item, keys[i], json_object_get(sandbox->facts, keys[i]));
+    json_array_append_new(list, item);
+  }
+  return list;
+}
+
+/* A sandbox lives as long as its pins, which a reboot takes away. */
+static bool still_ready(const NativeRuntime *native, const Sandbox *sandbox)
+{
+  static const char *const kinds[] = { "net", "uts", "ipc", "pid" };
+  g_autofree char *folder = runtime_sandbox_dir(native, sandbox->id);
+  for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+    g_autofree char *path = sandbox_namespace(native, sandbox, kinds[i]);
+    if (path && !namespace_pinned(path))
+      return false;
+  }
+  return access(folder, F_OK) == 0;
+}
+
+static void recover_one(NativeRuntime *native, const char *path)
+{
+  g_autoptr(json_t) facts = json_read_file(path, NULL);
+  if (strlen(json_str(facts, "id", "")) != RUNTIME_ID_LENGTH) { /* a power cut left it half written */
+    unlink(path);
+    return;
+  }
+  Sandbox *sandbox = sandbox_new(facts, false);
+  sandbox->ready = still_ready(native, sandbox);
+  uint32_t address = address_parse(json_str(facts, "ip", NULL));
+  if (sandbox->ready && address) {
+    address_pool_mark(native->addresses, address);
+  } else if (!sandbox->ready) {
+    g_autofree char *folder = runtime_sandbox_dir(native, sandbox->id);
+    sandbox_teardown(folder);
+  }
+  publish(native, sandbox);
+}
+
+void sandbox_recover(NativeRuntime *native)
+{
+  g_autofree char *folder = g_build_filename(native->data_dir, "sandboxes", NULL);
+  g_autoptr(GDir) listing = g_dir_open(folder, 0, NULL);
+  const char *name;
+  while (listing && (name = g_dir_read_name(listing))) {
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    recover_one(native, path);
+  }
+}
+
+typedef struct SocketCall {
+  const char *path; /* of the network namespace; NULL: the node's */
+  int family, fd;
+  GError **error;
+} SocketCall;
+
+static void open_socket(void *data)
+{
+  SocketCall *call = data;
+  if (call->path && !namespace_enter(call->path, call->error))
+    return;
+  call->fd = socket(call->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (call->fd < 0)
+    reason_set_errno(call->error, REASON_RUNTIME, errno, "Cannot make a socket");
+}
+
+/* A socket belongs to the namespace it was made in, wherever it is used. */
+static int connect_family(const char *namespace_path, int family, uint16_t port, GError **error)
+{
+  struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+  struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+  SocketCall call = { namespace_path, family, -1, error };
+  namespace_run(open_socket, &call);
+  if (call.fd < 0)
+    return -1;
+  int failed = family == AF_INET ? connect(call.fd, (struct sockaddr *)&v4, sizeof v4)
+                                 : connect(call.fd, (struct sockaddr *)&v6, sizeof v6);
+  if (failed == 0)
+    return call.fd;
+  reason_set_errno(error, REASON_RUNTIME, errno, "failed to connect to localhost:%u inside the pod", port);
+  close(call.fd);
+  return -1;
+}
+
+int sandbox_connect(Runtime *runtime, const char *sandbox_id, uint16_t port, GError **error)
+{
+  NativeRuntime *native = (NativeRuntime *)runtime;
+  g_autoptr(Sandbox) sandbox = runtime_find_sandbox(native, sandbox_id, error);
+  if (!sandbox)
+    return -1;
+  g_autofree char *path = sandbox_namespace(native, sandbox, "net");
+  g_autoptr(GError) failure = NULL;
+  int fd = connect_family(path, AF_INET, port, &failure);
+  if (fd < 0) /* a server may listen on ::1 only */
+    fd = connect_family(path, AF_INET6, port, NULL);
+  if (fd < 0)
+    g_propagate_error(error, g_steal_pointer(&failure));
+  return fd;
+}

@@ -1,0 +1,198 @@
+#include "clusterd/node/native/sandbox_setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netlink/socket.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/reason.h"
+#include "clusterd/node/native/command.h"
+#include "clusterd/node/native/namespace.h"
+#include "clusterd/node/native/network.h"
+
+#define SHM_OPTIONS "mode=1777,size=67108864" /* as every other runtime: 64 MiB */
+
+/* One setup, run on a thread of its own that moves from namespace to namespace. */
+typedef struct Setup {
+  const NativeRuntime *native;
+  const json_t *facts;
+  const char *folder;
+  uint32_t address;
+  int pause_pid;
+  bool good;
+  GError **error;
+} Setup;
+
+static const struct {
+  const char *name, *shared; /* shared: the fact that says the node's is used */
+  int flag;
+} kinds[] = { { "net", "hostNetwork", CLONE_NEWNET },
+              { "uts", "hostNetwork", CLONE_NEWUTS },
+              { "ipc", "hostIpc", CLONE_NEWIPC } };
+
+static bool write_sysctl(const char *name, const char *value, GError **error)
+{
+  g_autofree char *path = g_strdup_printf("/proc/sys/%s", name);
+  if (strstr(name, "..") || strchr(name, '/'))
+    return reason_set(error, REASON_RUNTIME, "sysctl \"%s\" is not allowed", name);
+  g_strdelimit(path + strlen("/proc/sys/"), ".", '/');
+  file_autofd int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, value, strlen(value)) < 0)
+    return reason_set_errno(error, REASON_RUNTIME, errno, "Cannot set sysctl %s", name);
+  return true;
+}
+
+static bool namespaced(const json_t *facts, const char *name)
+{
+  if (g_str_has_prefix(name, "net."))
+    return !json_flag(facts, "hostNetwork", false);
+  bool ipc = g_str_has_prefix(name, "kernel.shm") || g_str_has_prefix(name, "kernel.msg") ||
+             g_str_equal(name, "kernel.sem") || g_str_has_prefix(name, "fs.mqueue.");
+  return ipc && !json_flag(facts, "hostIpc", false);
+}
+
+static bool apply_sysctls(const json_t *facts, GError **error)
+{
+  size_t i;
+  json_t *sysctl;
+  /* as other runtimes: a process without privileges may serve port 80 */
+  if (!json_flag(facts, "hostNetwork", false))
+    write_sysctl("net.ipv4.ip_unprivileged_port_start", "0", NULL);
+  json_array_foreach (json_object_get(facts, "sysctls"), i, sysctl) {
+    const char *name = json_str(sysctl, "name", ""), *value = json_str(sysctl, "value", "");
+    if (!namespaced(facts, name))
+      return reason_set(error, REASON_RUNTIME, "sysctl \"%s\" is not separate in this pod", name);
+    if (!write_sysctl(name, value, error))
+      return false;
+  }
+  return true;
+}
+
+static bool set_hostname(const json_t *facts, GError **error)
+{
+  const char *hostname = json_str(facts, "hostname", "");
+  if (json_flag(facts, "hostNetwork", false) || !*hostname)
+    return true;
+  if (sethostname(hostname, strlen(hostname)) < 0)
+    return reason_set_errno(error, REASON_RUNTIME, errno, "Cannot set the host name %s", hostname);
+  return true;
+}
+
+static bool pin_all(const Setup *setup, GError **error)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+    g_autofree char *path = g_build_filename(setup->folder, kinds[i].name, NULL);
+    if (!json_flag(setup->facts, kinds[i].shared, false) && !namespace_pin(kinds[i].name, 0, path, error))
+      return false;
+  }
+  return true;
+}
+
+static bool mount_shm(const Setup *setup, GError **error)
+{
+  g_autofree char *path = g_build_filename(setup->folder, "shm", NULL);
+  if (json_flag(setup->facts, "hostIpc", false))
+    return true;
+  if (mkdir(path, 0755) < 0 || mount("shm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, SHM_OPTIONS) < 0)
+    return reason_set_errno(error, REASON_RUNTIME, errno, "Cannot mount %s", path);
+  return true;
+}
+
+/* A shared process namespace needs a first process, which adopts and reaps what the containers leave behind. */
+static bool start_pause(Setup *setup, GError **error)
+{
+  g_autofree char *path = g_build_filename(setup->folder, "pid", NULL);
+  g_autofree char *pid_path = g_build_filename(setup->folder, "pause.pid", NULL);
+  const char *const argv[] = { "/pause", NULL }; /* how it is called everywhere, in `ps` too */
+  CommandOptions options = { .program = setup->native->pause };
+  if (!json_flag(setup->facts, "sharePid", false))
+    return true;
+  if (unshare(CLONE_NEWPID) < 0)
+    return reason_set_errno(error, REASON_RUNTIME, errno, "Cannot make a process namespace");
+  setup->pause_pid = command_start(argv, &options, error);
+  if (setup->pause_pid < 0)
+    return false;
+  g_autofree char *text = g_strdup_printf("%d", setup->pause_pid);
+  g_file_set_contents(pid_path, text, -1, NULL);
+  return namespace_pin("pid", setup->pause_pid, path, error);
+}
+
+static bool make_namespaces(Setup *setup, GError **error)
+{
+  bool own_network = !json_flag(setup->facts, "hostNetwork", false);
+  int flags = 0;
+  struct nl_sock *host = own_network ? network_socket_open(error) : NULL;
+  if (own_network && !host)
+    return false;
+  for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++)
+    flags |= json_flag(setup->facts, kinds[i].shared, false) ? 0 : kinds[i].flag;
+  bool good = unshare(flags) == 0 || reason_set_errno(error, REASON_RUNTIME, errno, "Cannot make namespaces");
+  if (good && own_network) {
+    const char *id = json_str(setup->facts, "id", "");
+    g_autofree char *host_name = g_strdup_printf("pod%.10s", id);
+    NetworkPort port = { setup->native->bridge, host_name, setup->address,
+                         address_pool_gateway(setup->native->addresses) };
+    good = network_attach(host, &port, error);
+  }
+  if (host)
+    nl_socket_free(host);
+  return good && set_hostname(setup->facts, error) && apply_sysctls(setup->facts, error) && pin_all(setup, error) &&
+         mount_shm(setup, error) && start_pause(setup, error);
+}
+
+static void run_setup(void *data)
+{
+  Setup *setup = data;
+  setup->good = make_namespaces(setup, setup->error);
+}
+
+bool sandbox_setup(const NativeRuntime *native, const json_t *facts, const char *folder, uint32_t address,
+                   int *pause_pid, GError **error)
+{
+  Setup setup = { .native = native, .facts = facts, .folder = folder, .address = address, .error = error };
+  namespace_run(run_setup, &setup);
+  if (!setup.good)
+    sandbox_teardown(folder);
+  *pause_pid = setup.pause_pid;
+  return setup.good;
+}
+
+static void end_pause(const char *folder)
+{
+  g_autofree char *pid_path = g_build_filename(folder, "pause.pid", NULL);
+  g_autofree char *namespace_path = g_build_filename(folder, "pid", NULL);
+  g_autofree char *text = NULL;
+  struct stat pinned, live;
+  if (!g_file_get_contents(pid_path, &text, NULL, NULL))
+    return;
+  pid_t pid = (pid_t)g_ascii_strtoll(text, NULL, 10);
+  g_autofree char *live_path = g_strdup_printf("/proc/%d/ns/pid", pid);
+  /* the number may meanwhile belong to another process: it must still live in the pinned namespace */
+  if (pid > 1 && stat(namespace_path, &pinned) == 0 && stat(live_path, &live) == 0 && pinned.st_ino == live.st_ino &&
+      pinned.st_dev == live.st_dev) {
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0); /* fails when an earlier clusterd was its parent; then init reaps it */
+  }
+}
+
+void sandbox_teardown(const char *folder)
+{
+  g_autofree char *shm = g_build_filename(folder, "shm", NULL);
+  g_autofree char *pid = g_build_filename(folder, "pid", NULL);
+  end_pause(folder);
+  namespace_unpin(pid);
+  for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+    g_autofree char *path = g_build_filename(folder, kinds[i].name, NULL);
+    namespace_unpin(path);
+  }
+  umount2(shm, MNT_DETACH);
+  file_remove_tree(folder, NULL);
+}
