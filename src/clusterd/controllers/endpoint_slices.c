@@ -45,7 +45,8 @@ static json_t *ports_of(const Object *slice)
   return json_object_get(object_json(slice), "ports");
 }
 
-static bool same_ports(const json_t *a, const json_t *b)
+/* An empty list may be stored as none. */
+static bool same_list(const json_t *a, const json_t *b)
 {
   return (json_array_size(a) == 0 && json_array_size(b) == 0) || json_same(a, b);
 }
@@ -76,7 +77,7 @@ static void plan_group(GArray *plans, GPtrArray *slices, const json_t *group)
   unsigned first = plans->len;
   for (i = 0; i < slices->len; i++) {
     Object *slice = g_ptr_array_index(slices, i);
-    if (!same_ports(ports_of(slice), ports) || strcmp(json_str(object_json(slice), "addressType", ""), address_type))
+    if (!same_list(ports_of(slice), ports) || strcmp(json_str(object_json(slice), "addressType", ""), address_type))
       continue;
     Plan plan = { .slice = slice, .address_type = address_type, .ports = ports, .endpoints = json_array() };
     keep_known(&plan, pending);
@@ -124,7 +125,7 @@ static bool change_slice(json_t *value, void *data)
 {
   const SliceChange *change = data;
   json_t *metadata = json_object_get(value, "metadata");
-  if (json_same(json_object_get(value, "endpoints"), change->plan->endpoints) &&
+  if (same_list(json_object_get(value, "endpoints"), change->plan->endpoints) &&
       json_same(json_object_get(metadata, "labels"), change->labels))
     return false;
   json_object_set(value, "endpoints", change->plan->endpoints);
@@ -142,7 +143,7 @@ static bool write_plan(const EndpointSlices *context, const Object *owner, const
   } else {
     g_autoptr(json_t) wanted = make_labels(context, owner, labels);
     SliceChange change = { .plan = plan, .labels = wanted };
-    if (json_same(json_object_get(object_json(plan->slice), "endpoints"), plan->endpoints) &&
+    if (same_list(json_object_get(object_json(plan->slice), "endpoints"), plan->endpoints) &&
         json_same(json_at(object_json(plan->slice), "metadata", "labels", NULL), wanted))
       return true;
     stored = client_modify(context->client, "discovery.k8s.io/v1", "endpointslices", object_namespace(owner),
