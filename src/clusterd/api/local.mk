@@ -15,7 +15,8 @@ noinst_LIBRARIES += %D%/libapi.a
 
 # discovery and OpenAPI
 %C%_libapi_a_SOURCES += \
-	%D%/discovery.c %D%/discovery.h
+	%D%/discovery.c %D%/discovery.h \
+	%D%/openapi.c %D%/openapi.h %D%/openapi_parts.h %D%/openapi_paths.c %D%/openapi_protobuf.c %D%/openapi_schema.c
 
 # the tables and what is read from them
 %C%_libapi_a_SOURCES += \

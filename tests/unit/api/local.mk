@@ -25,3 +25,8 @@ check_PROGRAMS += %D%/test-discovery
 TESTS += %D%/test-discovery
 %C%_test_discovery_SOURCES = %D%/test-discovery.c
 %C%_test_discovery_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-openapi
+TESTS += %D%/test-openapi
+%C%_test_openapi_SOURCES = %D%/test-openapi.c
+%C%_test_openapi_LDADD = $(api_test_libs)
