@@ -5,7 +5,10 @@
 
 #include "clusterd/api/scheme.h"
 
-/* OpenAPI v2 (swagger.json), and the same as gnostic's openapi.v2.Document protobuf. */
+/* OpenAPI v2 (swagger.json), and the same as gnostic's openapi.v2.Document protobuf. That is asked for by
+ * `Accept: application/com.github.proto-openapi.spec.v2@v1.0+protobuf` but must be answered as
+ * OPENAPI_V2_PROTOBUF_TYPE: an `@` in a Content-Type is no valid media type, and kubectl refuses the answer. */
+#define OPENAPI_V2_PROTOBUF_TYPE "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 json_t *openapi_v2(const ApiScheme *scheme);
 GBytes *openapi_v2_protobuf(const json_t *swagger, GError **error);
 

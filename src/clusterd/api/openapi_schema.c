@@ -35,9 +35,16 @@ static void note_kind(OpenApiWriter *writer, const ApiMessage *message, json_t *
 
 void openapi_writer_init(OpenApiWriter *writer, OpenApiDialect dialect, json_t *schemas, const GPtrArray *kinds)
 {
+  static const char *const everywhere[] = { "DeleteOptions", "Status" };
   writer->dialect = dialect;
   writer->schemas = schemas;
   writer->kinds = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify)json_decref);
+  for (gsize i = 0; i < G_N_ELEMENTS(everywhere); i++) {
+    g_autofree char *name = g_strconcat(META_PREFIX, everywhere[i], NULL);
+    const ApiMessage *message = api_builtin_message(name);
+    if (message)
+      note_kind(writer, message, gvk_of("", "v1", everywhere[i]));
+  }
   for (guint i = 0; i < kinds->len; i++) {
     const ApiKind *kind = kinds->pdata[i];
     note_kind(writer, kind->message, gvk_of(kind->group, kind->version, kind->kind));
@@ -200,6 +207,18 @@ static void add_fields(OpenApiWriter *writer, const ApiMessage *message, json_t 
   }
 }
 
+/* The two members every object has and no table names. */
+static void add_type_meta(json_t *properties)
+{
+  static const char *const members[][2] = {
+    { "apiVersion", "The group and version of the API the object is written in." },
+    { "kind", "What the object is." },
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(members); i++)
+    json_object_set_new(properties, members[i][0],
+                        json_pack("{s:s, s:s}", "description", members[i][1], "type", "string"));
+}
+
 void openapi_add_message(OpenApiWriter *writer, const ApiMessage *message)
 {
   if (json_object_get(writer->schemas, message->name))
@@ -209,12 +228,14 @@ void openapi_add_message(OpenApiWriter *writer, const ApiMessage *message)
   json_t *properties = json_object(), *required = json_array();
   json_object_set_new(schema, "description", json_string(message->description ? message->description : ""));
   json_object_set_new(schema, "type", json_string("object"));
+  json_t *gvks = g_hash_table_lookup(writer->kinds, message);
+  if (gvks)
+    add_type_meta(properties);
   add_fields(writer, message, properties, required);
   if (json_array_size(required) > 0)
     json_object_set(schema, "required", required);
   json_object_set_new(schema, "properties", properties);
   json_decref(required);
-  json_t *gvks = g_hash_table_lookup(writer->kinds, message);
   if (gvks)
     json_object_set(schema, "x-kubernetes-group-version-kind", gvks);
 }

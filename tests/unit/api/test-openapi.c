@@ -89,6 +89,8 @@ static void test_v2(void)
   g_assert_true(strstr(spec, "\"$ref\":\"#/definitions/" POD_SPEC "\"") != NULL);
   g_autofree char *required = json_text(json_at(definitions, POD_SPEC, "required", NULL));
   g_assert_cmpstr(required, ==, "[\"containers\"]");
+  g_assert_nonnull(json_at(definitions, POD, "properties", "apiVersion", NULL));
+  g_assert_null(json_at(definitions, POD_SPEC, "properties", "kind", NULL));
   g_assert_nonnull(json_at(definitions, "io.k8s.api.core.v1.PodList", "properties", "items", NULL));
   assert_references(document, definitions);
 }
