@@ -16,3 +16,7 @@ install-iso:
 	$(INSTALL_DATA) '$(iso_output)'/keys/*.pub '$(DESTDIR)$(pkgdatadir)/keys'
 
 EXTRA_DIST += %D%/build %D%/packages.list %D%/modules.list %D%/modules-initrd.list %D%/stages %D%/initrd %D%/rootfs %D%/images
+
+dist_check_SCRIPTS += tests/iso/image.sh tests/iso/scripts.sh tests/iso/rebuild.sh tests/iso/boot.sh
+TESTS += tests/iso/image.sh tests/iso/scripts.sh tests/iso/rebuild.sh tests/iso/boot.sh
+EXTRA_DIST += tests/iso/tap.sh

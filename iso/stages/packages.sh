@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # work, here, lock: set by iso/build
+# shellcheck shell=bash disable=SC2034,SC2154 # the tables are for the other stages; work, here, lock: set by iso/build
 # Packages: which, in which version (packages.lock: NAME VERSION FILE SHA256), downloaded and unpacked under $work.
 
 # Changes whenever apt learns of other versions.
@@ -26,7 +26,7 @@ library_packages() {
 }
 
 fetch_packages() {
-  local kernel names uri file size hash rest=()
+  local kernel names file size hash rest=()
   kernel=$(kernel_package)
   [[ -n $kernel ]] || die "apt knows no linux-image-cloud-amd64: run apt-get update"
   mapfile -t names < <({
@@ -39,7 +39,7 @@ fetch_packages() {
   # In an empty folder, because apt keeps silent about files that are there already.
   (cd "$work/empty" && apt-get download -q --print-uris "${names[@]}") >"$work/uris" || die "apt does not find every package"
   : >"$lock.new"
-  while read -r uri file size hash; do
+  while read -r _ file size hash; do
     [[ $hash == SHA256:* ]] || die "apt gives no SHA-256 for $file"
     hash=${hash#SHA256:}
     local name=${file%%_*} version=${file#*_}

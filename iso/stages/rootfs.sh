@@ -33,7 +33,7 @@ link_names() {
 
 make_skeleton() {
   local tree=$1
-  mkdir -p "$tree"/{dev,proc,sys,run,data,home,root,mnt,opt,srv,tmp,etc/launcher,usr/share/launcher/images,var/{cache,empty,lib,log,spool,tmp}}
+  mkdir -p "$tree"/{dev,proc,sys,run,data,home,root,mnt,opt,srv,tmp,etc/launcher,var/{cache,empty,lib,log,spool,tmp}}
   ln -s /run "$tree/var/run"
   ln -s /run/lock "$tree/var/lock"
   ln -s /proc/self/mounts "$tree/etc/mtab"
@@ -52,12 +52,20 @@ PRETTY_NAME="launcher $version (Debian 12 packages)"
 END
 }
 
+# The store of images that clusterd reads below its own (docs/internals/guest.md), made by clusterd itself; a clusterd that cannot
+# do that yet finds the archives.
 install_images() {
-  local tree=$1 name
-  mkdir -p "$tree/usr/share/launcher/image-archives"
-  for name in busybox hello-world nginx; do
-    cp "$work/images/$name.tar" "$tree/usr/share/launcher/image-archives/$name.tar"
-  done
+  local tree=$1 store=$1/usr/share/launcher/images
+  mkdir -p "$tree/usr/share/launcher" "$work/empty"
+  "$clusterd" image --store "$store" --below "$work/empty" load "$work"/images/*.tar >"$work/image-load.log" 2>&1 ||
+    die "clusterd cannot load the images: $(<"$work/image-load.log")"
+  if [[ ! -s $store/index.json ]]; then
+    progress "rootfs: this clusterd has no 'image' command: the images go in as archives"
+    rm -rf "$store"
+    mkdir -p "$store" "$tree/usr/share/launcher/image-archives"
+    cp "$work"/images/*.tar "$tree/usr/share/launcher/image-archives"
+  fi
+  chmod 644 "$store"/lock 2>/dev/null || true
 }
 
 build_rootfs() {
@@ -76,12 +84,12 @@ build_rootfs() {
   cp -r "$work/modules/lib/modules" "$tree/usr/lib/modules"
   link_busybox "$tree"
   write_os_release "$tree"
-  install_images "$tree"
   chmod -R go-w "$tree"
   chmod 1777 "$tree/tmp" "$tree/var/tmp"
   chmod 4755 "$tree/usr/bin/sudo"
   chmod 440 "$tree/etc/sudoers"
   chmod 640 "$tree/etc/shadow"
+  install_images "$tree"
   cp "$tree.packages" "$work/rootfs.packages"
   rm -f "$work/root.squashfs.new"
   env -u SOURCE_DATE_EPOCH mksquashfs "$tree" "$work/root.squashfs.new" -quiet -no-progress -noappend -no-xattrs -all-root \

@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=dash
 # The config drive: what the host decided for this machine.
 
 drive=/run/launcher/config

@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=dash
 # The data disk: found by its serial, formatted when it is blank, checked, grown, mounted, and bound to the folders that last.
 
 kept_folders='var home root mnt opt srv tmp'
@@ -68,7 +68,7 @@ format_disk() {
 
 # Checks and mounts DEVICE on /data; sets disk_message. False: disk_message says why.
 mount_data_disk() {
-  local device=$1 output code
+  local device="$1" output code
   if is_half_formatted "$device" || is_blank "$device"; then
     format_disk "$device" || { disk_message='the data disk cannot be formatted'; return 1; }
     disk_message=formatted

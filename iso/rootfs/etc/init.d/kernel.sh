@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=dash
 # Modules and kernel settings.
 
 load_network_modules() {

@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=dash
 # The kernel's file systems and /run.
 
 mount_kernel_file_systems() {
@@ -26,15 +26,18 @@ find_events_port() {
   local name port try
   [ "$LAUNCHER_DRIVER" = vm ] || return 0
   mkdir -p /dev/virtio-ports
-  for try in 1 2 3 4 5 6 7 8 9 10; do
+  try=0
+  while [ $((try += 1)) -le 25 ]; do
     for name in /sys/class/virtio-ports/*/name; do
-      [ -r "$name" ] && read -r port <"$name" || continue
+      [ -r "$name" ] || continue
+      read -r port <"$name"
       name=${name%/name}
       ln -sf "/dev/${name##*/}" "/dev/virtio-ports/$port"
     done
     [ -e /dev/virtio-ports/org.launcher.events.0 ] && break
     # The ports are announced one by one after the device; without the device there is nothing to wait for.
-    [ -e /sys/bus/virtio/drivers/virtio_console/virtio0 ] || ls /sys/bus/virtio/drivers/virtio_console/ | grep -q '^virtio' || break
+    set -- /sys/bus/virtio/drivers/virtio_console/virtio*
+    [ -e "$1" ] || break
     usleep 20000
   done
   [ -e /dev/virtio-ports/org.launcher.events.0 ] && ln -s /dev/virtio-ports/org.launcher.events.0 /run/launcher/events

@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=dash
 # The machine's own interface. Its addresses are user-mode networking's fixed ones: there is nothing to ask a DHCP server for.
 
 vm_address=10.0.2.15

@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=dash
 # Boot events (docs/internals/guest.md): sourced by the scripts of init.
 
 events=/run/launcher/events
@@ -29,7 +29,8 @@ event() {
   [ -e "$events" ] || return 0
   # A virtio port takes one writer at a time, and blocks while nobody listens on the host. dd is coreutils': only it opens
   # without blocking.
-  for try in 1 2 3 4 5; do
+  try=0
+  while [ $((try += 1)) -le 5 ]; do
     echo "$line" | /bin/dd of="$events" oflag=nonblock conv=notrunc status=none 2>/dev/null && return 0
     usleep 20000
   done
