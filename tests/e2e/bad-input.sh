@@ -49,6 +49,7 @@ ok "no bad image stays in the cache" bash -c "! find '$LAUNCHER_HOME' -name '*.i
 
 # A disk of 20 MB is full before the image is copied. What is mounted goes with the mount namespace.
 full_disk() {
+  # shellcheck disable=SC2016 # expanded by the inner shell
   unshare -m bash -c 'mkdir -p "$1/small" && mount -t tmpfs -o size=20m none "$1/small" || exit 99
     LAUNCHER_HOME=$1/small "${@:2}"; status=$?
     find "$1/small" -name "*.iso" -o -name "partial*"; exit $status' full-disk "$WORK" \

@@ -1,6 +1,6 @@
 # Shared by the end-to-end tests: TAP, waiting, kubectl of two versions, and a home of their own for every test.
 # The caller sets LAUNCHER (the installed program; default: launcher on PATH) and DRIVER.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 set -uo pipefail
 
 LAUNCHER=${LAUNCHER:-$(command -v launcher)}
