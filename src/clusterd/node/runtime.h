@@ -12,18 +12,18 @@
 typedef struct SandboxSpec {
   const char *namespace_, *name, *uid;
   unsigned attempt;
-  const char *hostname;      /* of the UTS namespace */
+  const char *hostname; /* of the UTS namespace */
   bool host_network, host_pid, host_ipc;
   bool share_process_namespace;
-  const char *log_directory; /* /var/log/pods/NS_NAME_UID, made by the runtime */
-  const char *cgroup_parent; /* "/kubepods/burstable/podUID" relative to the node's cgroup root */
-  const json_t *sysctls;     /* [{name, value}], may be NULL */
+  const char *log_directory;   /* /var/log/pods/NS_NAME_UID, made by the runtime */
+  const char *cgroup_parent;   /* "/kubepods/burstable/podUID" relative to the node's cgroup root */
+  const json_t *sysctls;       /* [{name, value}], may be NULL */
   const json_t *port_mappings; /* [{protocol, hostPort, containerPort, hostIP}], may be NULL */
 } SandboxSpec;
 
 typedef struct SandboxStatus {
   bool ready;
-  char *ip; /* NULL with host network */
+  char *ip;                /* NULL with host network */
   char *network_namespace; /* path */
   int64_t created_us;
 } SandboxStatus;
@@ -37,25 +37,30 @@ typedef struct ContainerMount {
 
 typedef struct ContainerSpec {
   const char *name;
-  unsigned attempt; /* restart count */
-  const char *image_id;            /* as image_status gives it */
-  const char *const *command;      /* NULL: the image's entrypoint */
-  const char *const *args;         /* NULL: the image's cmd (unless command is given) */
-  const char *working_dir;         /* NULL: the image's */
-  const char *const *env;          /* "K=V", NULL-terminated, complete (image's own are added first by the runtime) */
+  unsigned attempt;           /* restart count */
+  const char *image_id;       /* as image_status gives it */
+  const char *const *command; /* NULL: the image's entrypoint */
+  const char *const *args;    /* NULL: the image's cmd (unless command is given) */
+  const char *working_dir;    /* NULL: the image's */
+  const char *const *env;     /* "K=V", NULL-terminated, complete (image's own are added first by the runtime) */
   const ContainerMount *mounts;
   size_t n_mounts;
-  const char *log_path;            /* absolute; CRI log format, written by conmon */
+  const char *log_path; /* absolute; CRI log format, written by conmon */
   bool tty, stdin_, stdin_once;
-  const json_t *security_context;      /* container's, merged with the pod's; may be NULL */
-  const json_t *pod_security_context;  /* may be NULL */
+  const json_t *security_context;     /* container's, merged with the pod's; may be NULL */
+  const json_t *pod_security_context; /* may be NULL */
   /* cgroup v2 and v1 limits; 0: none */
   int64_t cpu_shares, cpu_quota_us, cpu_period_us, memory_limit_bytes;
   int oom_score_adj;
   const char *termination_message_path; /* host file, already in mounts; NULL: none */
 } ContainerSpec;
 
-typedef enum ContainerState { CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_EXITED, CONTAINER_UNKNOWN } ContainerState;
+typedef enum ContainerState {
+  CONTAINER_CREATED,
+  CONTAINER_RUNNING,
+  CONTAINER_EXITED,
+  CONTAINER_UNKNOWN
+} ContainerState;
 
 typedef struct ContainerStatus {
   char *id, *sandbox_id, *name;
@@ -71,11 +76,11 @@ void container_status_free(ContainerStatus *status);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ContainerStatus, container_status_free)
 
 typedef struct ImageStatus {
-  char *id;           /* sha256:… of the config */
-  char **repo_tags;   /* "docker.io/library/busybox:latest" */
+  char *id;         /* sha256:… of the config */
+  char **repo_tags; /* "docker.io/library/busybox:latest" */
   char **repo_digests;
   int64_t size_bytes;
-  char *user;         /* of the config; "" for root */
+  char *user; /* of the config; "" for root */
 } ImageStatus;
 void image_status_free(ImageStatus *status);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImageStatus, image_status_free)
@@ -89,7 +94,7 @@ struct Runtime {
   const char *version; /* of the OCI runtime behind it */
 
   char *(*run_sandbox)(Runtime *runtime, const SandboxSpec *spec, GError **error); /* its id; the caller frees */
-  bool (*stop_sandbox)(Runtime *runtime, const char *sandbox_id, GError **error);  /* kills all containers; idempotent */
+  bool (*stop_sandbox)(Runtime *runtime, const char *sandbox_id, GError **error); /* kills all containers; idempotent */
   bool (*remove_sandbox)(Runtime *runtime, const char *sandbox_id, GError **error); /* and its containers; idempotent */
   bool (*sandbox_status)(Runtime *runtime, const char *sandbox_id, SandboxStatus *status, GError **error);
   /* {id, namespace, name, uid, attempt} of every sandbox known, also from before a restart. New reference. */

@@ -106,6 +106,7 @@ static void attach_close(NodeProcess *process)
   if (attach->input)
     g_thread_join(attach->input);
   file_close(&process->stdin_fd);
+  file_close(&process->exit_fd);
   file_close(&attach->in_read);
   file_close(&attach->out_write);
   file_close(&attach->err_write);
@@ -133,6 +134,10 @@ static bool open_streams(Attach *attach, bool with_stdin, bool with_tty, GError 
   if (attach->socket < 0)
     return false;
   attach->stop = eventfd(0, EFD_CLOEXEC);
+  g_mutex_lock(&attach->native->lock);
+  if (attach->container->pid_fd >= 0)
+    process->exit_fd = fcntl(attach->container->pid_fd, F_DUPFD_CLOEXEC, 3);
+  g_mutex_unlock(&attach->native->lock);
   return (!with_stdin || open_pipe(&attach->in_read, &process->stdin_fd, error)) &&
          open_pipe(&process->stdout_fd, &attach->out_write, error) &&
          (with_tty || open_pipe(&process->stderr_fd, &attach->err_write, error));
@@ -145,7 +150,7 @@ NodeProcess *attach_start(Runtime *runtime, const char *container_id, bool with_
   if (!container)
     return NULL;
   Attach *attach = g_new0(Attach, 1);
-  attach->process = (NodeProcess){ -1, -1, -1, attach_resize, attach_wait, attach_close };
+  attach->process = (NodeProcess){ -1, -1, -1, -1, attach_resize, attach_wait, attach_close };
   attach->native = native;
   attach->container = container;
   attach->bundle = runtime_bundle(native, container_id);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -69,6 +70,7 @@ static void exec_close(NodeProcess *process)
   file_close(&process->stdin_fd);
   file_close(&process->stdout_fd);
   file_close(&process->stderr_fd);
+  file_close(&process->exit_fd);
   file_close(&exec->terminal);
   if (!exec->ended)
     end_process(exec);
@@ -86,7 +88,7 @@ static Exec *exec_new(const NativeRuntime *native, const char *container_id)
   Exec *exec = g_new0(Exec, 1);
   g_autofree char *bundle = runtime_bundle(native, container_id);
   g_autofree char *name = runtime_make_id();
-  exec->process = (NodeProcess){ -1, -1, -1, exec_resize, exec_wait, exec_close };
+  exec->process = (NodeProcess){ -1, -1, -1, -1, exec_resize, exec_wait, exec_close };
   exec->terminal = -1;
   exec->pid_path = g_strdup_printf("%s/exec-%.16s.pid", bundle, name);
   exec->spec_path = g_strdup_printf("%s/exec-%.16s.json", bundle, name);
@@ -169,6 +171,8 @@ static bool spawn(const NativeRuntime *native, Exec *exec, const char *container
     if (theirs[i] >= 0)
       fds[options.n_fds++] = (CommandFd){ theirs[i], i };
   exec->crun = command_start(argv, &options, error);
+  if (exec->crun > 0)
+    exec->process.exit_fd = (int)syscall(SYS_pidfd_open, exec->crun, 0);
   return exec->crun > 0;
 }
 
