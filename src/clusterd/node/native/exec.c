@@ -50,18 +50,34 @@ static int exec_wait(NodeProcess *process, GError **error)
   return exec->status;
 }
 
+static bool crun_runs(const Exec *exec)
+{
+  siginfo_t info = { 0 };
+  return waitid(P_PID, (id_t)exec->crun, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+}
+
+/* The process can be running before crun has written down its pid. 0 when crun ends or keeps silent. */
+static pid_t inner_pid(const Exec *exec)
+{
+  enum { TRIES = 400, PAUSE_US = 5000 };
+  for (int i = 0; i < TRIES && crun_runs(exec); i++) {
+    g_autofree char *text = NULL;
+    pid_t pid = g_file_get_contents(exec->pid_path, &text, NULL, NULL) ? (pid_t)g_ascii_strtoll(text, NULL, 10) : 0;
+    if (pid > 1)
+      return pid;
+    g_usleep(PAUSE_US);
+  }
+  return 0;
+}
+
 /* The inner process first; crun then ends by itself. Its pid is not reused before crun has reaped it. */
 static void end_process(const Exec *exec)
 {
-  g_autofree char *text = NULL;
-  if (g_file_get_contents(exec->pid_path, &text, NULL, NULL)) {
-    pid_t inner = (pid_t)g_ascii_strtoll(text, NULL, 10);
-    siginfo_t info = { 0 };
-    if (inner > 1 && waitid(P_PID, (id_t)exec->crun, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0)
-      kill(inner, SIGKILL);
-  } else {
-    kill(exec->crun, SIGKILL);
-  }
+  pid_t inner = inner_pid(exec);
+  if (inner > 0 && crun_runs(exec))
+    kill(inner, SIGKILL);
+  else if (inner == 0)
+    kill(exec->crun, SIGKILL); /* not reaped yet: the number is still its */
 }
 
 static void exec_close(NodeProcess *process)

@@ -67,14 +67,15 @@ static int capability_number(const char *name)
   return -1;
 }
 
-/* What this kernel has: asking for more makes crun fail. */
-static uint64_t known_capabilities(void)
+/* What we have ourselves and can therefore pass on. In a machine that is a container it is less than the kernel knows.
+ */
+static uint64_t own_capabilities(void)
 {
+  static const char key[] = "\nCapPrm:\t";
   g_autofree char *text = NULL;
-  guint64 last = G_N_ELEMENTS(capability_names) - 1;
-  if (g_file_get_contents("/proc/sys/kernel/cap_last_cap", &text, NULL, NULL))
-    last = MIN(last, g_ascii_strtoull(text, NULL, 10));
-  return (UINT64_C(2) << last) - 1;
+  const char *line = g_file_get_contents("/proc/self/status", &text, NULL, NULL) ? strstr(text, key) : NULL;
+  uint64_t named = (UINT64_C(1) << G_N_ELEMENTS(capability_names)) - 1;
+  return line ? g_ascii_strtoull(line + sizeof key - 1, NULL, 16) & named : named;
 }
 
 static bool list_mask(const json_t *list, uint64_t all, uint64_t *mask, GError **error)
@@ -98,7 +99,7 @@ static bool list_mask(const json_t *list, uint64_t all, uint64_t *mask, GError *
 json_t *oci_capabilities(const OciInput *input, GError **error)
 {
   const json_t *wanted = oci_security(input, "capabilities");
-  uint64_t all = known_capabilities(), add, drop, mask = 0;
+  uint64_t all = own_capabilities(), add, drop, mask = 0;
   if (!list_mask(json_object_get(wanted, "add"), all, &add, error) ||
       !list_mask(json_object_get(wanted, "drop"), all, &drop, error))
     return NULL;

@@ -1,0 +1,7 @@
+# Tests of the node with real containers, in namespaces of their own (sandbox.sh). They skip themselves without root.
+check_PROGRAMS += %D%/test-native-runtime
+%C%_test_native_runtime_SOURCES = %D%/test-native-runtime.c
+%C%_test_native_runtime_LDADD = src/clusterd/node/libnode.a src/base/libbase.a $(NETLINK_LIBS) $(ARCHIVE_LIBS) \
+	$(CURL_LIBS) $(BASE_LIBS) -lm
+dist_check_SCRIPTS += %D%/test-native.sh %D%/sandbox.sh tests/images/make-image.py
+TESTS += %D%/test-native.sh

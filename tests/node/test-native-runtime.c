@@ -1,0 +1,481 @@
+/*
+ * The native runtime with real containers. Run through tests/node/sandbox.sh, as root, with image archives made by
+ * tests/images/make-image.py: test-native-runtime BUSYBOX_ARCHIVE PAUSE
+ */
+#include <fcntl.h>
+#include <glib.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/reason.h"
+#include "clusterd/node/native/native.h"
+#include "clusterd/server/node_access.h"
+
+#define IMAGE "busybox:1.36"
+#define LOG_DIR "/var/log/pods/default_pod_uid"
+
+static NativeRuntimeConfig config = { .data_dir = "/var/lib/launcher",
+                                      .run_dir = "/run/launcher",
+                                      .pod_cidr = "10.244.0.0/24" };
+static Runtime *runtime;
+static int events; /* atomic */
+
+static void count_event(const char *sandbox_id, const char *container_id, void *data)
+{
+  g_atomic_int_inc(&events);
+}
+
+static void open_runtime(void)
+{
+  g_autoptr(GError) error = NULL;
+  runtime = native_runtime_new(&config, &error);
+  g_assert_no_error(error);
+  runtime->set_event_handler(runtime, count_event, NULL);
+}
+
+static char *run_sandbox(const SandboxSpec *changes)
+{
+  g_autoptr(GError) error = NULL;
+  SandboxSpec spec = changes ? *changes : (SandboxSpec){ 0 };
+  spec.namespace_ = "default";
+  spec.name = "pod";
+  spec.uid = "uid";
+  spec.hostname = spec.host_network ? NULL : "pod-host";
+  spec.log_directory = LOG_DIR;
+  spec.cgroup_parent = "/kubepods/burstable/poduid";
+  char *id = runtime->run_sandbox(runtime, &spec, &error);
+  g_assert_no_error(error);
+  return id;
+}
+
+/* Starts `sh -c SCRIPT`. */
+static char *run_script(const char *sandbox_id, const char *script, const ContainerSpec *changes)
+{
+  static unsigned count;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *log_path = g_strdup_printf("%s/main/%u.log", LOG_DIR, count++);
+  const char *const command[] = { "/bin/sh", "-c", script, NULL };
+  ContainerSpec spec = changes ? *changes : (ContainerSpec){ 0 };
+  spec.name = "main";
+  spec.image_id = IMAGE;
+  spec.command = command;
+  spec.log_path = spec.log_path ? spec.log_path : log_path;
+  char *id = runtime->create_container(runtime, sandbox_id, &spec, &error);
+  g_assert_no_error(error);
+  g_assert_true(runtime->start_container(runtime, id, &error));
+  g_assert_no_error(error);
+  return id;
+}
+
+static ContainerStatus *wait_exited(const char *id)
+{
+  for (int i = 0; i < 2000; i++) {
+    ContainerStatus *status = runtime->container_status(runtime, id, NULL);
+    g_assert_nonnull(status);
+    if (status->state == CONTAINER_EXITED)
+      return status;
+    container_status_free(status);
+    g_usleep(10000);
+  }
+  g_error("container %s does not end", id);
+}
+
+static void remove_sandbox(char *id)
+{
+  g_autoptr(GError) error = NULL;
+  g_assert_true(runtime->remove_sandbox(runtime, id, &error));
+  g_assert_no_error(error);
+  g_free(id);
+}
+
+static char *read_all(int fd)
+{
+  GString *text = g_string_new(NULL);
+  char block[4096];
+  ssize_t got;
+  while ((got = read(fd, block, sizeof block)) > 0)
+    g_string_append_len(text, block, got);
+  return g_string_free(text, FALSE);
+}
+
+/* The output of SCRIPT in a container that runs; its exit status to *STATUS. */
+static char *exec_script(const char *id, const char *script, int *status)
+{
+  g_autoptr(GError) error = NULL;
+  const char *const argv[] = { "/bin/sh", "-c", script, NULL };
+  NodeProcess *process = runtime->exec(runtime, id, argv, false, false, &error);
+  g_assert_no_error(error);
+  char *output = read_all(process->stdout_fd);
+  g_autofree char *complaint = read_all(process->stderr_fd);
+  if (*complaint)
+    g_test_message("%s", complaint);
+  *status = process->wait(process, &error);
+  process->close(process);
+  return output;
+}
+
+static void assert_exec(const char *id, const char *script, const char *wanted)
+{
+  int status;
+  g_autofree char *output = exec_script(id, script, &status);
+  if (g_strcmp0(output, wanted) != 0 || status != 0)
+    g_test_message("%s: status %d", script, status);
+  g_assert_cmpstr(output, ==, wanted);
+  g_assert_cmpint(status, ==, 0);
+}
+
+static void test_exit_code_and_log(void)
+{
+  char *sandbox = run_sandbox(NULL);
+  int before = g_atomic_int_get(&events);
+  ContainerSpec changes = { .log_path = LOG_DIR "/log/0.log" };
+  g_autofree char *id = run_script(sandbox, "echo out; echo err >&2; exit 7", &changes);
+  g_autoptr(ContainerStatus) status = wait_exited(id);
+  g_autofree char *log = NULL;
+  g_assert_cmpint(status->exit_code, ==, 7);
+  g_assert_false(status->oom_killed);
+  g_assert_cmpint(status->finished_us, >=, status->started_us);
+  g_assert_cmpint(status->started_us, >=, status->created_us);
+  g_assert_true(g_file_get_contents(changes.log_path, &log, NULL, NULL));
+  g_assert_true(g_regex_match_simple("^\\d{4}-\\d\\d-\\d\\dT\\S+ stdout F out$", log, G_REGEX_MULTILINE, 0));
+  g_assert_true(g_regex_match_simple("^\\d{4}-\\d\\d-\\d\\dT\\S+ stderr F err$", log, G_REGEX_MULTILINE, 0));
+  for (int i = 0; i < 1000 && g_atomic_int_get(&events) == before; i++)
+    g_usleep(1000);
+  g_assert_cmpint(g_atomic_int_get(&events), ==, before + 1);
+  remove_sandbox(sandbox);
+}
+
+static void test_exec(void)
+{
+  char *sandbox = run_sandbox(NULL);
+  g_autofree char *id = run_script(sandbox, "sleep 1000", NULL);
+  int status;
+  assert_exec(id, "hostname; cat /etc/hostname", "pod-host\npod-host\n");
+  g_autofree char *output = exec_script(id, "exit 42", &status);
+  g_assert_cmpint(status, ==, 42);
+  g_autoptr(GError) error = NULL;
+  const char *const argv[] = { "sh", "-c", "stty size; read line; echo got $line; tty", NULL };
+  NodeProcess *process = runtime->exec(runtime, id, argv, true, true, &error);
+  g_assert_no_error(error);
+  process->resize(process, 100, 40);
+  g_assert_cmpint(write(process->stdin_fd, "word\n", 5), ==, 5);
+  g_autofree char *screen = read_all(process->stdout_fd);
+  g_assert_cmpint(process->wait(process, &error), ==, 0);
+  process->close(process);
+  g_assert_nonnull(strstr(screen, "got word"));
+  g_assert_nonnull(strstr(screen, "/dev/pts/"));
+  remove_sandbox(sandbox);
+}
+
+/* Closing the streams of a command that still runs ends it. */
+static void test_exec_close(void)
+{
+  char *sandbox = run_sandbox(NULL);
+  g_autofree char *id = run_script(sandbox, "sleep 1000", NULL);
+  const char *const argv[] = { "sh", "-c", "echo up; exec sleep 12345", NULL };
+  g_autoptr(GError) error = NULL;
+  char word[3];
+  NodeProcess *process = runtime->exec(runtime, id, argv, false, false, &error);
+  g_assert_no_error(error);
+  g_assert_cmpint(read(process->stdout_fd, word, sizeof word), ==, 3);
+  process->close(process);
+  assert_exec(id, "ps | grep -c 'sleep 1234[5]' || true", "0\n");
+  remove_sandbox(sandbox);
+}
+
+static void test_attach(void)
+{
+  char *sandbox = run_sandbox(NULL);
+  ContainerSpec changes = { .stdin_ = true, .stdin_once = true };
+  g_autofree char *id = run_script(sandbox, "read word; echo \"got $word\"; echo bad >&2; exit 3", &changes);
+  g_autoptr(GError) error = NULL;
+  NodeProcess *process = runtime->attach(runtime, id, true, false, &error);
+  g_assert_no_error(error);
+  g_assert_cmpint(write(process->stdin_fd, "hello\n", 6), ==, 6);
+  g_autofree char *out = read_all(process->stdout_fd);
+  g_autofree char *err = read_all(process->stderr_fd);
+  g_assert_cmpstr(out, ==, "got hello\n");
+  g_assert_cmpstr(err, ==, "bad\n");
+  g_assert_cmpint(process->wait(process, &error), ==, 3);
+  process->close(process);
+  remove_sandbox(sandbox);
+}
+
+static void test_stop(void)
+{
+  char *sandbox = run_sandbox(NULL);
+  g_autoptr(GError) error = NULL;
+  g_autofree char *polite = run_script(sandbox, "trap 'exit 5' TERM; while :; do sleep 0.05; done", NULL);
+  g_autofree char *stubborn = run_script(sandbox, "trap '' TERM; while :; do sleep 0.05; done", NULL);
+  g_usleep(200000); /* the shells set their traps */
+  g_assert_true(runtime->stop_container(runtime, polite, 30, &error));
+  g_assert_true(runtime->stop_container(runtime, stubborn, 1, &error));
+  g_autoptr(ContainerStatus) one = runtime->container_status(runtime, polite, &error);
+  g_autoptr(ContainerStatus) other = runtime->container_status(runtime, stubborn, &error);
+  g_assert_cmpint(one->exit_code, ==, 5);
+  g_assert_cmpint(other->exit_code, ==, 128 + SIGKILL);
+  g_assert_true(runtime->stop_container(runtime, polite, 30, &error));
+  remove_sandbox(sandbox);
+}
+
+static void test_oom(void)
+{
+  char *sandbox = run_sandbox(NULL);
+  ContainerSpec changes = { .memory_limit_bytes = 16 << 20 };
+  g_autofree char *id = run_script(sandbox, "x=a; while :; do x=$x$x$x$x; done", &changes);
+  g_autoptr(ContainerStatus) status = wait_exited(id);
+  g_assert_cmpint(status->exit_code, !=, 0);
+  if (access("/sys/fs/cgroup/memory/memory.oom_control", F_OK) == 0 || access("/sys/fs/cgroup/cgroup.procs", F_OK) == 0)
+    g_assert_true(status->oom_killed);
+  remove_sandbox(sandbox);
+}
+
+static void test_pod_shares(void)
+{
+  char *sandbox = run_sandbox(NULL);
+  SandboxStatus status = { 0 };
+  g_autofree char *one = run_script(sandbox, "httpd -f -p 8080 -h /etc", NULL);
+  g_autofree char *other = run_script(sandbox, "sleep 1000", NULL);
+  g_assert_true(runtime->sandbox_status(runtime, sandbox, &status, NULL));
+  g_assert_true(status.ready);
+  g_assert_true(g_str_has_prefix(status.ip, "10.244.0."));
+  g_usleep(200000);
+  assert_exec(other, "wget -qO- http://127.0.0.1:8080/hostname", "pod-host\n");
+  assert_exec(one, "echo x > /dev/shm/f", "");
+  assert_exec(other, "cat /dev/shm/f; ps | grep -c [h]ttpd || true", "x\n0\n");
+  int fd = runtime->connect(runtime, sandbox, 8080, NULL);
+  g_assert_cmpint(fd, >=, 0);
+  close(fd);
+  g_autoptr(GError) error = NULL;
+  g_assert_cmpint(runtime->connect(runtime, sandbox, 8081, &error), <, 0);
+  g_assert_nonnull(error);
+  /* another pod reaches it through the node */
+  char *second = run_sandbox(NULL);
+  g_autofree char *script = g_strdup_printf(
+      "ping -c1 -w3 %s >/dev/null; printf 'GET /hostname HTTP/1.0\\r\\n\\r\\n' | nc -w 5 %s 8080 | tail -1", status.ip,
+      status.ip);
+  g_autofree char *third = run_script(second, "sleep 1000", NULL);
+  assert_exec(third, script, "pod-host\n");
+  sandbox_status_clear(&status);
+  remove_sandbox(sandbox);
+  remove_sandbox(second);
+}
+
+static void test_shared_process_namespace(void)
+{
+  SandboxSpec changes = { .share_process_namespace = true };
+  char *sandbox = run_sandbox(&changes);
+  g_autofree char *one = run_script(sandbox, "exec sleep 4321", NULL);
+  g_autofree char *other = run_script(sandbox, "sleep 1000", NULL);
+  assert_exec(other, "ps -o pid,args | grep -c '[s]leep 4321'; ps -o args | sed -n 2p", "1\n/pause\n");
+  remove_sandbox(sandbox);
+}
+
+static void test_host_network(void)
+{
+  SandboxSpec changes = { .host_network = true };
+  char *sandbox = run_sandbox(&changes);
+  g_autofree char *id = run_script(sandbox, "sleep 1000", NULL);
+  SandboxStatus status = { 0 };
+  g_assert_true(runtime->sandbox_status(runtime, sandbox, &status, NULL));
+  g_assert_null(status.ip);
+  g_assert_null(status.network_namespace);
+  assert_exec(id, "ip -o link show pods0 | grep -c pods0", "1\n");
+  remove_sandbox(sandbox);
+}
+
+static void test_security(void)
+{
+  g_autoptr(json_t) security =
+      json_pack("{s:i, s:i, s:b, s:b, s:{s:[s], s:[s]}}", "runAsUser", 33, "runAsGroup", 77, "readOnlyRootFilesystem",
+                1, "allowPrivilegeEscalation", 0, "capabilities", "drop", "ALL", "add", "NET_BIND_SERVICE");
+  g_autoptr(json_t) pod = json_pack("{s:i, s:[i]}", "fsGroup", 2000, "supplementalGroups", 3000);
+  ContainerSpec changes = { .security_context = security, .pod_security_context = pod };
+  char *sandbox = run_sandbox(NULL);
+  g_autofree char *id = run_script(sandbox, "sleep 1000", &changes);
+  assert_exec(id, "id -u; id -g; id -G; touch /x 2>/dev/null || echo read-only; echo $HOME",
+              "33\n77\n77 10 2000 3000\nread-only\n/var/www\n");
+  assert_exec(id, "grep -E 'CapBnd|NoNewPrivs' /proc/1/status", "CapBnd:\t0000000000000400\nNoNewPrivs:\t1\n");
+  remove_sandbox(sandbox);
+}
+
+static void test_privileged(void)
+{
+  g_autoptr(json_t) security = json_pack("{s:b}", "privileged", 1);
+  ContainerSpec changes = { .security_context = security };
+  char *sandbox = run_sandbox(NULL);
+  g_autofree char *id = run_script(sandbox, "sleep 1000", &changes);
+  assert_exec(id, "mkdir /m && mount -t tmpfs x /m && echo mounted", "mounted\n");
+  remove_sandbox(sandbox);
+}
+
+static void test_mounts(void)
+{
+  g_autofree char *folder = g_dir_make_tmp("mounts-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename(folder, "f", NULL);
+  g_autofree char *inner = g_build_filename(folder, "inner", NULL);
+  g_assert_true(g_file_set_contents(file, "content", -1, NULL));
+  g_assert_cmpint(mkdir(inner, 0755), ==, 0);
+  /* the inner one is written first: it must be mounted last */
+  ContainerMount mounts[] = { { inner, "/data/sub", false, NULL }, { folder, "/data", true, NULL } };
+  ContainerSpec changes = { .mounts = mounts, .n_mounts = G_N_ELEMENTS(mounts) };
+  const char *const env[] = { "A=1", "PATH=/bin", NULL };
+  changes.env = env;
+  changes.working_dir = "/data";
+  char *sandbox = run_sandbox(NULL);
+  g_autofree char *id = run_script(sandbox, "sleep 1000", &changes);
+  assert_exec(id, "pwd; cat f; touch new 2>/dev/null || echo no; touch sub/new && echo yes; echo $A $PATH",
+              "/data\ncontentno\nyes\n1 /bin\n");
+  remove_sandbox(sandbox);
+  file_remove_tree(folder, NULL);
+}
+
+static void test_failures(void)
+{
+  char *sandbox = run_sandbox(NULL);
+  const char *const command[] = { "/no/such/program", NULL };
+  ContainerSpec spec = { .name = "main", .image_id = IMAGE, .command = command, .log_path = LOG_DIR "/fail.log" };
+  g_autoptr(GError) error = NULL;
+  g_autofree char *id = runtime->create_container(runtime, sandbox, &spec, &error);
+  g_assert_true(!id || !runtime->start_container(runtime, id, &error));
+  g_assert_nonnull(strstr(error->message, "/no/such/program"));
+  g_clear_error(&error);
+  spec.image_id = "nosuchimage";
+  g_assert_null(runtime->create_container(runtime, sandbox, &spec, &error));
+  g_assert_true(reason_is(error, REASON_RUNTIME_NOT_FOUND));
+  remove_sandbox(sandbox);
+}
+
+/* A second runtime over the same folders, as after a restart of clusterd. */
+static void test_restart(void)
+{
+  g_autoptr(GError) error = NULL;
+  char *sandbox = run_sandbox(NULL);
+  g_autofree char *alive = run_script(sandbox, "sleep 1000", NULL);
+  g_autofree char *done = run_script(sandbox, "exit 9", NULL);
+  g_autofree char *ends = run_script(sandbox, "while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 4", NULL);
+  container_status_free(wait_exited(done));
+  assert_exec(ends, "touch /tmp/go", "");
+  runtime->free(runtime);
+  g_usleep(300000); /* it ends while nobody looks */
+  open_runtime();
+  g_autoptr(ContainerStatus) one = runtime->container_status(runtime, alive, &error);
+  g_autoptr(ContainerStatus) two = runtime->container_status(runtime, done, &error);
+  g_autoptr(ContainerStatus) three = runtime->container_status(runtime, ends, &error);
+  g_assert_cmpint(one->state, ==, CONTAINER_RUNNING);
+  g_assert_cmpint(two->exit_code, ==, 9);
+  g_assert_cmpint(three->state, ==, CONTAINER_EXITED);
+  g_assert_cmpint(three->exit_code, ==, 4);
+  assert_exec(alive, "echo still here", "still here\n");
+  g_assert_true(runtime->stop_container(runtime, alive, 0, &error));
+  remove_sandbox(sandbox);
+}
+
+/* After a reboot nothing of the run folder is left. */
+static void test_reboot(void)
+{
+  g_autoptr(GError) error = NULL;
+  char *sandbox = run_sandbox(NULL);
+  g_autofree char *id = run_script(sandbox, "sleep 1000", NULL);
+  g_autoptr(ContainerStatus) before = runtime->container_status(runtime, id, &error);
+  kill(before->pid, SIGKILL);
+  container_status_free(wait_exited(id));
+  g_autofree char *state = g_strdup_printf("/var/lib/launcher/containers/%s/state.json", id);
+  g_autoptr(json_t) value = json_read_file(state, &error);
+  json_object_set_new(value, "state", json_integer(CONTAINER_RUNNING)); /* a power cut: nobody saw the end */
+  g_autofree char *text = json_text(value);
+  runtime->free(runtime);
+  g_assert_true(g_file_set_contents(state, text, -1, NULL));
+  g_autofree char *net = g_strdup_printf("/run/launcher/sandboxes/%s/net", sandbox);
+  umount2(net, MNT_DETACH);
+  file_remove_tree("/run/launcher/exits", NULL);
+  file_remove_tree("/run/launcher/crun", NULL);
+  open_runtime();
+  g_autoptr(ContainerStatus) after = runtime->container_status(runtime, id, &error);
+  SandboxStatus status = { 0 };
+  g_assert_true(runtime->sandbox_status(runtime, sandbox, &status, NULL));
+  g_assert_false(status.ready);
+  g_assert_cmpint(after->state, ==, CONTAINER_EXITED);
+  g_assert_cmpint(after->exit_code, ==, 255);
+  sandbox_status_clear(&status);
+  remove_sandbox(sandbox);
+}
+
+static void test_image_in_use(void)
+{
+  g_autoptr(GError) error = NULL;
+  char *sandbox = run_sandbox(NULL);
+  g_autofree char *id = run_script(sandbox, "sleep 1000", NULL);
+  g_assert_false(runtime->remove_image(runtime, IMAGE, &error));
+  g_assert_true(reason_is(error, REASON_CONFLICT));
+  remove_sandbox(sandbox);
+}
+
+/* Everything a pod took is given back. */
+static void test_nothing_left(void)
+{
+  static const char *const folders[] = { "/run/launcher/containers",     "/run/launcher/sandboxes",
+                                         "/run/launcher/crun",           "/run/launcher/exits",
+                                         "/var/lib/launcher/containers", "/var/lib/launcher/sandboxes" };
+  g_autofree char *mounts = NULL;
+  for (size_t i = 0; i < G_N_ELEMENTS(folders); i++) {
+    g_autoptr(GDir) folder = g_dir_open(folders[i], 0, NULL);
+    g_assert_cmpstr(folder ? g_dir_read_name(folder) : NULL, ==, NULL);
+  }
+  g_assert_true(g_file_get_contents("/proc/self/mounts", &mounts, NULL, NULL));
+  g_assert_null(strstr(mounts, "/run/launcher/"));
+}
+
+static void load_image(const char *path)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(json_t) loaded = NULL;
+  file_autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
+  g_assert_true(runtime->load_image(runtime, fd, &loaded, &error));
+  g_assert_no_error(error);
+  g_assert_cmpstr(json_string_value(json_array_get(loaded, 0)), ==, "docker.io/library/" IMAGE);
+}
+
+int main(int argc, char **argv)
+{
+  static const struct {
+    const char *path;
+    void (*run)(void);
+  } tests[] = { { "exit-code-and-log", test_exit_code_and_log },
+                { "exec", test_exec },
+                { "exec-close", test_exec_close },
+                { "attach", test_attach },
+                { "stop", test_stop },
+                { "oom", test_oom },
+                { "pod-shares", test_pod_shares },
+                { "shared-process-namespace", test_shared_process_namespace },
+                { "host-network", test_host_network },
+                { "security", test_security },
+                { "privileged", test_privileged },
+                { "mounts", test_mounts },
+                { "failures", test_failures },
+                { "restart", test_restart },
+                { "reboot", test_reboot },
+                { "image-in-use", test_image_in_use },
+                { "nothing-left", test_nothing_left } };
+  g_test_init(&argc, &argv, NULL);
+  if (argc != 3) {
+    g_printerr("usage: %s ARCHIVE PAUSE, inside sandbox.sh\n", argv[0]);
+    return 2;
+  }
+  config.pause = argv[2];
+  open_runtime();
+  load_image(argv[1]);
+  for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
+    g_autofree char *path = g_strconcat("/native/", tests[i].path, NULL);
+    g_test_add_func(path, tests[i].run);
+  }
+  int status = g_test_run();
+  runtime->free(runtime);
+  return status;
+}
