@@ -17,3 +17,5 @@ include tests/unit/scheduler/local.mk
 include tests/unit/node/local.mk
 include tests/unit/proxy/local.mk
 include tests/unit/dns/local.mk
+
+EXTRA_DIST += tests/e2e tests/kubectl tests/lint.py tests/tsan.supp

@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""The figures of one run, as ratios: prints a table and writes bench.json, a list of {name, value, unit, against, ratio}.
+
+    bench.py --launcher PROGRAM --output bench.json [--skip-libvirt]
+
+Everything compared is measured in this run, on this machine, with the same kernel and accelerator.
+"""
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+PODS = 7
+RUNS = 3
+
+
+class Bench:
+    def __init__(self, arguments):
+        self.launcher = arguments.launcher
+        self.figures = []
+        self.work = pathlib.Path(tempfile.mkdtemp(prefix="launcher-bench-"))
+        self.environment = {**os.environ, "LAUNCHER_HOME": str(self.work / "home"), "NO_COLOR": "1",
+                            "KUBECONFIG": str(self.work / "kubeconfig")}
+
+    def add(self, name, value, unit, against=None, reference=None):
+        """AGAINST names what the value is compared with, REFERENCE is its value in the same unit."""
+        self.figures.append({"name": name, "value": round(value, 4), "unit": unit, "against": against,
+                             "ratio": round(value / reference, 3) if reference else None})
+
+    def run(self, *command, **options):
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, **options)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def ssh(self, profile, script):
+        return self.run(self.launcher, "ssh", "-p", profile, "--", script)
+
+    @property
+    def profiles(self):
+        return self.work / "home/.launcher/profiles"
+
+    def cached_image(self):
+        return next((self.work / "home/.launcher/cache/boot").glob("*/launcher.iso")).parent
+
+
+def timed(function, *arguments):
+    began = time.monotonic()
+    function(*arguments)
+    return time.monotonic() - began
+
+
+class Api:
+    """Requests to a profile's API server with its client certificate, on one connection."""
+
+    def __init__(self, bench, profile):
+        folder = bench.profiles / profile
+        config = json.loads((folder / "config.json").read_text())
+        context = ssl.create_default_context(cafile=str(folder / "pki/ca.crt"))
+        context.load_cert_chain(str(folder / "pki/client.crt"), str(folder / "pki/client.key"))
+        self.address = (config["Address"], config["APIServerPort"])
+        self.context = context
+        self.connection = self.connect()
+
+    def connect(self):
+        return http.client.HTTPSConnection(*self.address, context=self.context, timeout=60)
+
+    def request(self, method, path, body=None):
+        self.connection.request(method, path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
+        reply = self.connection.getresponse()
+        data = reply.read()
+        if reply.status >= 300:
+            raise RuntimeError(f"{method} {path}: {reply.status} {data[:300]}")
+        return data
+
+    def pod_start(self, name):
+        """Seconds from the create request to the watch event that says Running."""
+        path = "/api/v1/namespaces/default/pods"
+        watch = self.connect()
+        watch.request("GET", f"{path}?watch=true&fieldSelector=metadata.name%3D{name}")
+        events = watch.getresponse()
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+               "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0,
+                        "containers": [{"name": "c", "image": "busybox", "command": ["sleep", "600"]}]}}
+        began = time.monotonic()
+        self.request("POST", path, pod)
+        while True:
+            event = json.loads(events.readline())
+            if event["object"].get("status", {}).get("phase") == "Running":
+                break
+        taken = time.monotonic() - began
+        watch.close()
+        self.request("DELETE", f"{path}/{name}")
+        return taken
+
+
+CRUN_SCRIPT = r"""
+set -e
+cd /tmp && rm -rf bench-crun && mkdir bench-crun && cd bench-crun
+layer=$(sudo find /usr/share/launcher/images -maxdepth 4 -type d -path '*/bin' | head -n 1)
+sudo mkdir rootfs && sudo cp -a "$(dirname "$layer")/." rootfs/
+sudo crun spec
+sudo sed -i 's/"terminal": true/"terminal": false/; s/"sh"/"true"/' config.json
+for i in 1 2 3 4 5 6 7; do
+  began=$(cut -d' ' -f1 /proc/uptime)
+  for j in 1 2 3 4 5; do sudo crun run bench-$i-$j </dev/null >/dev/null; done
+  ended=$(cut -d' ' -f1 /proc/uptime)
+  echo "$began $ended"
+done
+cd /tmp && sudo rm -rf bench-crun
+"""
+
+
+def bare_crun(bench, profile):
+    """Seconds of one `crun run` of the busybox image's files in the machine, sudo's own cost taken off."""
+    empty = bench.ssh(profile, "b=$(cut -d' ' -f1 /proc/uptime); for i in 1 2 3 4 5 6 7 8 9 10; do sudo true; done; "
+                               "e=$(cut -d' ' -f1 /proc/uptime); echo $b $e").split()
+    sudo = (float(empty[1]) - float(empty[0])) / 10
+    spans = [line.split() for line in bench.ssh(profile, CRUN_SCRIPT).splitlines()]
+    return max(statistics.median((float(end) - float(begin)) / 5 for begin, end in spans) - sudo, 0.001)
+
+
+def memory(bench, profile, name):
+    status = bench.ssh(profile, "sudo cat /proc/$(pidof clusterd | cut -d' ' -f1)/status")
+    rss = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    bench.add(f"{name}: clusterd at idle", rss / 1024, "MiB", "budget of 32 MiB", 32)
+
+
+def pods(bench, profile, name):
+    api = Api(bench, profile)
+    api.pod_start("warm")
+    start = statistics.median(api.pod_start(f"pod-{number}") for number in range(PODS))
+    bare = bare_crun(bench, profile)
+    bench.add(f"{name}: bare crun run", bare * 1000, "ms")
+    bench.add(f"{name}: pod create to Running", start * 1000, "ms", f"{name}: bare crun run", bare * 1000)
+
+
+def requests(bench, profile, name):
+    api = Api(bench, profile)
+    count = 2000
+    seconds = timed(lambda: [api.request("GET", "/api/v1/namespaces/default") for _ in range(count)])
+    bench.add(f"{name}: GET through TLS, one connection", count / seconds, "1/s")
+
+
+def container(bench):
+    start = [bench.launcher, "start", "-p", "bench-c", "--driver", "container", "--memory", "2048"]
+    bench.run(*start, "--download-only")
+    first = timed(bench.run, *start)
+    bench.add("container: first start to Ready", first, "s", "budget of 1 s", 1)
+    pods(bench, "bench-c", "container")
+    requests(bench, "bench-c", "container")
+    memory(bench, "bench-c", "container")
+    again = []
+    for _ in range(RUNS):
+        bench.run(bench.launcher, "stop", "-p", "bench-c")
+        again.append(timed(bench.run, *start))
+    bench.add("container: start again to Ready", statistics.median(again), "s", "budget of 1 s", 1)
+    bench.run(bench.launcher, "delete", "-p", "bench-c")
+
+
+def bare_initrd(bench):
+    """An initrd whose init says that it runs and powers off."""
+    root = bench.work / "bare"
+    (root / "bin").mkdir(parents=True)
+    shutil.copy("/bin/busybox", root / "bin/busybox")
+    (root / "init").write_text("#!/bin/busybox sh\n/bin/busybox echo SHELL-REACHED\n/bin/busybox poweroff -f\n")
+    (root / "init").chmod(0o755)
+    names = "\n".join(sorted(str(path.relative_to(root)) for path in root.rglob("*")))
+    archive = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], input=names.encode(), cwd=root, capture_output=True, check=True)
+    (bench.work / "bare.img").write_bytes(archive.stdout)
+    return bench.work / "bare.img"
+
+
+def bare_boot(bench, initrd):
+    """Seconds from QEMU's exec to the shell: the same kernel, processor and machine as the driver's."""
+    command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=128",
+               "-cpu", "Nehalem,+rdrand", "-smp", "2", "-m", "2048", "-display", "none", "-serial", "stdio", "-no-reboot",
+               "-kernel", str(bench.cached_image() / "vmlinuz"), "-initrd", str(initrd),
+               "-append", "console=ttyS0 quiet mitigations=off random.trust_cpu=on tsc=reliable no_timer_check panic=-1"]
+    began = time.monotonic()
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as machine:
+        for line in machine.stdout:
+            if b"SHELL-REACHED" in line:
+                taken = time.monotonic() - began
+                machine.kill()
+                return taken
+    raise RuntimeError("the bare kernel did not reach its shell")
+
+
+def libvirt(bench):
+    start = [bench.launcher, "start", "-p", "bench-v", "--driver", "libvirt", "--memory", "2048"]
+    bench.run(*start)  # the first also formats the disk and asks libvirt for its capabilities
+    used = bench.ssh("bench-v", "sleep 5; awk '/MemTotal/ {t=$2} /MemAvailable/ {a=$2} END {print t-a}' /proc/meminfo")
+    bench.add("libvirt: memory used in the machine at idle", int(used) / 1024, "MiB", "budget of 160 MiB", 160)
+    memory(bench, "bench-v", "libvirt")
+    initrd = bare_initrd(bench)
+    bare, ready = [], []
+    for _ in range(RUNS):
+        bare.append(bare_boot(bench, initrd))
+        bench.run(bench.launcher, "stop", "-p", "bench-v")
+        ready.append(timed(bench.run, *start))
+    bench.add("bare boot of the same kernel to a shell", statistics.median(bare), "s")
+    bench.add("libvirt: start to Ready", statistics.median(ready), "s", "bare boot of the same kernel to a shell",
+              statistics.median(bare))
+    pods(bench, "bench-v", "libvirt")
+    bench.run(bench.launcher, "delete", "-p", "bench-v")
+
+
+def image(bench):
+    size = (bench.cached_image() / "launcher.iso").stat().st_size
+    bench.add("boot image", size / 1e6, "MB", "budget of 100 MB", 100)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--launcher", required=True)
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--skip-libvirt", action="store_true")
+    arguments = parser.parse_args()
+    bench = Bench(arguments)
+    try:
+        container(bench)
+        image(bench)
+        if not arguments.skip_libvirt:
+            libvirt(bench)
+    finally:
+        with contextlib.suppress(RuntimeError):
+            bench.run(bench.launcher, "delete", "--all")
+        shutil.rmtree(bench.work, ignore_errors=True)
+        pathlib.Path(arguments.output).write_text(json.dumps(bench.figures, indent=2) + "\n")
+        for figure in bench.figures:
+            ratio = f"{figure['ratio']:8.2f} x {figure['against']}" if figure["ratio"] is not None else ""
+            print(f"{figure['name']:<48} {figure['value']:>12.3f} {figure['unit']:<4} {ratio}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
