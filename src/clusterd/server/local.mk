@@ -1,5 +1,4 @@
 noinst_LIBRARIES += %D%/libserver.a
-noinst_LIBRARIES += %D%/libserver.a
 %C%_libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(ZLIB_CFLAGS) -DG_LOG_DOMAIN=\"server\"
 %C%_libserver_a_SOURCES = \
 	%D%/admission.c \
@@ -29,6 +28,14 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/spdy.c \
 	%D%/spdy.h \
 	%D%/spdy_dictionary.h \
+	%D%/stream_channels.c \
+	%D%/stream_channels.h \
+	%D%/stream_command.c \
+	%D%/stream_forward.c \
+	%D%/stream_handshake.c \
+	%D%/stream_io.c \
+	%D%/stream_io.h \
+	%D%/stream_session.h \
 	%D%/subresource.c \
 	%D%/watch_cache.c \
 	%D%/websocket.c \

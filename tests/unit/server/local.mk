@@ -9,3 +9,8 @@ check_PROGRAMS += %D%/test-spdy
 TESTS += %D%/test-spdy
 %C%_test_spdy_SOURCES = %D%/test-spdy.c
 %C%_test_spdy_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(ZLIB_LIBS) $(BASE_LIBS)
+
+check_PROGRAMS += %D%/test-stream
+TESTS += %D%/test-stream
+%C%_test_stream_SOURCES = %D%/test-stream.c
+%C%_test_stream_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(ZLIB_LIBS) $(BASE_LIBS)
