@@ -52,7 +52,7 @@ class Kind:
         self.group, self.version, self.name, self.plural, self.namespaced = group, version, name, plural, namespaced
         self.short, self.categories, self.verbs, self.flags = [], [], [], []
         self.subresources, self.selectable, self.columns = [], [], []
-        self.strategy = self.storage = self.convert = self.deprecation = self.package = None
+        self.strategy = self.names = self.storage = self.convert = self.deprecated = self.package = None
 
 
 def tokens(line):
@@ -174,12 +174,10 @@ class Parser:
             kind.selectable.append((rest + ["", ""])[:2] + [rest[2] if len(rest) > 2 else None])
         elif word == "column":
             kind.columns.append(self.column(rest))
-        elif word == "strategy":
-            kind.strategy = rest[0]
+        elif word in ("strategy", "names", "deprecated"):
+            setattr(kind, word, rest[0])
         elif word == "storage":
             kind.storage, kind.convert = rest[0], (rest[1] if len(rest) > 1 else None)
-        elif word == "deprecated":
-            kind.deprecation = rest[0]
         else:
             raise FormatError(f"unknown word {word}")
 
@@ -385,8 +383,9 @@ class Writer:
         if kind.strategy:
             parts.append(f".strategy = &strategy_{kind.strategy}")
         parts += self.storage_parts(kind)
-        if kind.deprecation:
-            parts.append(f".deprecation = {c_string(kind.deprecation)}")
+        for member, text in (("deprecation", kind.deprecated), ("name_format", kind.names)):
+            if text:
+                parts.append(f".{member} = {c_string(text)}")
         self.out += [f"static const ApiKind {symbol} = {{"] + ["  " + part + "," for part in parts] + ["};"]
 
     def storage_parts(self, kind):

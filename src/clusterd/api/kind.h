@@ -152,6 +152,7 @@ struct ApiKind {
   const char *const *short_names; /* NULL-terminated, may be NULL */
   const char *const *categories;  /* NULL-terminated, may be NULL */
   const char *description;
+  const char *name_format; /* the rule of metadata.name (api_validate_format); NULL: dns1123subdomain */
   bool namespaced;
   bool allow_create_on_update;       /* PUT creates (upstream AllowCreateOnUpdate) */
   bool require_version_on_update;    /* PUT needs resourceVersion */

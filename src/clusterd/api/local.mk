@@ -29,7 +29,21 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/object.c %D%/object.h \
 	%D%/protobuf.h %D%/protobuf_decode.c %D%/protobuf_encode.c \
 	%D%/scheme.c %D%/scheme.h \
+	%D%/defaults.c \
 	%D%/strategies.h \
+	%D%/strategy_batch.c \
+	%D%/strategy_common.c %D%/strategy_common.h \
+	%D%/strategy_config.c \
+	%D%/strategy_container.c \
+	%D%/strategy_core.c \
+	%D%/strategy_pod.c %D%/strategy_pod.h \
+	%D%/strategy_pod_update.c \
+	%D%/strategy_service.c \
+	%D%/strategy_volume.c \
+	%D%/strategy_workloads.c \
+	%D%/validation.c %D%/validation.h \
+	%D%/validation_format.c \
+	%D%/validation_metadata.c %D%/validation_metadata.h \
 	%D%/table_cells.h
 
 api_kinds = \

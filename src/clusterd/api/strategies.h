@@ -1,4 +1,73 @@
 #pragma once
 /* The rules of kinds and messages that are code: what the *.kinds files name by `strategy`, `defaults()` and
- * `validate()`. Each lives in the strategy_*.c of its area. */
+ * `validate()`. Each lives in the strategy_*.c of its area. Before prepare_create the registry has set metadata.name,
+ * namespace, uid and creationTimestamp, and the defaults are filled in. */
+#include "clusterd/api/field_errors.h"
 #include "clusterd/api/kind.h"
+
+#define STRATEGY(name) extern const ApiStrategy strategy_##name
+#define DEFAULTS(name) void default_##name(json_t *value)
+#define VALIDATE(name) void validate_##name(const json_t *value, const char *path, FieldErrors *errors)
+
+/* strategy_common.c */
+STRATEGY(status_only); /* status is written through its subresource, and nothing else there */
+
+/* strategy_pod.c, strategy_pod_update.c, strategy_container.c, strategy_volume.c */
+STRATEGY(pod);
+DEFAULTS(pod);
+DEFAULTS(pod_spec);
+DEFAULTS(container);
+DEFAULTS(volume);
+VALIDATE(pod_spec);
+VALIDATE(container);
+VALIDATE(volume);
+VALIDATE(probe);
+VALIDATE(lifecycle_handler);
+VALIDATE(env_var);
+VALIDATE(env_var_source);
+VALIDATE(volume_mount);
+VALIDATE(toleration);
+VALIDATE(resources);
+
+/* strategy_service.c */
+STRATEGY(service);
+DEFAULTS(service);
+
+/* strategy_workloads.c */
+STRATEGY(deployment);
+STRATEGY(replica_set);
+STRATEGY(daemon_set);
+STRATEGY(stateful_set);
+STRATEGY(replication_controller);
+DEFAULTS(deployment_strategy);
+DEFAULTS(daemon_set_strategy);
+DEFAULTS(stateful_set_strategy);
+DEFAULTS(replication_controller);
+
+/* strategy_batch.c */
+STRATEGY(job);
+STRATEGY(cron_job);
+DEFAULTS(job);
+
+/* strategy_config.c */
+STRATEGY(config_map);
+STRATEGY(secret);
+DEFAULTS(secret);
+
+/* strategy_core.c; the last two are in strategy_common.c */
+STRATEGY(namespace);
+STRATEGY(node);
+STRATEGY(persistent_volume);
+STRATEGY(persistent_volume_claim);
+STRATEGY(role_binding);
+DEFAULTS(namespace);
+DEFAULTS(subject);
+DEFAULTS(network_policy_spec);
+DEFAULTS(limit_range_item);
+DEFAULTS(autoscaler_spec);
+VALIDATE(label_requirement);
+VALIDATE(label_selector);
+
+#undef STRATEGY
+#undef DEFAULTS
+#undef VALIDATE

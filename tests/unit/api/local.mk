@@ -30,3 +30,8 @@ check_PROGRAMS += %D%/test-openapi
 TESTS += %D%/test-openapi
 %C%_test_openapi_SOURCES = %D%/test-openapi.c
 %C%_test_openapi_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-validation
+TESTS += %D%/test-validation
+%C%_test_validation_SOURCES = %D%/test-validation.c
+%C%_test_validation_LDADD = $(api_test_libs)

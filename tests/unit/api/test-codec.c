@@ -92,9 +92,8 @@ static void test_wrong_types(void)
                  "json: cannot unmarshal bool into Go struct field ObjectMeta.metadata.labels of type string");
   assert_refused("{\"spec\":[]}", "json: cannot unmarshal array into Go struct field Pod.spec of type v1.PodSpec");
   assert_refused("[]", "json: cannot unmarshal array into Go value of type v1.Pod");
-  assert_refused("{\"spec\":{\"overhead\":{\"cpu\":\"x\"}}}",
-                 "quantities must match the regular expression "
-                 "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+  assert_refused("{\"spec\":{\"overhead\":{\"cpu\":\"x\"}}}", "quantities must match the regular expression "
+                                                              "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
   assert_refused("{\"metadata\":{\"creationTimestamp\":\"now\"}}",
                  "parsing time \"now\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"now\" as \"2006\"");
   assert_refused("{\"spec\":", "unexpected end of JSON input");
@@ -158,8 +157,8 @@ static void assert_peek(const char *text, const char *api_version, const char *k
 
 static void test_peek(void)
 {
-  assert_peek("{\"spec\":{\"kind\":\"No\",\"x\":[1,{\"a\":\"}\\\"\"}]}, \"kind\" : \"Pod\" ,\"apiVersion\":\"v1\"}", "v1",
-              "Pod");
+  assert_peek("{\"spec\":{\"kind\":\"No\",\"x\":[1,{\"a\":\"}\\\"\"}]}, \"kind\" : \"Pod\" ,\"apiVersion\":\"v1\"}",
+              "v1", "Pod");
   assert_peek("{}", NULL, NULL);
   assert_peek("{\"kind\":\"\\u0050od\"}", NULL, "Pod");
   g_autofree char *version = NULL, *kind = NULL;
@@ -189,8 +188,8 @@ static void test_bad_protobuf(void)
     { "k8s", 3 },
     { "k8s\0\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 15 },
     { "k8s\0\x12\x03\x0a\x7f\x41", 9 },
-    { "k8s\0\x12\x02\x08\x01", 8 }, /* metadata as a number */
-    { "k8s\0\x12\x02\x07\x01", 8 }, /* wire type 7 */
+    { "k8s\0\x12\x02\x08\x01", 8 },              /* metadata as a number */
+    { "k8s\0\x12\x02\x07\x01", 8 },              /* wire type 7 */
     { "k8s\0\x12\x05\x0a\x03\x0a\x01\xff", 11 }, /* a name that is no UTF-8 */
   };
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -201,7 +200,6 @@ static void test_bad_protobuf(void)
     g_assert_true(reason_is(error, REASON_BAD_REQUEST));
   }
 }
-
 
 /* The object at PATH (.json) and its protobuf twin: each decodes to the same value, which encodes to the twin. */
 static void check_pair(const char *path, const char *api_version, const char *kind, const ApiMessage *message)
@@ -217,9 +215,8 @@ static void check_pair(const char *path, const char *api_version, const char *ki
   g_autoptr(json_t) from_json = codec_decode(CODEC_JSON, message, "v1", kind, g_bytes_get_data(text, NULL),
                                              g_bytes_get_size(text), FIELD_VALIDATION_STRICT, NULL, &error);
   g_assert_no_error(error);
-  g_autoptr(json_t) from_protobuf =
-      codec_decode(CODEC_PROTOBUF, message, "v1", kind, g_bytes_get_data(protobuf, NULL), g_bytes_get_size(protobuf),
-                   FIELD_VALIDATION_STRICT, NULL, &error);
+  g_autoptr(json_t) from_protobuf = codec_decode(CODEC_PROTOBUF, message, "v1", kind, g_bytes_get_data(protobuf, NULL),
+                                                 g_bytes_get_size(protobuf), FIELD_VALIDATION_STRICT, NULL, &error);
   g_assert_no_error(error);
   g_autofree char *expected = json_text(original), *got_json = json_text(from_json),
                   *got_protobuf = json_text(from_protobuf);

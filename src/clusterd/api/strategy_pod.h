@@ -1,0 +1,14 @@
+#pragma once
+/* The parts of the pod strategy. */
+#include <jansson.h>
+
+#include "clusterd/api/field_errors.h"
+#include "clusterd/api/kind.h"
+
+/* "Guaranteed", "Burstable" or "BestEffort": the quality of service that the containers' resources ask for.
+ * Source: kubernetes.io/docs/concepts/workloads/pods/pod-qos. */
+const char *pod_qos_class(const json_t *spec);
+
+/* strategy_pod_update.c */
+void pod_prepare_update(json_t *object, const json_t *old, const ApiWriteContext *context);
+void pod_validate_update(const json_t *object, const json_t *old, const ApiWriteContext *context, FieldErrors *errors);

@@ -1,0 +1,273 @@
+/* The named string rules. Source: k8s.io/apimachinery/pkg/util/validation. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "clusterd/api/validation.h"
+
+#define LABEL_MAX 63
+#define SUBDOMAIN_MAX 253
+#define PORT_NAME_MAX 15
+#define CONFIG_KEY_MAX 253
+#define CRON_JOB_NAME_MAX 52 /* leaves room for the time its jobs' names end with */
+
+typedef void (*FormatRule)(const char *text, const json_t *value, const char *path, FieldErrors *errors);
+
+static const char label_text[] =
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
+    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+static const char subdomain_text[] =
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+static const char label_1035_text[] =
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
+    "and "
+    "end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
+    "'[a-z]([-a-z0-9]*[a-z0-9])?')";
+static const char qualified_text[] =
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
+    "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+static const char label_value_text[] =
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+    "end "
+    "with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+
+static bool is_lower_alnum(char c)
+{
+  return g_ascii_islower(c) || g_ascii_isdigit(c);
+}
+
+/* The pattern [a-z0-9]([-a-z0-9]*[a-z0-9])? on LENGTH bytes. */
+static bool matches_label(const char *text, size_t length)
+{
+  if (length == 0 || !is_lower_alnum(text[0]) || !is_lower_alnum(text[length - 1]))
+    return false;
+  for (size_t i = 0; i < length; i++) {
+    if (!is_lower_alnum(text[i]) && text[i] != '-')
+      return false;
+  }
+  return true;
+}
+
+static bool matches_subdomain(const char *text)
+{
+  for (;;) {
+    size_t length = strcspn(text, ".");
+    if (!matches_label(text, length))
+      return false;
+    if (!text[length])
+      return true;
+    text += length + 1;
+  }
+}
+
+/* The pattern ([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]. */
+static bool matches_qualified(const char *text)
+{
+  size_t length = strlen(text);
+  if (length == 0 || !g_ascii_isalnum(text[0]) || !g_ascii_isalnum(text[length - 1]))
+    return false;
+  return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") == length;
+}
+
+bool api_is_dns_label(const char *text)
+{
+  size_t length = strlen(text);
+  return length <= LABEL_MAX && matches_label(text, length);
+}
+
+bool api_is_dns_subdomain(const char *text)
+{
+  return strlen(text) <= SUBDOMAIN_MAX && matches_subdomain(text);
+}
+
+static void check_length(const char *text, size_t maximum, const json_t *value, const char *path, FieldErrors *errors)
+{
+  if (strlen(text) > maximum)
+    field_errors_add(errors, FIELD_INVALID, path, value, "must be no more than %zu bytes", maximum);
+}
+
+static void check_label(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  check_length(text, LABEL_MAX, value, path, errors);
+  if (!matches_label(text, strlen(text)))
+    field_errors_add(errors, FIELD_INVALID, path, value, "%s", label_text);
+}
+
+static void check_subdomain(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  check_length(text, SUBDOMAIN_MAX, value, path, errors);
+  if (!matches_subdomain(text))
+    field_errors_add(errors, FIELD_INVALID, path, value, "%s", subdomain_text);
+}
+
+static void check_label_1035(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  check_length(text, LABEL_MAX, value, path, errors);
+  if (!matches_label(text, strlen(text)) || !g_ascii_islower(text[0]))
+    field_errors_add(errors, FIELD_INVALID, path, value, "%s", label_1035_text);
+}
+
+static void check_qualified_name(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  const char *slash = strchr(text, '/'), *name = slash ? slash + 1 : text;
+  if (slash && strchr(name, '/')) {
+    field_errors_add(errors, FIELD_INVALID, path, value,
+                     "a qualified name %s with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
+                     qualified_text);
+    return;
+  }
+  g_autofree char *prefix = slash ? g_strndup(text, (gsize)(slash - text)) : NULL;
+  if (prefix && !*prefix)
+    field_errors_add(errors, FIELD_INVALID, path, value, "prefix part must be non-empty");
+  else if (prefix && !api_is_dns_subdomain(prefix))
+    field_errors_add(errors, FIELD_INVALID, path, value, "prefix part %s", subdomain_text);
+  if (!*name)
+    field_errors_add(errors, FIELD_INVALID, path, value, "name part must be non-empty");
+  else if (strlen(name) > LABEL_MAX)
+    field_errors_add(errors, FIELD_INVALID, path, value, "name part must be no more than %d bytes", LABEL_MAX);
+  if (!matches_qualified(name))
+    field_errors_add(errors, FIELD_INVALID, path, value, "name part %s", qualified_text);
+}
+
+static void check_label_value(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  check_length(text, LABEL_MAX, value, path, errors);
+  if (*text && !matches_qualified(text))
+    field_errors_add(errors, FIELD_INVALID, path, value, "%s", label_value_text);
+}
+
+static void check_port_name(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  size_t length = strlen(text);
+  check_length(text, PORT_NAME_MAX, value, path, errors);
+  if (strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") != length)
+    field_errors_add(errors, FIELD_INVALID, path, value,
+                     "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
+  if (!strpbrk(text, "abcdefghijklmnopqrstuvwxyz"))
+    field_errors_add(errors, FIELD_INVALID, path, value, "must contain at least one letter (a-z)");
+  if (strstr(text, "--"))
+    field_errors_add(errors, FIELD_INVALID, path, value, "must not contain consecutive hyphens");
+  if (length > 0 && (text[0] == '-' || text[length - 1] == '-'))
+    field_errors_add(errors, FIELD_INVALID, path, value, "must not begin or end with a hyphen");
+}
+
+static void check_env_var_name(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  for (const char *c = text; *c; c++) {
+    if (!g_ascii_isprint(*c) || *c == '=') {
+      field_errors_add(errors, FIELD_INVALID, path, value,
+                       "a valid environment variable name must consist only of printable ASCII characters other than "
+                       "'='");
+      return;
+    }
+  }
+}
+
+static void check_absolute_path(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  if (*text != '/')
+    field_errors_add(errors, FIELD_INVALID, path, value, "must be an absolute path");
+}
+
+static bool is_ip(const char *text)
+{
+  struct in6_addr address;
+  return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
+}
+
+static void check_ip(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  if (!is_ip(text))
+    field_errors_add(errors, FIELD_INVALID, path, value,
+                     "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+}
+
+static void check_cidr(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  const char *slash = strchr(text, '/');
+  g_autofree char *address = slash ? g_strndup(text, (gsize)(slash - text)) : g_strdup("");
+  guint64 bits = 0;
+  bool ok = slash && is_ip(address) &&
+            g_ascii_string_to_unsigned(slash + 1, 10, 0, strchr(address, ':') ? 128 : 32, &bits, NULL);
+  if (!ok)
+    field_errors_add(errors, FIELD_INVALID, path, value,
+                     "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+}
+
+static void check_image(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  size_t length = strlen(text);
+  if (length > 0 && (g_ascii_isspace(text[0]) || g_ascii_isspace(text[length - 1])))
+    field_errors_add(errors, FIELD_INVALID, path, value, "must not have leading or trailing whitespace");
+}
+
+static void check_config_key(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  check_length(text, CONFIG_KEY_MAX, value, path, errors);
+  if (!*text || strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._") != strlen(text))
+    field_errors_add(
+        errors, FIELD_INVALID, path, value,
+        "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+        "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')");
+  if (strcmp(text, ".") == 0)
+    field_errors_add(errors, FIELD_INVALID, path, value, "must not be '.'");
+  else if (strcmp(text, "..") == 0)
+    field_errors_add(errors, FIELD_INVALID, path, value, "must not be '..'");
+  else if (g_str_has_prefix(text, ".."))
+    field_errors_add(errors, FIELD_INVALID, path, value, "must not start with '..'");
+}
+
+static void check_path_segment(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  if (strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
+    field_errors_add(errors, FIELD_INVALID, path, value, "may not be '%s'", text);
+  if (strchr(text, '/'))
+    field_errors_add(errors, FIELD_INVALID, path, value, "may not contain '/'");
+  if (strchr(text, '%'))
+    field_errors_add(errors, FIELD_INVALID, path, value, "may not contain '%%'");
+}
+
+static void check_cron_job_name(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  check_subdomain(text, value, path, errors);
+  if (strlen(text) > CRON_JOB_NAME_MAX)
+    field_errors_add(errors, FIELD_INVALID, path, value, "must be no more than %d characters", CRON_JOB_NAME_MAX);
+}
+
+static const struct {
+  const char *name;
+  FormatRule rule;
+} format_rules[] = {
+  { "dns1123label", check_label },
+  { "dns1123subdomain", check_subdomain },
+  { "dns1035label", check_label_1035 },
+  { "qualifiedName", check_qualified_name },
+  { "labelValue", check_label_value },
+  { "portName", check_port_name },
+  { "envVarName", check_env_var_name },
+  { "absolutePath", check_absolute_path },
+  { "ip", check_ip },
+  { "cidr", check_cidr },
+  { "imageReference", check_image },
+  { "configMapKey", check_config_key },
+  { "pathSegment", check_path_segment },
+  { "cronJobName", check_cron_job_name },
+};
+
+void api_validate_format(const char *format, const json_t *value, const char *path, FieldErrors *errors)
+{
+  const char *text = json_string_value(value);
+  if (!text)
+    return;
+  for (size_t i = 0; i < G_N_ELEMENTS(format_rules); i++) {
+    if (strcmp(format_rules[i].name, format) == 0) {
+      format_rules[i].rule(text, value, path, errors);
+      return;
+    }
+  }
+  g_warning("no validation rule is called %s", format);
+}
