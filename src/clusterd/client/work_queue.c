@@ -167,16 +167,22 @@ void work_queue_start(WorkQueue *queue)
     g_ptr_array_add(queue->threads, g_thread_new(queue->name, work, queue));
 }
 
-void work_queue_free(WorkQueue *queue)
+void work_queue_stop(WorkQueue *queue)
 {
-  if (!queue)
-    return;
   g_mutex_lock(&queue->lock);
   queue->stopping = true;
   g_cond_broadcast(&queue->changed);
   g_mutex_unlock(&queue->lock);
   for (unsigned i = 0; i < queue->threads->len; i++)
     g_thread_join(g_ptr_array_index(queue->threads, i));
+  g_ptr_array_set_size(queue->threads, 0);
+}
+
+void work_queue_free(WorkQueue *queue)
+{
+  if (!queue)
+    return;
+  work_queue_stop(queue);
   g_ptr_array_free(queue->threads, TRUE);
   g_queue_clear(&queue->ready);
   g_hash_table_destroy(queue->delayed_key);

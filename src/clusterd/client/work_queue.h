@@ -12,7 +12,10 @@ typedef struct WorkQueue WorkQueue;
 typedef bool (*WorkReconcile)(const char *key, void *data);
 WorkQueue *work_queue_new(const char *name, unsigned n_workers, WorkReconcile reconcile, void *data);
 
-/* Ends the workers after their current key and frees. */
+/* Ends the workers after their current key. Keys may still be added and are never worked on. */
+void work_queue_stop(WorkQueue *queue);
+
+/* work_queue_stop, and frees. */
 void work_queue_free(WorkQueue *queue);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WorkQueue, work_queue_free)
 

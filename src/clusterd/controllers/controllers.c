@@ -3,9 +3,13 @@
 #include "clusterd/controllers/context.h"
 #include "clusterd/controllers/deployment.h"
 #include "clusterd/controllers/endpoints.h"
+#include "clusterd/controllers/garbage_collector.h"
 #include "clusterd/controllers/namespace.h"
 #include "clusterd/controllers/namespace_content.h"
+#include "clusterd/controllers/node_lifecycle.h"
+#include "clusterd/controllers/pod_gc.h"
 #include "clusterd/controllers/replica_set.h"
+#include "clusterd/controllers/taint_eviction.h"
 
 /* One row a controller, in the order they are made; freed in the reverse order. X(new, free) */
 #define CONTROLLERS(X)                                                                                                 \
@@ -16,7 +20,11 @@
   X(replication_controller_new, replica_set_controller_free)                                                           \
   X(deployment_controller_new, deployment_controller_free)                                                             \
   X(endpoints_controller_new, endpoints_controller_free)                                                               \
-  X(endpoint_mirror_controller_new, endpoint_mirror_controller_free)
+  X(endpoint_mirror_controller_new, endpoint_mirror_controller_free)                                                   \
+  X(garbage_collector_new, garbage_collector_free)                                                                     \
+  X(node_lifecycle_controller_new, node_lifecycle_controller_free)                                                     \
+  X(taint_eviction_controller_new, taint_eviction_controller_free)                                                     \
+  X(pod_gc_controller_new, pod_gc_controller_free)
 
 #define X(new_function, free_function)                                                                                 \
   static void *make_##new_function(const ControllerContext *context)                                                   \

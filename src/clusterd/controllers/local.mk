@@ -5,6 +5,8 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/deployment_sets.c %D%/deployment_status.c \
 	%D%/endpoint_mirror.c %D%/endpoint_sets.c %D%/endpoint_sets.h %D%/endpoint_slices.c %D%/endpoint_slices.h \
 	%D%/endpoints.c %D%/endpoints.h \
+	%D%/garbage_collector.c %D%/garbage_collector.h \
 	%D%/namespace.c %D%/namespace.h %D%/namespace_content.c %D%/namespace_content.h \
-	%D%/owner.c %D%/owner.h %D%/pod_control.c %D%/pod_control.h %D%/pod_rank.c %D%/pod_rank.h \
-	%D%/pod_routes.c %D%/pod_routes.h %D%/replica_set.c %D%/replica_set.h
+	%D%/node_lifecycle.c %D%/node_lifecycle.h \
+	%D%/owner.c %D%/owner.h %D%/owner_graph.c %D%/owner_graph.h %D%/pod_control.c %D%/pod_control.h %D%/pod_gc.c %D%/pod_gc.h %D%/pod_rank.c %D%/pod_rank.h \
+	%D%/pod_routes.c %D%/pod_routes.h %D%/replica_set.c %D%/replica_set.h %D%/taint_eviction.c %D%/taint_eviction.h

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "clusterd/client/taint.h"
 
 #define REQUIRED "requiredDuringSchedulingIgnoredDuringExecution"
 #define PREFERRED "preferredDuringSchedulingIgnoredDuringExecution"
@@ -98,34 +99,12 @@ int64_t node_match_preferred(const json_t *pod, const json_t *node)
   return sum;
 }
 
-static bool tolerates(const json_t *toleration, const json_t *taint)
-{
-  const char *effect = json_str(toleration, "effect", ""), *key = json_str(toleration, "key", "");
-  if (*effect && strcmp(effect, json_str(taint, "effect", "")) != 0)
-    return false;
-  if (*key && strcmp(key, json_str(taint, "key", "")) != 0)
-    return false;
-  if (strcmp(json_str(toleration, "operator", "Equal"), "Exists") == 0)
-    return true;
-  return *key && strcmp(json_str(toleration, "value", ""), json_str(taint, "value", "")) == 0;
-}
-
-static bool is_tolerated(const json_t *pod, const json_t *taint)
-{
-  size_t i;
-  json_t *toleration;
-  json_array_foreach (json_at(pod, "spec", "tolerations", NULL), i, toleration)
-    if (tolerates(toleration, taint))
-      return true;
-  return false;
-}
-
 const json_t *node_match_untolerated(const json_t *pod, const json_t *node, const char *const *effects)
 {
   size_t i;
   json_t *taint;
   json_array_foreach (json_at(node, "spec", "taints", NULL), i, taint)
-    if (g_strv_contains(effects, json_str(taint, "effect", "")) && !is_tolerated(pod, taint))
+    if (g_strv_contains(effects, json_str(taint, "effect", "")) && !taint_is_tolerated(taint, pod))
       return taint;
   return NULL;
 }
@@ -136,6 +115,6 @@ int node_match_count_disliked(const json_t *pod, const json_t *node)
   size_t i;
   json_t *taint;
   json_array_foreach (json_at(node, "spec", "taints", NULL), i, taint)
-    count += strcmp(json_str(taint, "effect", ""), "PreferNoSchedule") == 0 && !is_tolerated(pod, taint);
+    count += strcmp(json_str(taint, "effect", ""), "PreferNoSchedule") == 0 && !taint_is_tolerated(taint, pod);
   return count;
 }

@@ -1,0 +1,56 @@
+#pragma once
+/* A whole control plane in the test's process: a registry over a store in a temporary folder, the controllers, the
+ * scheduler, and stand-ins for kubelets that say every pod runs and is ready. */
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "clusterd/client/informer.h"
+
+#define WAIT_SECONDS 20
+
+typedef struct Cluster Cluster;
+
+/* With one node, "node-1" (2 CPUs, 2 GiB, 110 pods), and the namespace default. */
+Cluster *cluster_new(void);
+void cluster_free(Cluster *cluster);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cluster, cluster_free)
+
+Client *cluster_client(Cluster *cluster);
+
+/* While held, the stand-in kubelets leave pods alone. */
+void cluster_hold_kubelet(Cluster *cluster, bool hold);
+
+void cluster_add_node(Cluster *cluster, const char *name, const char *cpu, const char *labels_json);
+
+/* Creates an object from YAML in the namespace default (or cluster-scoped); fails the test when it is refused. */
+void cluster_create(Cluster *cluster, const char *api_version, const char *plural, bool namespaced, const char *yaml);
+/* A merge patch from YAML. */
+void cluster_patch(Cluster *cluster, const char *api_version, const char *plural, const char *name, const char *yaml);
+void cluster_delete(Cluster *cluster, const char *api_version, const char *plural, bool namespaced, const char *name,
+                    const char *propagation);
+
+/* The value of an object of the namespace default (or cluster-scoped), new reference, NULL when there is none. */
+json_t *cluster_get(Cluster *cluster, const char *api_version, const char *plural, bool namespaced, const char *name);
+
+bool cluster_exists(Cluster *cluster, const char *api_version, const char *plural, const char *name);
+
+/* Objects in the namespace default whose label app is APP (NULL: all). Array of Object*. */
+GPtrArray *cluster_list(Cluster *cluster, const char *api_version, const char *plural, const char *app);
+
+/* How many pods of APP are not being deleted. */
+unsigned cluster_count_pods(Cluster *cluster, const char *app);
+
+/* True when there is an event with this REASON about the object NAME whose message contains TEXT. */
+bool cluster_has_event(Cluster *cluster, const char *name, const char *reason, const char *text);
+
+/* Evaluates CONDITION until it is true; fails the test after WAIT_SECONDS. */
+#define cluster_wait(condition)                                                                                        \
+  G_STMT_START                                                                                                         \
+  {                                                                                                                    \
+    gint64 wait_end_ = g_get_monotonic_time() + (gint64)WAIT_SECONDS * G_USEC_PER_SEC;                                 \
+    while (!(condition) && g_get_monotonic_time() < wait_end_)                                                         \
+      g_usleep(1000);                                                                                                  \
+    g_assert_true(condition);                                                                                          \
+  }                                                                                                                    \
+  G_STMT_END

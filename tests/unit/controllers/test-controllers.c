@@ -1,0 +1,167 @@
+#include <glib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "cluster.h"
+
+#define WEB                                                                                                            \
+  "{metadata: {name: web}, spec: {replicas: 2, selector: {matchLabels: {app: web}}, template: {metadata: {labels: "    \
+  "{app: web}}, spec: {containers: [{name: web, image: i, ports: [{name: http, containerPort: 8080}]}]}}}}"
+
+/* How many addresses Endpoints has, ready or not. */
+static size_t count_addresses(Cluster *cluster, const char *name, const char *list)
+{
+  g_autoptr(json_t) value = cluster_get(cluster, "v1", "endpoints", true, name);
+  size_t count = 0, i;
+  json_t *subset;
+  json_array_foreach (json_object_get(value, "subsets"), i, subset)
+    count += json_array_size(json_object_get(subset, list));
+  return count;
+}
+
+static size_t count_sliced(Cluster *cluster, const char *service, bool ready)
+{
+  g_autoptr(GPtrArray) slices = cluster_list(cluster, "discovery.k8s.io/v1", "endpointslices", NULL);
+  size_t count = 0, k;
+  json_t *endpoint;
+  for (unsigned i = 0; i < slices->len; i++) {
+    const json_t *slice = object_json(g_ptr_array_index(slices, i));
+    const json_t *labels = json_at(slice, "metadata", "labels", NULL);
+    if (strcmp(json_str(labels, "kubernetes.io/service-name", ""), service) == 0)
+      json_array_foreach (json_object_get(slice, "endpoints"), k, endpoint)
+        count += json_flag(json_object_get(endpoint, "conditions"), "ready", true) == ready;
+  }
+  return count;
+}
+
+static void test_endpoints(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  cluster_create(cluster, "v1", "services", true,
+                 "{metadata: {name: web}, spec: {selector: {app: web}, ports: [{name: http, port: 80, protocol: TCP, "
+                 "targetPort: http}]}}");
+  cluster_wait(cluster_exists(cluster, "v1", "endpoints", "web"));
+  cluster_hold_kubelet(cluster, true);
+  cluster_create(cluster, "apps/v1", "deployments", true, WEB);
+  cluster_wait(cluster_count_pods(cluster, "web") == 2);
+  /* A pod without an address has no endpoint. */
+  g_assert_cmpuint(count_addresses(cluster, "web", "addresses"), ==, 0);
+  cluster_hold_kubelet(cluster, false);
+  cluster_wait(count_addresses(cluster, "web", "addresses") == 2);
+  cluster_wait(count_sliced(cluster, "web", true) == 2);
+  g_autoptr(json_t) value = cluster_get(cluster, "v1", "endpoints", true, "web");
+  const json_t *port =
+      json_array_get(json_object_get(json_array_get(json_object_get(value, "subsets"), 0), "ports"), 0);
+  g_assert_cmpint(json_int(port, "port", 0), ==, 8080);
+  g_assert_cmpstr(json_str(port, "name", ""), ==, "http");
+  /* An ending pod leaves Endpoints at once and stays in its slice, not ready. */
+  cluster_hold_kubelet(cluster, true);
+  cluster_patch(cluster, "apps/v1", "deployments", "web", "{spec: {replicas: 1}}");
+  cluster_wait(count_addresses(cluster, "web", "addresses") == 1);
+  cluster_wait(count_sliced(cluster, "web", true) == 1 && count_sliced(cluster, "web", false) == 1);
+  cluster_hold_kubelet(cluster, false);
+  cluster_wait(count_sliced(cluster, "web", false) == 0);
+  cluster_delete(cluster, "v1", "services", true, "web", NULL);
+  cluster_wait(!cluster_exists(cluster, "v1", "endpoints", "web"));
+  g_autoptr(GPtrArray) slices = NULL;
+  cluster_wait((g_clear_pointer(&slices, g_ptr_array_unref),
+                slices = cluster_list(cluster, "discovery.k8s.io/v1", "endpointslices", NULL), slices->len == 0));
+}
+
+static void test_mirror(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  cluster_create(cluster, "v1", "services", true,
+                 "{metadata: {name: db}, spec: {ports: [{port: 5432, protocol: TCP}]}}");
+  cluster_create(
+      cluster, "v1", "endpoints", true,
+      "{metadata: {name: db}, subsets: [{addresses: [{ip: 192.0.2.7}], ports: [{port: 5432, protocol: TCP}]}]}");
+  cluster_wait(count_sliced(cluster, "db", true) == 1);
+  g_assert_cmpuint(count_addresses(cluster, "db", "addresses"), ==, 1);
+}
+
+static void test_garbage(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  cluster_create(cluster, "apps/v1", "deployments", true, WEB);
+  cluster_wait(cluster_count_pods(cluster, "web") == 2);
+  cluster_delete(cluster, "apps/v1", "deployments", true, "web", "Background");
+  g_autoptr(GPtrArray) pods = NULL, sets = NULL;
+  cluster_wait(
+      (g_clear_pointer(&pods, g_ptr_array_unref), pods = cluster_list(cluster, "v1", "pods", "web"), pods->len == 0));
+  cluster_wait((g_clear_pointer(&sets, g_ptr_array_unref),
+                sets = cluster_list(cluster, "apps/v1", "replicasets", "web"), sets->len == 0));
+
+  /* Foreground: the owner is the last to go. */
+  cluster_create(cluster, "apps/v1", "deployments", true, WEB);
+  cluster_wait(cluster_count_pods(cluster, "web") == 2);
+  cluster_hold_kubelet(cluster, true);
+  cluster_delete(cluster, "apps/v1", "deployments", true, "web", "Foreground");
+  cluster_wait(cluster_count_pods(cluster, "web") == 0);
+  g_assert_true(cluster_exists(cluster, "apps/v1", "deployments", "web"));
+  cluster_hold_kubelet(cluster, false);
+  cluster_wait(!cluster_exists(cluster, "apps/v1", "deployments", "web"));
+
+  /* Orphan: what belonged to it stays. */
+  cluster_create(cluster, "apps/v1", "deployments", true, WEB);
+  cluster_wait(cluster_count_pods(cluster, "web") == 2);
+  cluster_delete(cluster, "apps/v1", "deployments", true, "web", "Orphan");
+  cluster_wait(!cluster_exists(cluster, "apps/v1", "deployments", "web"));
+  g_usleep(20000);
+  g_assert_cmpuint(cluster_count_pods(cluster, "web"), ==, 2);
+}
+
+static void test_namespace(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  Client *client = cluster_client(cluster);
+  cluster_create(cluster, "v1", "namespaces", false, "{metadata: {name: lab}}");
+  g_autoptr(Object) account = NULL, root = NULL;
+  cluster_wait((account = client_get(client, "v1", "serviceaccounts", "lab", "default", NULL)) != NULL);
+  cluster_wait((root = client_get(client, "v1", "configmaps", "lab", "kube-root-ca.crt", NULL)) != NULL);
+  g_assert_cmpstr(json_str(json_object_get(object_json(root), "data"), "ca.crt", ""), ==, "the certificate");
+  /* Both come back when they are deleted. */
+  g_assert_true(client_delete(client, "v1", "configmaps", "lab", "kube-root-ca.crt", NULL, NULL));
+  g_clear_pointer(&root, object_unref);
+  cluster_wait((root = client_get(client, "v1", "configmaps", "lab", "kube-root-ca.crt", NULL)) != NULL);
+  g_autoptr(json_t) pod = json_pack("{s:{s:s}, s:{s:[{s:s, s:s}]}}", "metadata", "name", "p", "spec", "containers",
+                                    "name", "c", "image", "i");
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Object) created = client_create(client, "v1", "pods", "lab", pod, &error);
+  g_assert_no_error(error);
+  cluster_delete(cluster, "v1", "namespaces", false, "lab", NULL);
+  cluster_wait(!cluster_exists(cluster, "v1", "namespaces", "lab"));
+  g_autoptr(Object) left = client_get(client, "v1", "pods", "lab", "p", NULL);
+  g_assert_null(left);
+}
+
+static void test_taints(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  cluster_create(cluster, "apps/v1", "deployments", true, WEB);
+  cluster_wait(count_addresses(cluster, "web", "addresses") == 0 && cluster_count_pods(cluster, "web") == 2);
+  cluster_patch(cluster, "v1", "nodes", "node-1", "{spec: {unschedulable: true}}");
+  g_autoptr(json_t) node = NULL;
+  cluster_wait((json_decref(node), node = cluster_get(cluster, "v1", "nodes", false, "node-1"),
+                json_array_size(json_at(node, "spec", "taints", NULL)) == 1));
+  cluster_patch(cluster, "v1", "nodes", "node-1", "{spec: {unschedulable: null}}");
+  cluster_wait((json_decref(node), node = cluster_get(cluster, "v1", "nodes", false, "node-1"),
+                json_array_size(json_at(node, "spec", "taints", NULL)) == 0));
+  /* A NoExecute taint drives out what does not tolerate it. */
+  cluster_patch(cluster, "v1", "nodes", "node-1", "{spec: {taints: [{key: away, effect: NoExecute}]}}");
+  g_autoptr(GPtrArray) pods = NULL;
+  cluster_wait((g_clear_pointer(&pods, g_ptr_array_unref), pods = cluster_list(cluster, "v1", "pods", "web"),
+                pods->len == 2 && !json_at(object_json(g_ptr_array_index(pods, 0)), "spec", "nodeName", NULL) &&
+                    !json_at(object_json(g_ptr_array_index(pods, 1)), "spec", "nodeName", NULL)));
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/controllers/endpoints", test_endpoints);
+  g_test_add_func("/controllers/mirror", test_mirror);
+  g_test_add_func("/controllers/garbage", test_garbage);
+  g_test_add_func("/controllers/namespace", test_namespace);
+  g_test_add_func("/controllers/taints", test_taints);
+  return g_test_run();
+}
