@@ -143,7 +143,7 @@ static bool create(const MachineSpec *spec, DriverNotice notice, void *notice_da
                       .uid = geteuid(),
                       .gid = getegid() };
   g_autofree char *xml = domain_xml(spec, &host);
-  g_autoptr(virDomain) domain = virDomainDefineXMLFlags(connection, xml, VIR_DOMAIN_DEFINE_VALIDATE);
+  g_autoptr(virDomain) domain = virDomainDefineXML(connection, xml);
   if (!domain)
     return libvirt_fail(error, REASON_DRIVER, "libvirt refused the machine's definition");
   return true;

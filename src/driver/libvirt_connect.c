@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -12,6 +14,7 @@
 #include "driver/program.h"
 
 #define DAEMON_LOCK "/run/launcher-libvirtd.lock"
+#define NO_KVM "/run/launcher-no-kvm"
 #define DAEMON_IDLE                                                                                                    \
   "--timeout=120" /* seconds without machine or client until it ends; libvirt's own choice for sessions */
 enum { DAEMON_WAIT_MS = 20000, DAEMON_RETRY_MS = 20 };
@@ -76,12 +79,17 @@ void libvirt_log_daemon_ensure(void)
     g_debug("%s", problem->message); /* one that runs already is the usual reason; libvirt tells when there is none */
 }
 
-/* In the child that becomes libvirtd: hides /dev/kvm from it and from the QEMU it asks for capabilities. Without it a
- * device that hangs, as it can in a virtual machine, holds up the first connection, for minutes at worst. */
+/* In the child that becomes libvirtd: hides a /dev/kvm that cannot work from it and from the QEMU it asks for
+ * capabilities. Such a device may hang whoever opens it. It may also open for root alone: then QEMU's capabilities say
+ * KVM, the check as user libvirt-qemu says no KVM, and libvirt asks QEMU anew, for seconds, each time it wants to know
+ * anything. What hides it is a null device for root alone: neither of the two sees KVM, and what libvirt learnt stays
+ * valid. (A device, because libvirt copies what it finds under /dev into the /dev it makes for each machine.) */
 static void hide_kvm(void *data)
 {
+  if (mknod(NO_KVM, S_IFCHR | 0600, makedev(1, 3)) < 0 && errno != EEXIST)
+    return;
   if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0)
-    mount("/dev/null", "/dev/kvm", NULL, MS_BIND, NULL);
+    mount(NO_KVM, "/dev/kvm", NULL, MS_BIND, NULL);
 }
 
 /* Called with the lock held. */

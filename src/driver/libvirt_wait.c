@@ -2,6 +2,8 @@
 
 #include "driver/libvirt_connect.h"
 
+enum { ASK_AGAIN_MS = 3000 };
+
 /* Outlives the call that waits: libvirt's event thread may still be in on_lifecycle() when the wait ends. */
 typedef struct Wait {
   grefcount references;
@@ -71,6 +73,7 @@ static bool wait_until(Wait *wait, int timeout_ms)
 bool libvirt_wait_down(virConnectPtr connection, virDomainPtr domain, int (*begin)(virDomainPtr domain), int timeout_ms,
                        bool *down, GError **error)
 {
+  *down = false;
   Wait *wait = g_new0(Wait, 1);
   g_ref_count_init(&wait->references);
   g_mutex_init(&wait->lock);
@@ -83,11 +86,16 @@ bool libvirt_wait_down(virConnectPtr connection, virDomainPtr domain, int (*begi
     wait_unref(wait);
     return libvirt_fail(error, REASON_DRIVER, "Cannot listen to the machine's events");
   }
-  bool began = begin(domain) == 0;
+  bool began = false;
+  /* A guest that is still booting does not hear: ask again now and then. Asking twice is harmless. */
+  for (int left = timeout_ms; !*down && (left > 0 || !began); left -= ASK_AGAIN_MS) {
+    began = begin(domain) == 0 || began;
+    if (!began)
+      break;
+    *down = wait_until(wait, CLAMP(left, 0, ASK_AGAIN_MS)) || virDomainIsActive(domain) == 0;
+  }
   if (!began)
     libvirt_fail(error, REASON_DRIVER, "Cannot ask the machine to power off");
-  else
-    *down = wait_until(wait, timeout_ms) || virDomainIsActive(domain) == 0;
   virConnectDomainEventDeregisterAny(connection, id);
   wait_unref(wait);
   return began;

@@ -9,6 +9,6 @@
 bool libvirt_events_start(GError **error);
 
 /* Calls BEGIN(DOMAIN), then waits until DOMAIN is down or TIMEOUT_MS are over. *DOWN tells which. BEGIN runs after the
- * wait is armed, so that nothing is missed. */
+ * wait is armed, so that nothing is missed, and again every few seconds. */
 bool libvirt_wait_down(virConnectPtr connection, virDomainPtr domain, int (*begin)(virDomainPtr domain), int timeout_ms,
                        bool *down, GError **error);
