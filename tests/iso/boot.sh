@@ -138,6 +138,16 @@ check "one can log in to look" says 0 on root id -u
 cut_power
 check "somebody else's file system is untouched" sha256sum --quiet --check "$scratch/foreign.sha256"
 
+# A file system of ours that has lost its root folder is more than e2fsck dares to mend unasked.
+truncate -s 1G "$scratch/damaged.raw"
+mke2fs -q -t ext4 -L launcher-data "$scratch/damaged.raw"
+debugfs -w -R 'clri <2>' "$scratch/damaged.raw" 2>/dev/null
+debugfs -w -R 'ssv state 2' "$scratch/damaged.raw" 2>/dev/null
+power_on "$scratch/damaged.raw"
+check "a damaged file system is left to people" event_comes failed "the data disk is damaged"
+check "clusterd is not started on it" says 1 on docker "pidof clusterd >/dev/null; echo \$?"
+cut_power
+
 truncate -s 1G "$scratch/half.raw"
 head -c 2000000 /dev/urandom | dd of="$scratch/half.raw" bs=4096 seek=100 conv=notrunc status=none
 echo 'launcher: formatting this disk' | dd of="$scratch/half.raw" bs=4096 seek=$((262144 - 1)) conv=notrunc,sync status=none

@@ -4,7 +4,6 @@
 source "$(dirname "$0")/tap.sh"
 need_image
 need_programs jq openssl xorriso
-PATH=$PATH:/usr/sbin:/sbin
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 

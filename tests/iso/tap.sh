@@ -2,7 +2,7 @@
 # Test Anything Protocol for the tests of the boot image: sourced. The image is looked for in LAUNCHER_ISO_DIR, by default where
 # `make iso` puts it.
 set -uo pipefail
-export LC_ALL=C
+export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 source_dir=${G_TEST_SRCDIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 iso_dir=${LAUNCHER_ISO_DIR:-${G_TEST_BUILDDIR:-$source_dir}/iso}
 tests=0 failures=0

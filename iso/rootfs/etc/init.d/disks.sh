@@ -27,7 +27,8 @@ disk_size() {
 
 # read_number DEVICE OFFSET BYTES: a little-endian number.
 read_number() {
-  od -A n -t "u$3" -j "$2" -N "$3" "$1" | tr -d ' '
+  # shellcheck disable=SC2046 # splitting drops od's spaces
+  echo $(od -A n -t "u$3" -j "$2" -N "$3" "$1")
 }
 
 # The superblock begins at 1024: magic at +56, label at +120.
@@ -69,10 +70,7 @@ format_disk() {
 # Checks and mounts DEVICE on /data; sets disk_message. False: disk_message says why.
 mount_data_disk() {
   local device="$1" output code
-  if is_half_formatted "$device" || is_blank "$device"; then
-    format_disk "$device" || { disk_message='the data disk cannot be formatted'; return 1; }
-    disk_message=formatted
-  elif has_our_file_system "$device"; then
+  if ! is_half_formatted "$device" && has_our_file_system "$device"; then
     output=$(e2fsck -p "$device" 2>&1)
     code=$?
     if [ $code -ge 4 ]; then
@@ -84,6 +82,9 @@ mount_data_disk() {
     case $code$output in
       [12]* | *recover*) disk_message=checked ;;
     esac
+  elif is_half_formatted "$device" || is_blank "$device"; then
+    format_disk "$device" || { disk_message='the data disk cannot be formatted'; return 1; }
+    disk_message=formatted
   else
     disk_message='the data disk holds something that launcher did not put there; it is left alone'
     return 1

@@ -1,9 +1,13 @@
 # shellcheck shell=dash
 # The kernel's file systems and /run.
 
+mount_run() {
+  [ "$LAUNCHER_DRIVER" = vm ] && mount -t tmpfs -o nosuid,nodev,mode=0755 tmpfs /run
+  mkdir -p /run/launcher/config /run/lock /run/netns
+}
+
 mount_kernel_file_systems() {
   if [ "$LAUNCHER_DRIVER" = vm ]; then
-    mount -t tmpfs -o nosuid,nodev,mode=0755 tmpfs /run
     mkdir -p /dev/pts /dev/shm /dev/mqueue
     mount -t devpts -o nosuid,noexec,gid=5,mode=0620,ptmxmode=0666 devpts /dev/pts
     mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs /dev/shm
@@ -16,7 +20,6 @@ mount_kernel_file_systems() {
     ln -s fd/1 /dev/stdout
     ln -s fd/2 /dev/stderr
   fi
-  mkdir -p /run/launcher/config /run/lock /run/netns
   # Pods may ask for their mounts to be seen by others (mountPropagation).
   mount --make-rshared /
 }
