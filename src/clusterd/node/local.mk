@@ -1,5 +1,5 @@
 noinst_LIBRARIES += %D%/libnode.a
-%C%_libnode_a_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(NETLINK_CFLAGS) -DG_LOG_DOMAIN=\"node\"
+%C%_libnode_a_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(NETLINK_CFLAGS) $(CURL_CFLAGS) -DG_LOG_DOMAIN=\"node\"
 %C%_libnode_a_SOURCES = \
 	%D%/docker_activation.c %D%/docker_activation.h \
 	%D%/image_cli.c %D%/image_cli.h \
@@ -14,7 +14,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/native/exit_watch.c %D%/native/exit_watch.h \
 	%D%/native/image_archive.c \
 	%D%/native/image_index.c %D%/native/image_index.h \
-	%D%/native/image_loader.h \
+	%D%/native/image_loader.c %D%/native/image_loader.h \
 	%D%/native/image_manifest.c \
 	%D%/native/image_reference.c %D%/native/image_reference.h \
 	%D%/native/image_store.c %D%/native/image_store.h \
@@ -29,6 +29,8 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/native/oci_seccomp.c \
 	%D%/native/oci_spec.c %D%/native/oci_spec.h \
 	%D%/native/oci_user.c %D%/native/oci_user.h \
+	%D%/native/registry.c %D%/native/registry.h \
+	%D%/native/registry_http.c %D%/native/registry_http.h \
 	%D%/native/rootfs.c %D%/native/rootfs.h \
 	%D%/native/sandbox.c %D%/native/sandbox.h \
 	%D%/native/sandbox_setup.c %D%/native/sandbox_setup.h \

@@ -1,18 +1,12 @@
 #include <archive.h>
 #include <archive_entry.h>
-#include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/node/native/image_loader.h"
 #include "clusterd/node/native/image_reference.h"
-#include "clusterd/node/native/layer.h"
 
 /*
  * Reads an image archive in one pass. Which of its files are layers is told only by the manifest, which may come last:
@@ -20,62 +14,21 @@
  */
 
 #define ENTRIES_MAX 4096
-#define DOCUMENT_BYTES_MAX (64u << 20) /* of all documents together */
 
 typedef struct Load {
-  ImageStore *store;
-  ImageLoader loader;
-  char *staging;
-  int staging_lock;
+  ImageLoader *loader;
   struct archive *archive;
-  size_t document_bytes;
   size_t pending; /* bytes of BLOCK that were read only to look at them */
   guint8 block[65536];
 } Load;
 
-static void loaded_layer_free(void *data)
-{
-  LoadedLayer *layer = data;
-  g_free(layer->diff_id);
-  g_free(layer);
-}
-
-static void load_free(Load *load)
+static void load_clear(Load *load)
 {
   if (load->archive)
     archive_read_free(load->archive);
-  if (load->staging)
-    file_remove_tree(load->staging, NULL);
-  file_close(&load->staging_lock);
-  g_free(load->staging);
-  g_hash_table_unref(load->loader.documents);
-  g_hash_table_unref(load->loader.layers);
-  g_hash_table_unref(load->loader.links);
-  g_free(load);
+  image_loader_free(load->loader);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Load, load_free)
-
-static Load *load_new(ImageStore *store, GError **error)
-{
-  g_autoptr(Load) load = g_new0(Load, 1);
-  load->store = store;
-  load->staging_lock = -1;
-  load->loader.documents = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_bytes_unref);
-  load->loader.layers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, loaded_layer_free);
-  load->loader.links = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-  g_autofree char *template = g_build_filename(store->dir, "tmp/load-XXXXXX", NULL);
-  if (!g_mkdtemp_full(template, 0700)) {
-    reason_set_errno(error, REASON_FILE, errno, "Cannot make a folder in %s", store->dir);
-    return NULL;
-  }
-  load->staging = g_steal_pointer(&template);
-  load->staging_lock = open(load->staging, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (load->staging_lock < 0 || flock(load->staging_lock, LOCK_EX) < 0) {
-    reason_set_errno(error, REASON_FILE, errno, "Cannot lock %s", load->staging);
-    return NULL;
-  }
-  return g_steal_pointer(&load);
-}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Load, load_clear)
 
 static bool archive_fail(const Load *load, GError **error)
 {
@@ -128,57 +81,21 @@ static bool keep_document(Load *load, const char *path, GError **error)
   const void *block;
   ssize_t got;
   while ((got = read_entry(load, &block, error)) > 0) {
-    load->document_bytes += (size_t)got;
-    if (load->document_bytes > DOCUMENT_BYTES_MAX)
-      return reason_set(error, REASON_BAD_REQUEST, "Malformed image archive: more than %u bytes of metadata",
-                        DOCUMENT_BYTES_MAX);
+    if (content->len + (size_t)got > IMAGE_DOCUMENT_BYTES_MAX)
+      return reason_set(error, REASON_BAD_REQUEST, "Malformed image archive: %s is too long", path);
     g_byte_array_append(content, block, (guint)got);
   }
-  g_hash_table_replace(load->loader.documents, g_strdup(path), g_byte_array_free_to_bytes(g_steal_pointer(&content)));
-  return got == 0;
-}
-
-static void add_layer(Load *load, const char *path, const char *diff_id, int64_t size)
-{
-  LoadedLayer *layer = g_new0(LoadedLayer, 1);
-  layer->diff_id = g_strdup(diff_id);
-  layer->size = size;
-  g_hash_table_replace(load->loader.layers, g_strdup(path), layer);
+  g_autoptr(GBytes) text = g_byte_array_free_to_bytes(g_steal_pointer(&content));
+  return got == 0 && image_loader_add_document(load->loader, path, text, error);
 }
 
 /* An uncompressed blob carries its diff id as name: nothing to do when the store has that layer. */
-static bool layer_present(Load *load, const char *path, struct archive_entry *entry)
+static bool unpack_layer(Load *load, const char *path, struct archive_entry *entry, GError **error)
 {
   static const char blobs[] = "blobs/sha256/";
   g_autofree char *digest = g_strdup_printf("sha256:%s", g_str_has_prefix(path, blobs) ? path + strlen(blobs) : "");
-  if (!image_digest_valid(digest))
-    return false;
-  g_autofree char *present = image_layer_path(load->store->dir, digest);
-  if (access(present, F_OK) < 0)
-    return false;
-  add_layer(load, path, digest, archive_entry_size(entry));
-  return true;
-}
-
-static bool unpack_layer(Load *load, const char *path, struct archive_entry *entry, GError **error)
-{
-  if (layer_present(load, path, entry))
-    return true;
-  LayerResult result;
-  g_autofree char *folder = g_strdup_printf("%s/unpack-%u", load->staging, g_hash_table_size(load->loader.layers));
-  if (mkdir(folder, 0755) < 0)
-    return reason_set_errno(error, REASON_FILE, errno, "Cannot make %s", folder);
-  if (!layer_unpack(read_entry, load, folder, &result, error))
-    return false;
-  g_autofree char *final = g_build_filename(load->staging, result.diff_id + strlen("sha256:"), NULL);
-  if (access(final, F_OK) == 0) { /* the same layer twice in one archive */
-    if (!file_remove_tree(folder, error))
-      return false;
-  } else if (rename(folder, final) < 0) {
-    return reason_set_errno(error, REASON_FILE, errno, "Cannot make %s", final);
-  }
-  add_layer(load, path, result.diff_id, result.size);
-  return true;
+  return image_loader_reuse(load->loader, path, digest, archive_entry_size(entry)) ||
+         image_loader_unpack(load->loader, path, read_entry, load, error);
 }
 
 /* PATH without "./" in front. NULL when it is none or too long. */
@@ -223,7 +140,7 @@ static bool read_one(Load *load, struct archive_entry *entry, GError **error)
   if (!path)
     return true;
   if (hard_link || link) {
-    g_hash_table_replace(load->loader.links, g_strdup(path), link_target(path, hard_link, link));
+    g_hash_table_replace(load->loader->links, g_strdup(path), link_target(path, hard_link, link));
     return true;
   }
   return archive_entry_filetype(entry) != AE_IFREG || read_file_entry(load, path, entry, error);
@@ -252,11 +169,11 @@ static bool read_all(Load *load, int fd, GError **error)
 
 json_t *image_store_load(ImageStore *store, int fd, GError **error)
 {
-  g_autoptr(Load) load = load_new(store, error);
-  if (!load || !read_all(load, fd, error))
+  g_auto(Load) load = { .loader = image_loader_new(store, error) };
+  if (!load.loader || !read_all(&load, fd, error))
     return NULL;
-  g_autoptr(GPtrArray) manifests = image_loader_manifests(&load->loader, error);
-  if (!manifests || !image_store_publish(store, load->staging, manifests, error))
+  g_autoptr(GPtrArray) manifests = image_loader_manifests(load.loader, error);
+  if (!manifests || !image_store_publish(store, load.loader->staging, manifests, error))
     return NULL;
   json_t *loaded = json_array();
   for (guint i = 0; i < manifests->len; i++) {

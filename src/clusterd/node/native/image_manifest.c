@@ -45,11 +45,6 @@ static json_t *parse_document(const ImageLoader *loader, const char *path, GErro
   return json_parse(text, length, true, error);
 }
 
-static char *blob_path(const char *digest)
-{
-  return image_digest_valid(digest) ? g_strdup_printf("blobs/sha256/%s", digest + strlen("sha256:")) : NULL;
-}
-
 /* Takes the layers at PATHS, which must be those the configuration names, in its order. */
 static bool take_layers(const ImageLoader *loader, const json_t *config, GPtrArray *paths, ImageManifest *manifest,
                         GError **error)
@@ -124,11 +119,11 @@ static bool read_docker(const ImageLoader *loader, const json_t *list, GPtrArray
 static ImageManifest *read_oci_manifest(const ImageLoader *loader, const json_t *value, GError **error)
 {
   g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
-  g_autofree char *config = blob_path(json_str(json_object_get(value, "config"), "digest", NULL));
+  g_autofree char *config = image_blob_path(json_str(json_object_get(value, "config"), "digest", NULL));
   size_t i;
   json_t *layer;
   json_array_foreach (json_object_get(value, "layers"), i, layer) {
-    char *path = blob_path(json_str(layer, "digest", NULL));
+    char *path = image_blob_path(json_str(layer, "digest", NULL));
     g_ptr_array_add(paths, path ? path : g_strdup("a layer without digest"));
   }
   return make_manifest(loader, config, paths, error);
@@ -152,7 +147,7 @@ static bool add_annotated(ImageManifest *manifest, const json_t *descriptor, con
   return true;
 }
 
-static bool for_this_machine(const json_t *descriptor)
+bool image_platform_fits(const json_t *descriptor)
 {
   const json_t *platform = json_object_get(descriptor, "platform");
   return !platform || (g_str_equal(json_str(platform, "os", "linux"), "linux") &&
@@ -170,8 +165,8 @@ static bool read_oci_index(const ImageLoader *loader, const json_t *index, const
     return reason_set(error, REASON_BAD_REQUEST, "Malformed image archive: image index");
   json_array_foreach (list, i, descriptor) {
     const char *digest = json_str(descriptor, "digest", NULL);
-    g_autofree char *path = blob_path(digest);
-    if (!for_this_machine(descriptor) || (depth > 0 && !find_document(loader, path)))
+    g_autofree char *path = image_blob_path(digest);
+    if (!image_platform_fits(descriptor) || (depth > 0 && !find_document(loader, path)))
       continue; /* archives often leave out the blobs of other platforms */
     g_autoptr(json_t) value = parse_document(loader, path, error);
     const json_t *names = named ? named : descriptor;
@@ -186,7 +181,7 @@ static bool read_oci_index(const ImageLoader *loader, const json_t *index, const
     if (!manifest)
       return false;
     g_ptr_array_add(manifests, manifest);
-    if (!add_annotated(manifest, names, digest, error))
+    if (!add_annotated(manifest, names, json_str(names, "digest", digest), error))
       return false;
   }
   return true;

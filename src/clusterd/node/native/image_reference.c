@@ -42,7 +42,7 @@ static bool registry_valid(const char *host)
   for (const char *p = host; *p; p++)
     if (!g_ascii_isalnum(*p) && !strchr(".-:[]", *p))
       return false;
-  return *host != '\0';
+  return (g_ascii_isalnum(*host) || *host == '[') && !strstr(host, "..");
 }
 
 /* The first part is a registry when it cannot be a user's name on the default one. */

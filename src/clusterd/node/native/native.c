@@ -12,6 +12,7 @@
 #include "clusterd/node/native/exit_watch.h"
 #include "clusterd/node/native/native_runtime.h"
 #include "clusterd/node/native/network.h"
+#include "clusterd/node/native/registry.h"
 #include "clusterd/node/native/sandbox.h"
 
 #define DEFAULT_SECCOMP "/usr/share/containers/seccomp.json"
@@ -31,6 +32,12 @@ static ImageStatus *native_image_status(Runtime *runtime, const char *reference,
 {
   g_autoptr(Image) image = image_store_find(((NativeRuntime *)runtime)->images, reference, error);
   return image ? image_status_of(image) : NULL;
+}
+
+static ImageStatus *native_pull_image(Runtime *runtime, const char *reference, const json_t *auth, GError **error)
+{
+  NativeRuntime *native = (NativeRuntime *)runtime;
+  return registry_pull(native->images, reference, auth, error) ? native_image_status(runtime, reference, error) : NULL;
 }
 
 static GPtrArray *native_list_images(Runtime *runtime, GError **error)
@@ -98,6 +105,7 @@ static const Runtime native_table = {
   .attach = attach_start,
   .connect = sandbox_connect,
   .image_status = native_image_status,
+  .pull_image = native_pull_image,
   .list_images = native_list_images,
   .remove_image = native_remove_image,
   .load_image = native_load_image,
