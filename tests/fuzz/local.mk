@@ -27,3 +27,17 @@ TESTS += %D%/fuzz-dns
 %C%_fuzz_dns_SOURCES = %D%/fuzz-dns.c $(fuzz_main)
 %C%_fuzz_dns_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_dns_LDADD = src/clusterd/dns/libdns.a src/base/libbase.a $(LDNS_LIBS) $(BASE_LIBS)
+
+fuzz_api_libs = src/clusterd/api/libapi.a src/base/libbase.a $(BASE_LIBS) -lm
+
+check_PROGRAMS += %D%/fuzz-json-intake
+TESTS += %D%/fuzz-json-intake
+%C%_fuzz_json_intake_SOURCES = %D%/fuzz-json-intake.c $(fuzz_main)
+%C%_fuzz_json_intake_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_json_intake_LDADD = $(fuzz_api_libs)
+
+check_PROGRAMS += %D%/fuzz-protobuf
+TESTS += %D%/fuzz-protobuf
+%C%_fuzz_protobuf_SOURCES = %D%/fuzz-protobuf.c $(fuzz_main)
+%C%_fuzz_protobuf_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_protobuf_LDADD = $(fuzz_api_libs)
