@@ -8,8 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static json_t *service(void *data, const char *namespace_, const char *name)
 {
-  return json_pack("{s:{s:s, s:[{s:s, s:i, s:s}]}}", "spec", "clusterIP", name[0] == 'h' ? "None" : "10.96.0.5", "ports",
-                   "name", "p", "port", 80, "protocol", "TCP");
+  return json_pack("{s:{s:s, s:[{s:s, s:i, s:s}]}}", "spec", "clusterIP", name[0] == 'h' ? "None" : "10.96.0.5",
+                   "ports", "name", "p", "port", 80, "protocol", "TCP");
 }
 
 static GPtrArray *slices(void *data, const char *a, const char *b)
@@ -48,7 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   ldns_pkt *query = resolver_parse(data, size, &rcode);
   if (!query)
     return 0;
-  ldns_pkt *answer = rcode == 0 ? resolver_answer(&facts, "cluster.local", query, &chase) : resolver_refuse(query, rcode);
+  ldns_pkt *answer =
+      rcode == 0 ? resolver_answer(&facts, "cluster.local", query, &chase) : resolver_refuse(query, rcode);
   if (answer) {
     g_autoptr(GBytes) wire = resolver_pack(answer, resolver_udp_limit(query));
     g_assert_cmpuint(g_bytes_get_size(wire), <=, 1232);

@@ -21,7 +21,7 @@ static char **index_slice_by_address(const Object *slice)
   g_autoptr(GStrvBuilder) values = g_strv_builder_new();
   const json_t *endpoint;
   size_t i;
-  json_array_foreach(json_object_get(object_json(slice), "endpoints"), i, endpoint) {
+  json_array_foreach (json_object_get(object_json(slice), "endpoints"), i, endpoint) {
     const char *ip = json_string_value(json_array_get(json_object_get(endpoint, "addresses"), 0));
     if (ip)
       g_strv_builder_add(values, ip);

@@ -1,5 +1,6 @@
 #pragma once
-/* Resource records, made with ldns. OWNER is copied. Names are given without the final dot. Each result is the caller's. */
+/* Resource records, made with ldns. OWNER is copied. Names are given without the final dot. Each result is the
+ * caller's. */
 #include <ldns/ldns.h>
 #include <stdint.h>
 

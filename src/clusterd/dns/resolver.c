@@ -72,7 +72,7 @@ static void each_ready_endpoint(Question *q, const char *namespace_, const char 
   for (guint i = 0; i < slices->len; i++) {
     const json_t *endpoint;
     size_t k;
-    json_array_foreach(json_object_get(slices->pdata[i], "endpoints"), k, endpoint)
+    json_array_foreach (json_object_get(slices->pdata[i], "endpoints"), k, endpoint)
       if (is_ready(endpoint) && endpoint_ip(endpoint))
         visit(q, slices->pdata[i], endpoint, data);
   }
@@ -107,7 +107,7 @@ static void add_endpoint_srv(Question *q, const json_t *slice, const json_t *end
   const SrvFilter *filter = data;
   const json_t *port;
   size_t i;
-  json_array_foreach(json_object_get(slice, "ports"), i, port) {
+  json_array_foreach (json_object_get(slice, "ports"), i, port) {
     if (!srv_matches(filter, port))
       continue;
     q->exists = true;
@@ -129,7 +129,7 @@ static void answer_cluster_srv(Question *q, const json_t *service, const SrvFilt
   const char *ip = json_str(json_object_get(service, "spec"), "clusterIP", NULL);
   const json_t *port;
   size_t i;
-  json_array_foreach(json_at(service, "spec", "ports", NULL), i, port) {
+  json_array_foreach (json_at(service, "spec", "ports", NULL), i, port) {
     if (!srv_matches(filter, port))
       continue;
     q->exists = true;
@@ -208,9 +208,7 @@ static void answer_below_service(Question *q, char *const *labels, int n)
   if (!service)
     return;
   if (n == 5 && labels[0][0] == '_' && labels[1][0] == '_') {
-    SrvFilter filter = {
-      .port = labels[0] + 1, .protocol = labels[1] + 1, .namespace_ = namespace_, .service = name
-    };
+    SrvFilter filter = { .port = labels[0] + 1, .protocol = labels[1] + 1, .namespace_ = namespace_, .service = name };
     answer_srv(q, service, &filter);
   } else if (n == 4 && labels[0][0] == '_') {
     q->exists = true; /* _tcp and _udp have names below them */
@@ -285,7 +283,7 @@ static void add_reverse_endpoints(Question *q, const json_t *slice, const char *
   size_t i;
   if (!service || !is_headless(service))
     return;
-  json_array_foreach(json_object_get(slice, "endpoints"), i, endpoint) {
+  json_array_foreach (json_object_get(slice, "endpoints"), i, endpoint) {
     if (!is_ready(endpoint) || g_strcmp0(endpoint_ip(endpoint), ip) != 0)
       continue;
     g_autofree char *label = endpoint_label(endpoint);
@@ -301,8 +299,8 @@ static void answer_reverse(Question *q, const char *ip)
   g_autoptr(GPtrArray) services = q->facts->services_at(q->facts->data, ip);
   for (guint i = 0; i < services->len; i++) {
     const json_t *metadata = json_object_get(services->pdata[i], "metadata");
-    g_autofree char *target = g_strdup_printf("%s.%s.svc.%s", json_str(metadata, "name", ""),
-                                              json_str(metadata, "namespace", ""), q->zone);
+    g_autofree char *target =
+        g_strdup_printf("%s.%s.svc.%s", json_str(metadata, "name", ""), json_str(metadata, "namespace", ""), q->zone);
     q->exists = true;
     if (wants(q, LDNS_RR_TYPE_PTR))
       add(q, record_ptr(q->owner, target));
@@ -347,8 +345,9 @@ static void shuffle(ldns_rr_list *list)
 ldns_pkt *resolver_answer(const DnsFacts *facts, const char *zone, const ldns_pkt *query, char **chase)
 {
   const ldns_rr *question = ldns_rr_list_rr(ldns_pkt_question(query), 0);
-  Question q = { .facts = facts, .zone = zone, .type = ldns_rr_get_type(question), .owner = ldns_rr_owner(question),
-                 .chase = chase };
+  Question q = {
+    .facts = facts, .zone = zone, .type = ldns_rr_get_type(question), .owner = ldns_rr_owner(question), .chase = chase
+  };
   g_auto(GStrv) labels = name_labels(q.owner);
   g_auto(GStrv) zone_labels = name_split(zone);
   *chase = NULL;

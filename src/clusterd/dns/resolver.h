@@ -12,15 +12,15 @@
 /* Where the resolver looks things up; new references, called on the DNS thread. */
 typedef struct DnsFacts {
   void *data;
-  json_t *(*service)(void *data, const char *namespace_, const char *name); /* NULL: none */
+  json_t *(*service)(void *data, const char *namespace_, const char *name);      /* NULL: none */
   GPtrArray *(*slices)(void *data, const char *namespace_, const char *service); /* json_t*, elements freed with it */
   bool (*namespace_exists)(void *data, const char *namespace_);
   GPtrArray *(*services_at)(void *data, const char *ip); /* by cluster IP */
   GPtrArray *(*slices_at)(void *data, const char *ip);   /* with an endpoint of this address */
 } DnsFacts;
 
-/* The answer to QUERY within ZONE ("cluster.local") as a packet the caller frees; NULL when the question is not ours and
- * has to be forwarded. *CHASE gets the name outside the zone that a CNAME in the answer points to, whose records
+/* The answer to QUERY within ZONE ("cluster.local") as a packet the caller frees; NULL when the question is not ours
+ * and has to be forwarded. *CHASE gets the name outside the zone that a CNAME in the answer points to, whose records
  * should be added (the caller frees), else NULL. */
 ldns_pkt *resolver_answer(const DnsFacts *facts, const char *zone, const ldns_pkt *query, char **chase);
 

@@ -35,9 +35,9 @@ struct DnsServer {
 typedef struct Pending {
   DnsServer *server;
   ldns_pkt *query;
-  ldns_pkt *answer; /* ours so far, when an alias leads outside; else NULL */
+  ldns_pkt *answer;        /* ours so far, when an alias leads outside; else NULL */
   struct sockaddr_in from; /* UDP */
-  uint64_t stream;   /* TCP: its number; 0: UDP */
+  uint64_t stream;         /* TCP: its number; 0: UDP */
 } Pending;
 
 static void pending_free(Pending *pending)
@@ -63,8 +63,7 @@ static void send_bytes(const Pending *pending, GBytes *bytes)
 
 static void send_packet(const Pending *pending, ldns_pkt *answer)
 {
-  g_autoptr(GBytes) bytes =
-      resolver_pack(answer, pending->stream ? MESSAGE_MAX : resolver_udp_limit(pending->query));
+  g_autoptr(GBytes) bytes = resolver_pack(answer, pending->stream ? MESSAGE_MAX : resolver_udp_limit(pending->query));
   send_bytes(pending, bytes);
 }
 

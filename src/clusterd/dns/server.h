@@ -9,12 +9,12 @@
 typedef struct DnsServer DnsServer;
 
 typedef struct DnsServerConfig {
-  const char *address;   /* "10.96.0.10" */
-  uint16_t port;         /* 53; 0: any free one, see dns_server_port */
-  const char *zone;      /* "cluster.local" */
+  const char *address; /* "10.96.0.10" */
+  uint16_t port;       /* 53; 0: any free one, see dns_server_port */
+  const char *zone;    /* "cluster.local" */
   DnsFacts facts;
-  const char *resolv_conf;  /* "/etc/resolv.conf": its nameservers get what is not ours; read again when it changes */
-  uint16_t upstream_port;   /* 53 */
+  const char *resolv_conf; /* "/etc/resolv.conf": its nameservers get what is not ours; read again when it changes */
+  uint16_t upstream_port;  /* 53 */
 } DnsServerConfig;
 
 /* Listens and answers until dns_server_free. NULL with REASON_LOCAL_NETWORK. CONFIG is copied. */

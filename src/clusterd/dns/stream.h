@@ -13,7 +13,8 @@ typedef void (*StreamMessage)(uint64_t stream, const uint8_t *message, size_t le
 StreamSet *stream_set_new(struct event_base *base, StreamMessage handler, void *data);
 void stream_set_free(StreamSet *set);
 
-/* Takes the connected, non-blocking FD; closes it at once when there are too many. Closed by the client, or idle 10 s. */
+/* Takes the connected, non-blocking FD; closes it at once when there are too many. Closed by the client, or idle 10 s.
+ */
 void stream_set_add(StreamSet *set, int fd);
 
 /* Sends MESSAGE on the connection; dropped when that is gone. */

@@ -36,7 +36,7 @@ typedef struct Ask {
   unsigned server; /* index of the one asked */
   int fd;
   struct event *event;
-  size_t sent;         /* TCP: bytes of length and query */
+  size_t sent;          /* TCP: bytes of length and query */
   GByteArray *received; /* TCP */
   UpstreamReply reply;
   void *data;
@@ -45,8 +45,8 @@ typedef struct Ask {
 static void read_nameservers(Upstream *upstream)
 {
   struct stat info;
-  if (stat(upstream->resolv_conf, &info) != 0 || (info.st_mtim.tv_sec == upstream->modified.tv_sec &&
-                                                  info.st_mtim.tv_nsec == upstream->modified.tv_nsec))
+  if (stat(upstream->resolv_conf, &info) != 0 ||
+      (info.st_mtim.tv_sec == upstream->modified.tv_sec && info.st_mtim.tv_nsec == upstream->modified.tv_nsec))
     return;
   g_autoptr(GBytes) bytes = file_read(upstream->resolv_conf, RESOLV_CONF_MAX, NULL);
   if (!bytes)

@@ -1,6 +1,37 @@
 noinst_LIBRARIES += %D%/libnode.a
 %C%_libnode_a_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(NETLINK_CFLAGS) $(CURL_CFLAGS) -DG_LOG_DOMAIN=\"node\"
 %C%_libnode_a_SOURCES = \
+	%D%/atomic_dir.c %D%/atomic_dir.h \
+	%D%/cluster_view.h \
+	%D%/container_plan.c %D%/container_plan.h \
+	%D%/container_state.c %D%/container_state.h \
+	%D%/env.c %D%/env.h \
+	%D%/field_ref.c %D%/field_ref.h \
+	%D%/host_path.c %D%/host_path.h \
+	%D%/image_pulls.c %D%/image_pulls.h \
+	%D%/kubelet.c %D%/kubelet.h \
+	%D%/kubelet_private.h \
+	%D%/kubelet_view.c \
+	%D%/log_reader.c %D%/log_reader.h \
+	%D%/machine.c %D%/machine.h \
+	%D%/node_access.c \
+	%D%/node_status.c %D%/node_status.h \
+	%D%/pod_conditions.c %D%/pod_conditions.h \
+	%D%/pod_container.c \
+	%D%/pod_files.c %D%/pod_files.h \
+	%D%/pod_spec.c %D%/pod_spec.h \
+	%D%/pod_state.c %D%/pod_state.h \
+	%D%/pod_status.c %D%/pod_status.h \
+	%D%/pod_stop.c \
+	%D%/pod_sync.c \
+	%D%/pod_worker.c %D%/pod_worker.h \
+	%D%/pod_worker_private.h \
+	%D%/probe.c %D%/probe.h \
+	%D%/prober.c %D%/prober.h \
+	%D%/pull_secrets.c %D%/pull_secrets.h \
+	%D%/resources.c %D%/resources.h \
+	%D%/volume_files.c %D%/volume_files.h \
+	%D%/volumes.c %D%/volumes.h \
 	%D%/docker_activation.c %D%/docker_activation.h \
 	%D%/image_cli.c %D%/image_cli.h \
 	%D%/native/address_pool.c %D%/native/address_pool.h \

@@ -16,7 +16,7 @@ static void read_container(HostPorts *ports, GHashTable *claimed, const json_t *
 {
   const json_t *item;
   size_t i;
-  json_array_foreach(json_object_get(container, "ports"), i, item) {
+  json_array_foreach (json_object_get(container, "ports"), i, item) {
     int64_t host_port = json_int(item, "hostPort", 0), port = json_int(item, "containerPort", 0);
     const char *host_ip = json_str(item, "hostIP", "");
     if (host_port <= 0 || host_port > UINT16_MAX || port <= 0 || port > UINT16_MAX)
@@ -52,7 +52,7 @@ void host_ports_read(HostPorts *ports, const GPtrArray *pods)
       continue;
     for (gsize k = 0; k < G_N_ELEMENTS(lists); k++) {
       size_t n;
-      json_array_foreach(json_object_get(spec, lists[k]), n, container)
+      json_array_foreach (json_object_get(spec, lists[k]), n, container)
         read_container(ports, claimed, container, ip);
     }
   }

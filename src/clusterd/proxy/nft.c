@@ -15,8 +15,8 @@
 
 #define COMPLAINT_MAX 2000 /* bytes of nft's stderr that are kept */
 
-/* One socket pair is the child's stdin, stdout and stderr: send() with MSG_NOSIGNAL needs a socket, and what nft says comes
- * back the same way. */
+/* One socket pair is the child's stdin, stdout and stderr: send() with MSG_NOSIGNAL needs a socket, and what nft says
+ * comes back the same way. */
 static bool spawn_nft(pid_t *pid, int *talk, GError **error)
 {
   static char name[] = "nft", file_flag[] = "-f", dash[] = "-";

@@ -42,8 +42,8 @@ static bool has_host_port(const json_t *pod)
 {
   const json_t *container, *port;
   size_t i, k;
-  json_array_foreach(json_at(pod, "spec", "containers", NULL), i, container)
-    json_array_foreach(json_object_get(container, "ports"), k, port)
+  json_array_foreach (json_at(pod, "spec", "containers", NULL), i, container)
+    json_array_foreach (json_object_get(container, "ports"), k, port)
       if (json_int(port, "hostPort", 0) != 0)
         return true;
   return false;

@@ -56,8 +56,9 @@ static void add_affinity_endpoint(Build *build, const ServicePort *port, const E
   g_autofree char *chain = g_strdup_printf("chain endpoint-%s", id);
   if (g_hash_table_contains(build->objects, chain))
     return; /* the local and the cluster-wide chain share it */
-  g_string_append_printf(build->sets, "  set %s {\n    type ipv4_addr\n    flags dynamic,timeout\n    timeout %us\n  }\n",
-                         set, port->affinity_seconds);
+  g_string_append_printf(build->sets,
+                         "  set %s {\n    type ipv4_addr\n    flags dynamic,timeout\n    timeout %us\n  }\n", set,
+                         port->affinity_seconds);
   g_hash_table_add(build->objects, g_strdup_printf("set %s", set));
   begin_chain(build, "endpoint", id);
   g_string_append_printf(build->chains, "    update @%s { ip saddr }\n    meta l4proto %s dnat to %s:%u\n  }\n", set,
@@ -163,14 +164,12 @@ static void add_unreachable(Build *build, const ServicePort *port)
 
 static void map_port(Build *build, const ServicePort *port)
 {
-  g_autofree char *internal =
-      g_strdup_printf("goto %s-%s", port->internal_local ? "local" : "service", port->id);
+  g_autofree char *internal = g_strdup_printf("goto %s-%s", port->internal_local ? "local" : "service", port->id);
   g_autofree char *external = g_strdup_printf("goto external-%s", port->id);
   g_autofree char *firewall = g_strdup_printf("goto firewall-%s", port->id);
   map_addresses(build->service_ips, port, port->cluster_ips, internal);
   map_addresses(build->service_ips, port, port->external_ips, external);
-  map_addresses(build->service_ips, port, port->load_balancer_ips,
-                port->source_ranges->len > 0 ? firewall : external);
+  map_addresses(build->service_ips, port, port->load_balancer_ips, port->source_ranges->len > 0 ? firewall : external);
   if (port->node_port != 0)
     element(build->node_ports, "%s . %u : %s", port->protocol, port->node_port, external);
 }
@@ -224,14 +223,12 @@ static void append_maps(GString *text, const Build *build, const HostPorts *host
 {
   append_map(text, "map", "service-ips", "ipv4_addr . inet_proto . inet_service : verdict", build->service_ips);
   append_map(text, "map", "service-node-ports", "inet_proto . inet_service : verdict", build->node_ports);
-  append_map(text, "map", "no-endpoint-ips", "ipv4_addr . inet_proto . inet_service : verdict",
-             build->no_endpoint_ips);
+  append_map(text, "map", "no-endpoint-ips", "ipv4_addr . inet_proto . inet_service : verdict", build->no_endpoint_ips);
   append_map(text, "map", "no-endpoint-node-ports", "inet_proto . inet_service : verdict",
              build->no_endpoint_node_ports);
   append_map(text, "set", "cluster-ips", "ipv4_addr", build->cluster_ips);
   append_map(text, "set", "hairpins", "ipv4_addr . ipv4_addr", build->hairpin_pairs);
-  append_map(text, "map", "host-ports", "inet_proto . inet_service : ipv4_addr . inet_service",
-             host_ports->anywhere);
+  append_map(text, "map", "host-ports", "inet_proto . inet_service : ipv4_addr . inet_service", host_ports->anywhere);
   append_map(text, "map", "host-port-ips", "ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service",
              host_ports->on_address);
 }
@@ -240,9 +237,8 @@ static void append_maps(GString *text, const Build *build, const HostPorts *host
  * address that is still there after DNAT has no such port. */
 static void append_chains(GString *text, const Build *build)
 {
-  static const char *const fixed =
-      "  chain reject-all {\n    reject\n  }\n"
-      "  chain mark-masquerade {\n    meta mark set meta mark or " MARK "\n  }\n";
+  static const char *const fixed = "  chain reject-all {\n    reject\n  }\n"
+                                   "  chain mark-masquerade {\n    meta mark set meta mark or " MARK "\n  }\n";
   static const char *const hooks =
       "  chain services {\n"
       "    ip daddr . meta l4proto . th dport vmap @service-ips\n"
@@ -315,8 +311,8 @@ static void build_init(Build *build, const RulesetInput *input)
   *build = (Build){ .input = input,
                     .objects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
                     .hairpins = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL) };
-  GString **texts[] = { &build->sets,       &build->chains,          &build->service_ips,
-                        &build->node_ports, &build->no_endpoint_ips, &build->no_endpoint_node_ports,
+  GString **texts[] = { &build->sets,        &build->chains,          &build->service_ips,
+                        &build->node_ports,  &build->no_endpoint_ips, &build->no_endpoint_node_ports,
                         &build->cluster_ips, &build->hairpin_pairs };
   for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
     *texts[i] = g_string_new(NULL);
@@ -324,8 +320,8 @@ static void build_init(Build *build, const RulesetInput *input)
 
 static void build_clear(Build *build)
 {
-  GString *texts[] = { build->sets,       build->chains,          build->service_ips,
-                       build->node_ports, build->no_endpoint_ips, build->no_endpoint_node_ports,
+  GString *texts[] = { build->sets,        build->chains,          build->service_ips,
+                       build->node_ports,  build->no_endpoint_ips, build->no_endpoint_node_ports,
                        build->cluster_ips, build->hairpin_pairs };
   for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
     g_string_free(texts[i], TRUE);
@@ -336,8 +332,7 @@ Ruleset *ruleset_build(const RulesetInput *input, GHashTable *previous)
 {
   Build build;
   build_init(&build, input);
-  g_autoptr(GPtrArray) ports =
-      service_ports_read(input->services, input->slices, input->node_name, input->reserved_ip);
+  g_autoptr(GPtrArray) ports = service_ports_read(input->services, input->slices, input->node_name, input->reserved_ip);
   for (guint i = 0; i < ports->len; i++)
     add_port(&build, ports->pdata[i]);
   add_cluster_ips(&build, ports);

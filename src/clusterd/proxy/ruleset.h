@@ -12,17 +12,17 @@ typedef struct RulesetInput {
   const GPtrArray *slices;   /* json_t*, discovery.k8s.io/v1 EndpointSlice */
   const GPtrArray *pods;     /* json_t*, those of this node: their hostPorts */
   const char *node_name;
-  const char *pod_cidr;      /* "10.244.0.0/24" */
-  const char *reserved_ip;   /* see service_ports_read; may be NULL */
+  const char *pod_cidr;    /* "10.244.0.0/24" */
+  const char *reserved_ip; /* see service_ports_read; may be NULL */
 } RulesetInput;
 
 typedef struct Ruleset {
-  char *text;         /* for `nft -f -` */
+  char *text;          /* for `nft -f -` */
   GHashTable *objects; /* set of "chain NAME" and "set NAME" that the text leaves in the table beyond the fixed ones */
 } Ruleset;
 
-/* PREVIOUS is what the last applied text left (its `objects`), so that what is no longer wanted is deleted and the clients
- * remembered for session affinity stay; NULL when unknown: the table is then made anew. */
+/* PREVIOUS is what the last applied text left (its `objects`), so that what is no longer wanted is deleted and the
+ * clients remembered for session affinity stay; NULL when unknown: the table is then made anew. */
 Ruleset *ruleset_build(const RulesetInput *input, GHashTable *previous);
 void ruleset_free(Ruleset *ruleset);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Ruleset, ruleset_free)

@@ -61,7 +61,7 @@ static GPtrArray *strings(const json_t *array, bool (*accepts)(const char *))
   GPtrArray *result = g_ptr_array_new_with_free_func(g_free);
   size_t i;
   const json_t *item;
-  json_array_foreach(array, i, item) {
+  json_array_foreach (array, i, item) {
     const char *text = json_string_value(item);
     if (accepts(text))
       g_ptr_array_add(result, g_strdup(text));
@@ -88,7 +88,7 @@ static GPtrArray *load_balancer_ips(const json_t *service)
   GPtrArray *result = g_ptr_array_new_with_free_func(g_free);
   const json_t *ingress = json_at(service, "status", "loadBalancer", "ingress", NULL), *item;
   size_t i;
-  json_array_foreach(ingress, i, item) {
+  json_array_foreach (ingress, i, item) {
     const char *ip = json_str(item, "ip", NULL);
     if (address_is_ipv4(ip) && !g_str_equal(json_str(item, "ipMode", "VIP"), "Proxy"))
       g_ptr_array_add(result, g_strdup(ip));
@@ -147,7 +147,7 @@ static uint16_t slice_port(const json_t *slice, const char *name, const char *pr
 {
   const json_t *item;
   size_t i;
-  json_array_foreach(json_object_get(slice, "ports"), i, item) {
+  json_array_foreach (json_object_get(slice, "ports"), i, item) {
     int64_t number = json_int(item, "port", 0);
     if (g_str_equal(json_str(item, "name", ""), name) &&
         g_ascii_strcasecmp(json_str(item, "protocol", "TCP"), protocol) == 0 && number > 0 && number <= UINT16_MAX)
@@ -160,7 +160,7 @@ static void collect(const json_t *slice, uint16_t port, const char *node_name, C
 {
   const json_t *item;
   size_t i;
-  json_array_foreach(json_object_get(slice, "endpoints"), i, item) {
+  json_array_foreach (json_object_get(slice, "endpoints"), i, item) {
     const char *ip = json_string_value(json_array_get(json_object_get(item, "addresses"), 0));
     const json_t *conditions = json_object_get(item, "conditions");
     if (!address_is_ipv4(ip))
@@ -185,8 +185,8 @@ static void find_endpoints(ServicePort *port, const GPtrArray *slices, const cha
   port->local_endpoints = candidates_choose(&local);
 }
 
-static ServicePort *port_read(const json_t *service, const json_t *item, const GPtrArray *slices,
-                              const char *node_name, const char *reserved_ip)
+static ServicePort *port_read(const json_t *service, const json_t *item, const GPtrArray *slices, const char *node_name,
+                              const char *reserved_ip)
 {
   const json_t *metadata = json_object_get(service, "metadata"), *spec = json_object_get(service, "spec");
   g_autofree char *protocol = g_ascii_strdown(json_str(item, "protocol", "TCP"), -1);
@@ -257,7 +257,7 @@ GPtrArray *service_ports_read(const GPtrArray *services, const GPtrArray *slices
     g_autofree char *key =
         g_strdup_printf("%s/%s", json_str(metadata, "namespace", ""), json_str(metadata, "name", ""));
     size_t k;
-    json_array_foreach(json_at(service, "spec", "ports", NULL), k, item) {
+    json_array_foreach (json_at(service, "spec", "ports", NULL), k, item) {
       ServicePort *port = port_read(service, item, g_hash_table_lookup(index, key), node_name, reserved_ip);
       if (port)
         g_ptr_array_add(result, port);

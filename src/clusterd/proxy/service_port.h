@@ -15,24 +15,25 @@ typedef struct Endpoint {
 } Endpoint;
 
 typedef struct ServicePort {
-  char *id; /* unique, fit for a chain's name: "HASH-namespace/service/tcp/80" */
+  char *id;       /* unique, fit for a chain's name: "HASH-namespace/service/tcp/80" */
   char *protocol; /* "tcp", "udp" or "sctp" */
   uint16_t port;
-  uint16_t node_port;            /* 0: none */
-  GPtrArray *cluster_ips;        /* char* */
-  GPtrArray *external_ips;       /* char*, spec.externalIPs */
-  GPtrArray *load_balancer_ips;  /* char*, status.loadBalancer with ipMode VIP */
-  GPtrArray *source_ranges;      /* char*, CIDR; empty: everybody */
+  uint16_t node_port;                  /* 0: none */
+  GPtrArray *cluster_ips;              /* char* */
+  GPtrArray *external_ips;             /* char*, spec.externalIPs */
+  GPtrArray *load_balancer_ips;        /* char*, status.loadBalancer with ipMode VIP */
+  GPtrArray *source_ranges;            /* char*, CIDR; empty: everybody */
   bool internal_local, external_local; /* traffic policies */
-  unsigned affinity_seconds;     /* 0: no session affinity */
-  GPtrArray *endpoints;          /* Endpoint*, everywhere; sorted */
-  GPtrArray *local_endpoints;    /* Endpoint*, on this node; sorted */
+  unsigned affinity_seconds;           /* 0: no session affinity */
+  GPtrArray *endpoints;                /* Endpoint*, everywhere; sorted */
+  GPtrArray *local_endpoints;          /* Endpoint*, on this node; sorted */
 } ServicePort;
 
-/* The ports of all SERVICES (json_t*, borrowed) that the proxy handles, sorted by id, with endpoints from SLICES (json_t*,
- * borrowed). Headless services, ExternalName services, those labelled service.kubernetes.io/service-proxy-name, and
- * cluster addresses equal to RESERVED_IP (may be NULL; one that this machine itself answers on) are left out.
- * Addresses that are not IPv4 are skipped. Array of ServicePort* that frees its elements. */
+/* The ports of all SERVICES (json_t*, borrowed) that the proxy handles, sorted by id, with endpoints from SLICES
+ * (json_t*, borrowed). Headless services, ExternalName services, those labelled
+ * service.kubernetes.io/service-proxy-name, and cluster addresses equal to RESERVED_IP (may be NULL; one that this
+ * machine itself answers on) are left out. Addresses that are not IPv4 are skipped. Array of ServicePort* that frees
+ * its elements. */
 GPtrArray *service_ports_read(const GPtrArray *services, const GPtrArray *slices, const char *node_name,
                               const char *reserved_ip);
 

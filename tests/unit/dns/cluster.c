@@ -9,7 +9,7 @@ static GPtrArray *select_items(const json_t *file, const char *list, Accepts acc
   GPtrArray *found = g_ptr_array_new_with_free_func((GDestroyNotify)json_decref);
   size_t i;
   json_t *item;
-  json_array_foreach(json_object_get(file, list), i, item)
+  json_array_foreach (json_object_get(file, list), i, item)
     if (accepts(item, a, b))
       g_ptr_array_add(found, json_incref(item));
   return found;
@@ -38,7 +38,7 @@ static bool has_endpoint(const json_t *item, const char *ip, const char *unused)
 {
   const json_t *endpoint;
   size_t i;
-  json_array_foreach(json_object_get(item, "endpoints"), i, endpoint)
+  json_array_foreach (json_object_get(item, "endpoints"), i, endpoint)
     if (g_str_equal(json_string_value(json_array_get(json_object_get(endpoint, "addresses"), 0)), ip))
       return true;
   return false;
@@ -59,7 +59,7 @@ static bool namespace_exists(void *data, const char *namespace_)
 {
   size_t i;
   const json_t *item;
-  json_array_foreach(json_object_get(data, "namespaces"), i, item)
+  json_array_foreach (json_object_get(data, "namespaces"), i, item)
     if (g_str_equal(json_string_value(item), namespace_))
       return true;
   return false;

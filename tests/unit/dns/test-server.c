@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/json.h"
-#include "clusterd/dns/server.h"
 #include "cluster.h"
+#include "clusterd/dns/server.h"
 
 static json_t *cluster;
 
@@ -92,8 +92,8 @@ static ldns_pkt *ask(const Fixture *fixture, const char *name, int type)
 {
   struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(dns_server_port(fixture->server)) };
   inet_pton(AF_INET, "127.0.0.53", &to.sin_addr);
-  ldns_pkt *query =
-      ldns_pkt_query_new(ldns_dname_new_frm_str(name), LDNS_RR_TYPE_A, LDNS_RR_CLASS_IN, LDNS_RD), *answer = NULL;
+  ldns_pkt *query = ldns_pkt_query_new(ldns_dname_new_frm_str(name), LDNS_RR_TYPE_A, LDNS_RR_CLASS_IN, LDNS_RD),
+           *answer = NULL;
   ldns_pkt_set_id(query, 4711);
   g_autoptr(GBytes) wire = resolver_pack(query, 512);
   gsize length;

@@ -12,7 +12,7 @@ static GPtrArray *items(const json_t *input, const char *key)
   GPtrArray *array = g_ptr_array_new();
   size_t i;
   json_t *item;
-  json_array_foreach(json_object_get(input, key), i, item)
+  json_array_foreach (json_object_get(input, key), i, item)
     g_ptr_array_add(array, item);
   return array;
 }

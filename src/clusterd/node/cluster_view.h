@@ -1,0 +1,23 @@
+#pragma once
+/* What the kubelet reads of the cluster and of its node; filled from informers, or by a test from literals. */
+#include <glib.h>
+#include <jansson.h>
+#include <stdint.h>
+
+typedef struct ClusterView {
+  void *data;
+  /* An object of core/v1 by plural ("configmaps", "secrets", "persistentvolumeclaims", "persistentvolumes"); NAMESPACE_
+   * is NULL for cluster-scoped kinds. New reference; NULL: absent. */
+  json_t *(*object)(void *data, const char *plural, const char *namespace_, const char *name);
+  /* The services of a namespace: json_t*, elements freed with the array. */
+  GPtrArray *(*services)(void *data, const char *namespace_);
+  /* A token of SERVICE_ACCOUNT for a pod; the caller frees. NULL with the error. */
+  char *(*token)(void *data, const json_t *pod, const char *audience, int64_t lifetime_seconds, int64_t *expires_us,
+                 GError **error);
+} ClusterView;
+
+typedef struct NodeFacts {
+  const char *name, *ip;
+  const char *dns_ip, *dns_domain;
+  int64_t cpu_milli, memory_bytes; /* what the node has for pods */
+} NodeFacts;

@@ -1,0 +1,257 @@
+#include "clusterd/node/kubelet.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "clusterd/node/kubelet_private.h"
+#include "clusterd/node/machine.h"
+#include "clusterd/node/volumes.h"
+
+PodWorker *kubelet_worker(Kubelet *kubelet, const char *namespace_, const char *name, const char *uid)
+{
+  g_autofree char *own_uid = NULL;
+  if (!uid || !*uid) {
+    g_autoptr(Object) pod = informer_get(kubelet->pods, namespace_, name);
+    if (!pod)
+      return NULL;
+    uid = own_uid = g_strdup(object_uid(pod));
+  }
+  g_mutex_lock(&kubelet->lock);
+  PodWorker *worker = g_hash_table_lookup(kubelet->workers, uid);
+  if (worker)
+    pod_worker_ref(worker);
+  g_mutex_unlock(&kubelet->lock);
+  return worker;
+}
+
+static void on_ended(PodWorker *worker, bool removed, void *data)
+{
+  Kubelet *kubelet = data;
+  const char *uid = pod_worker_uid(worker);
+  PodWorker *held = NULL;
+  g_mutex_lock(&kubelet->lock);
+  if (removed) {
+    g_hash_table_add(kubelet->removed, g_strdup(uid));
+    held = g_hash_table_lookup(kubelet->workers, uid);
+    if (held)
+      pod_worker_ref(held);
+    g_hash_table_remove(kubelet->workers, uid);
+  }
+  kubelet->n_threads--;
+  g_cond_signal(&kubelet->all_ended);
+  g_mutex_unlock(&kubelet->lock);
+  pod_worker_unref(held);
+}
+
+static bool is_ours(const Kubelet *kubelet, const Object *pod)
+{
+  return pod &&
+         g_strcmp0(json_str(json_object_get(object_json(pod), "spec"), "nodeName", NULL), kubelet->node_name) == 0;
+}
+
+static void on_pod(Object *old, Object *new_object, void *data)
+{
+  Kubelet *kubelet = data;
+  const Object *pod = new_object ? new_object : old;
+  if (!is_ours(kubelet, pod))
+    return;
+  const char *uid = object_uid(pod);
+  g_mutex_lock(&kubelet->lock);
+  PodWorker *worker = g_hash_table_lookup(kubelet->workers, uid);
+  if (!new_object) {
+    g_hash_table_remove(kubelet->removed, uid);
+    if (worker)
+      pod_worker_set_gone(worker);
+  } else if (worker) {
+    pod_worker_set_pod(worker, new_object);
+  } else if (!g_hash_table_contains(kubelet->removed, uid)) {
+    kubelet->n_threads++;
+    g_hash_table_insert(kubelet->workers, g_strdup(uid), pod_worker_new(&kubelet->host, new_object));
+  }
+  g_mutex_unlock(&kubelet->lock);
+}
+
+/* Tells the workers; those of other namespaces take no notice. */
+static void object_changed(Kubelet *kubelet, const char *plural, const Object *object)
+{
+  GHashTableIter iter;
+  gpointer worker;
+  g_mutex_lock(&kubelet->lock);
+  g_hash_table_iter_init(&iter, kubelet->workers);
+  while (g_hash_table_iter_next(&iter, NULL, &worker))
+    pod_worker_object_changed(worker, plural, object_namespace(object), object_name(object));
+  g_mutex_unlock(&kubelet->lock);
+}
+
+static void on_config_map(Object *old, Object *new_object, void *data)
+{
+  object_changed(data, "configmaps", new_object ? new_object : old);
+}
+
+static void on_secret(Object *old, Object *new_object, void *data)
+{
+  object_changed(data, "secrets", new_object ? new_object : old);
+}
+
+static void on_claim(Object *old, Object *new_object, void *data)
+{
+  object_changed(data, "persistentvolumeclaims", new_object ? new_object : old);
+}
+
+static void on_runtime_event(const char *sandbox_id, const char *container_id, void *data)
+{
+  Kubelet *kubelet = data;
+  GHashTableIter iter;
+  gpointer worker;
+  g_mutex_lock(&kubelet->lock);
+  g_hash_table_iter_init(&iter, kubelet->workers);
+  while (g_hash_table_iter_next(&iter, NULL, &worker))
+    if (pod_worker_has_sandbox(worker, sandbox_id))
+      pod_worker_wake(worker);
+  g_mutex_unlock(&kubelet->lock);
+}
+
+static void on_probe(const char *container_id, ProbeKind kind, bool failed, bool changed, bool healthy,
+                     const char *output, void *data)
+{
+  pod_worker_report_probe(data, container_id, kind, failed, changed, healthy, output);
+}
+
+static void copy_config(Kubelet *kubelet, const KubeletConfig *config)
+{
+  kubelet->node_name = g_strdup(config->node_name);
+  kubelet->node_ip = g_strdup(config->node_ip);
+  kubelet->pod_cidr = g_strdup(config->pod_cidr);
+  kubelet->dns_ip = g_strdup(config->dns_ip);
+  kubelet->dns_domain = g_strdup(config->dns_domain);
+  kubelet->version = g_strdup(config->kubernetes_version);
+  kubelet->pods_dir = g_strdup(config->pods_dir);
+  kubelet->logs_dir = g_strdup(config->logs_dir);
+  kubelet->issue_token = config->issue_token;
+  kubelet->issuer = config->issuer;
+}
+
+static void init_host(Kubelet *kubelet)
+{
+  kubelet->host = (PodWorkerHost){ .client = kubelet->client,
+                                   .runtime = kubelet->runtime,
+                                   .recorder = kubelet->recorder,
+                                   .pulls = image_pulls_new(kubelet->runtime),
+                                   .prober = prober_new(kubelet->runtime, on_probe),
+                                   .view = kubelet_view(kubelet),
+                                   .node = { .name = kubelet->node_name,
+                                             .ip = kubelet->node_ip,
+                                             .dns_ip = kubelet->dns_ip,
+                                             .dns_domain = kubelet->dns_domain,
+                                             .cpu_milli = machine_cpu_milli(),
+                                             .memory_bytes = machine_memory_bytes() },
+                                   .pods_dir = kubelet->pods_dir,
+                                   .logs_dir = kubelet->logs_dir,
+                                   .ended = on_ended,
+                                   .data = kubelet };
+}
+
+Kubelet *kubelet_new(Client *client, InformerSet *informers, Runtime *runtime, const KubeletConfig *config)
+{
+  Kubelet *kubelet = g_new0(Kubelet, 1);
+  kubelet->client = client;
+  kubelet->runtime = runtime;
+  copy_config(kubelet, config);
+  g_mutex_init(&kubelet->lock);
+  g_cond_init(&kubelet->all_ended);
+  kubelet->workers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)pod_worker_unref);
+  kubelet->removed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  kubelet->recorder = recorder_new(client, kubelet->node_name);
+  kubelet_view_register(kubelet, informers);
+  kubelet->pods = informer_set_get(informers, "v1", "pods");
+  init_host(kubelet);
+  kubelet_access_init(kubelet);
+  informer_add_handler(kubelet->pods, on_pod, kubelet);
+  informer_add_handler(kubelet->config_maps, on_config_map, kubelet);
+  informer_add_handler(kubelet->secrets, on_secret, kubelet);
+  informer_add_handler(kubelet->claims, on_claim, kubelet);
+  runtime->set_event_handler(runtime, on_runtime_event, kubelet);
+  return kubelet;
+}
+
+/* Sandboxes whose pods went while nobody looked. */
+static void remove_orphans(Kubelet *kubelet)
+{
+  Runtime *runtime = kubelet->runtime;
+  g_autoptr(json_t) sandboxes = runtime->list_sandboxes(runtime, NULL);
+  g_autoptr(ObjectList) pods = client_list(kubelet->client, "v1", "pods", NULL, NULL, NULL);
+  g_autoptr(GHashTable) uids = g_hash_table_new(g_str_hash, g_str_equal);
+  const json_t *sandbox;
+  size_t i;
+  if (!pods)
+    return;
+  for (guint k = 0; k < pods->objects->len; k++)
+    g_hash_table_add(uids, (gpointer)(uintptr_t)object_uid(pods->objects->pdata[k]));
+  json_array_foreach (sandboxes, i, sandbox) {
+    const char *id = json_str(sandbox, "id", ""), *uid = json_str(sandbox, "uid", "");
+    g_autofree char *dir = g_build_filename(kubelet->pods_dir, uid, NULL);
+    g_autoptr(GError) error = NULL;
+    if (g_hash_table_contains(uids, uid))
+      continue;
+    g_message("Pod %s/%s is no more: its containers are removed", json_str(sandbox, "namespace", ""),
+              json_str(sandbox, "name", ""));
+    g_autoptr(PodVolumes) volumes = pod_volumes_new(dir);
+    if (!runtime->stop_sandbox(runtime, id, &error) || !runtime->remove_sandbox(runtime, id, &error) ||
+        !pod_volumes_tear_down(volumes, &error) || !file_remove_tree(dir, &error))
+      g_warning("Sandbox %s: %s", id, error->message);
+  }
+}
+
+bool kubelet_start(Kubelet *kubelet, GError **error)
+{
+  NodeStatusConfig config = { .name = kubelet->node_name,
+                              .ip = kubelet->node_ip,
+                              .pod_cidr = kubelet->pod_cidr,
+                              .version = kubelet->version,
+                              .data_dir = kubelet->pods_dir };
+  if (!file_make_dirs(kubelet->pods_dir, 0755, error) || !file_make_dirs(kubelet->logs_dir, 0755, error))
+    return false;
+  kubelet->node_status = node_status_start(kubelet->client, kubelet->runtime, kubelet->recorder, &config, error);
+  if (!kubelet->node_status)
+    return false;
+  remove_orphans(kubelet);
+  return true;
+}
+
+const NodeAccess *kubelet_node_access(Kubelet *kubelet)
+{
+  return &kubelet->access;
+}
+
+static void stop_workers(Kubelet *kubelet)
+{
+  GHashTableIter iter;
+  gpointer worker;
+  g_mutex_lock(&kubelet->lock);
+  g_hash_table_iter_init(&iter, kubelet->workers);
+  while (g_hash_table_iter_next(&iter, NULL, &worker))
+    pod_worker_stop(worker);
+  while (kubelet->n_threads > 0)
+    g_cond_wait(&kubelet->all_ended, &kubelet->lock);
+  g_mutex_unlock(&kubelet->lock);
+}
+
+void kubelet_free(Kubelet *kubelet)
+{
+  if (!kubelet)
+    return;
+  node_status_stop(kubelet->node_status);
+  kubelet->runtime->set_event_handler(kubelet->runtime, NULL, NULL);
+  stop_workers(kubelet);
+  prober_free(kubelet->host.prober);
+  image_pulls_free(kubelet->host.pulls);
+  g_hash_table_unref(kubelet->workers);
+  g_hash_table_unref(kubelet->removed);
+  recorder_free(kubelet->recorder);
+  char *texts[] = { kubelet->node_name,  kubelet->node_ip, kubelet->pod_cidr, kubelet->dns_ip,
+                    kubelet->dns_domain, kubelet->version, kubelet->pods_dir, kubelet->logs_dir };
+  for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
+    g_free(texts[i]);
+  g_cond_clear(&kubelet->all_ended);
+  g_mutex_clear(&kubelet->lock);
+  g_free(kubelet);
+}

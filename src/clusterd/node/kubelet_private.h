@@ -1,0 +1,33 @@
+#pragma once
+/* Shared by kubelet.c, kubelet_view.c and node_access.c alone. */
+#include "clusterd/node/kubelet.h"
+#include "clusterd/node/node_status.h"
+#include "clusterd/node/pod_worker.h"
+
+struct Kubelet {
+  Client *client;
+  Runtime *runtime;
+  Recorder *recorder;
+  char *node_name, *node_ip, *pod_cidr, *dns_ip, *dns_domain, *version, *pods_dir, *logs_dir;
+  TokenIssuer issue_token;
+  void *issuer;
+  Informer *pods, *config_maps, *secrets, *services, *claims, *volumes;
+  PodWorkerHost host;
+  NodeAccess access;
+  NodeStatus *node_status;
+  GMutex lock; /* guards workers, removed and n_threads */
+  GCond all_ended;
+  GHashTable *workers; /* uid → PodWorker, a reference each */
+  GHashTable *removed; /* set of uids taken off the node whose objects finalizers still hold */
+  unsigned n_threads;  /* workers whose threads have not ended */
+};
+
+/* kubelet_view.c: what workers read, out of the informers. */
+void kubelet_view_register(Kubelet *kubelet, InformerSet *informers);
+ClusterView kubelet_view(Kubelet *kubelet);
+
+/* node_access.c */
+void kubelet_access_init(Kubelet *kubelet);
+
+/* The worker of a pod by name, newest first; UID may be NULL. New reference; NULL: none. */
+PodWorker *kubelet_worker(Kubelet *kubelet, const char *namespace_, const char *name, const char *uid);

@@ -1,0 +1,65 @@
+#include "base/json.h"
+#include "base/reason.h"
+#include "clusterd/node/kubelet_private.h"
+
+#define BY_NAMESPACE "kubelet-namespace"
+
+void kubelet_view_register(Kubelet *kubelet, InformerSet *informers)
+{
+  kubelet->config_maps = informer_set_get(informers, "v1", "configmaps");
+  kubelet->secrets = informer_set_get(informers, "v1", "secrets");
+  kubelet->services = informer_set_get(informers, "v1", "services");
+  kubelet->claims = informer_set_get(informers, "v1", "persistentvolumeclaims");
+  kubelet->volumes = informer_set_get(informers, "v1", "persistentvolumes");
+  informer_add_index(kubelet->services, BY_NAMESPACE, informer_index_by_namespace);
+}
+
+static json_t *get_object(void *data, const char *plural, const char *namespace_, const char *name)
+{
+  const Kubelet *kubelet = data;
+  const struct {
+    const char *plural;
+    Informer *informer;
+  } kinds[] = { { "configmaps", kubelet->config_maps },
+                { "secrets", kubelet->secrets },
+                { "persistentvolumeclaims", kubelet->claims },
+                { "persistentvolumes", kubelet->volumes } };
+  for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
+    if (!g_str_equal(plural, kinds[i].plural))
+      continue;
+    g_autoptr(Object) object = informer_get(kinds[i].informer, namespace_, name);
+    return object ? json_incref(object_json(object)) : NULL;
+  }
+  return NULL;
+}
+
+static GPtrArray *get_services(void *data, const char *namespace_)
+{
+  const Kubelet *kubelet = data;
+  GPtrArray *values = g_ptr_array_new_with_free_func((GDestroyNotify)json_decref);
+  g_autoptr(GPtrArray) objects = informer_by_index(kubelet->services, BY_NAMESPACE, namespace_);
+  for (guint i = 0; i < objects->len; i++)
+    g_ptr_array_add(values, json_incref(object_json(objects->pdata[i])));
+  return values;
+}
+
+static char *get_token(void *data, const json_t *pod, const char *audience, int64_t lifetime_seconds,
+                       int64_t *expires_us, GError **error)
+{
+  const Kubelet *kubelet = data;
+  const json_t *metadata = json_object_get(pod, "metadata");
+  const char *audiences[] = { audience, NULL };
+  if (!kubelet->issue_token) {
+    reason_set(error, REASON_SERVICE_UNAVAILABLE, "no service account tokens are issued here");
+    return NULL;
+  }
+  return kubelet->issue_token(kubelet->issuer, json_str(metadata, "namespace", ""),
+                              json_str(json_object_get(pod, "spec"), "serviceAccountName", "default"),
+                              audience && *audience ? audiences : NULL, lifetime_seconds,
+                              json_str(metadata, "name", ""), json_str(metadata, "uid", ""), expires_us, error);
+}
+
+ClusterView kubelet_view(Kubelet *kubelet)
+{
+  return (ClusterView){ .data = kubelet, .object = get_object, .services = get_services, .token = get_token };
+}

@@ -1,0 +1,242 @@
+#include "clusterd/node/log_reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/reason.h"
+#include "base/timestamp.h"
+
+#define READ_SIZE 65536
+#define LINE_MAX_BYTES (1u << 20) /* longer lines are cut: conmon splits at 8 KiB */
+
+typedef struct LogReader {
+  char *path;
+  LogOptions options;
+  LogAlive alive;
+  void *data;
+  GDestroyNotify release;
+  int out;          /* our end of a socket pair */
+  int64_t left;     /* bytes that may still be written; -1: any number */
+  bool in_line;     /* the last piece was partial: no timestamp before the next */
+  GString *pending; /* an unfinished line */
+} LogReader;
+
+bool log_line_parse(const char *line, gsize length, int64_t *time_us, gsize *time_length, bool *partial,
+                    const char **text, gsize *text_length)
+{
+  const char *end = line + length, *first = memchr(line, ' ', length);
+  const char *second = first ? memchr(first + 1, ' ', (gsize)(end - first - 1)) : NULL;
+  const char *third = second ? memchr(second + 1, ' ', (gsize)(end - second - 1)) : NULL;
+  if (!second || first - line > 64)
+    return false;
+  char time[65];
+  memcpy(time, line, (gsize)(first - line));
+  time[first - line] = '\0';
+  if (!timestamp_parse(time, time_us))
+    return false;
+  *time_length = (gsize)(first - line);
+  *partial = second + 1 < end && second[1] == 'P';
+  *text = third ? third + 1 : end;
+  *text_length = (gsize)(end - *text);
+  return true;
+}
+
+/* False when nobody reads any more or the limit is reached. */
+static bool emit(LogReader *reader, const char *bytes, gsize length)
+{
+  if (reader->left >= 0)
+    length = MIN(length, (gsize)reader->left);
+  while (length > 0) {
+    ssize_t n = send(reader->out, bytes, length, MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return false;
+    bytes += n;
+    length -= (gsize)n;
+    if (reader->left >= 0)
+      reader->left -= n;
+  }
+  return reader->left != 0;
+}
+
+static bool emit_line(LogReader *reader, const char *line, gsize length)
+{
+  int64_t time_us;
+  gsize time_length, text_length;
+  bool partial;
+  const char *text;
+  if (!log_line_parse(line, length, &time_us, &time_length, &partial, &text, &text_length))
+    return true; /* a line torn by a crash */
+  if (reader->options.since_us >= 0 && time_us < reader->options.since_us)
+    return true;
+  if (reader->options.timestamps && !reader->in_line && !(emit(reader, line, time_length) && emit(reader, " ", 1)))
+    return false;
+  reader->in_line = partial;
+  return emit(reader, text, text_length) && (partial || emit(reader, "\n", 1));
+}
+
+/* Hands on the complete lines of PENDING and BYTES. */
+static bool take(LogReader *reader, const char *bytes, gsize length)
+{
+  while (length > 0) {
+    const char *newline = memchr(bytes, '\n', length);
+    gsize piece = newline ? (gsize)(newline - bytes) : length;
+    if (reader->pending->len + piece <= LINE_MAX_BYTES)
+      g_string_append_len(reader->pending, bytes, (gssize)piece);
+    if (!newline)
+      return true;
+    bool go_on = emit_line(reader, reader->pending->str, reader->pending->len);
+    g_string_truncate(reader->pending, 0);
+    if (!go_on)
+      return false;
+    bytes += piece + 1;
+    length -= piece + 1;
+  }
+  return true;
+}
+
+/* Where the last N lines begin: whole lines, a partial one counts with its rest. */
+static off_t tail_offset(int fd, int64_t lines)
+{
+  struct stat info;
+  if (fstat(fd, &info) != 0)
+    return 0;
+  off_t at = info.st_size;
+  int64_t found = -1; /* the newline at the very end closes the last line */
+  g_autofree char *buffer = g_malloc(READ_SIZE);
+  while (at > 0) {
+    gsize piece = (gsize)MIN(at, READ_SIZE);
+    ssize_t n = pread(fd, buffer, piece, at - (off_t)piece);
+    if (n != (ssize_t)piece)
+      return 0;
+    for (gsize i = piece; i > 0; i--)
+      if (buffer[i - 1] == '\n' && ++found >= lines)
+        return at - (off_t)piece + (off_t)i;
+    at -= (off_t)piece;
+  }
+  return 0;
+}
+
+static bool drain(LogReader *reader, int fd)
+{
+  g_autofree char *buffer = g_malloc(READ_SIZE);
+  for (;;) {
+    ssize_t n = read(fd, buffer, READ_SIZE);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return n == 0;
+    if (!take(reader, buffer, (gsize)n))
+      return false;
+  }
+}
+
+/* Waits until the log may have more. False when the reader of our output is gone. */
+static bool wait_for_more(const LogReader *reader, int notify)
+{
+  struct pollfd fds[] = { { .fd = notify, .events = POLLIN }, { .fd = reader->out, .events = POLLRDHUP } };
+  char events[4096];
+  /* The container's end is no change of its log: look once a second whether it still lives. */
+  while (poll(fds, G_N_ELEMENTS(fds), 1000) < 0)
+    if (errno != EINTR)
+      return false;
+  if (fds[0].revents && read(notify, events, sizeof events) < 0)
+    return false;
+  return !(fds[1].revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+static int open_log(const LogReader *reader, int notify)
+{
+  g_autofree char *dir = g_path_get_dirname(reader->path);
+  int fd = open(reader->path, O_RDONLY | O_CLOEXEC);
+  while (fd < 0 && notify >= 0 && reader->alive && reader->alive(reader->data)) {
+    inotify_add_watch(notify, dir, IN_CREATE);
+    fd = open(reader->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && !wait_for_more(reader, notify))
+      break;
+  }
+  if (fd >= 0 && notify >= 0)
+    inotify_add_watch(notify, reader->path, IN_MODIFY);
+  return fd;
+}
+
+static void follow(LogReader *reader)
+{
+  file_autofd int notify = reader->options.follow ? inotify_init1(IN_CLOEXEC | IN_NONBLOCK) : -1;
+  file_autofd int fd = open_log(reader, notify);
+  if (fd < 0 || reader->left == 0)
+    return;
+  if (reader->options.tail_lines >= 0)
+    lseek(fd, tail_offset(fd, reader->options.tail_lines), SEEK_SET);
+  for (;;) {
+    bool alive = notify >= 0 && reader->alive && reader->alive(reader->data);
+    if (!drain(reader, fd) || !alive || !wait_for_more(reader, notify))
+      return;
+  }
+}
+
+static void reader_free(LogReader *reader)
+{
+  file_close(&reader->out);
+  if (reader->release)
+    reader->release(reader->data);
+  g_string_free(reader->pending, TRUE);
+  g_free(reader->path);
+  g_free(reader);
+}
+
+static void *run(void *data)
+{
+  LogReader *reader = data;
+  follow(reader);
+  reader_free(reader);
+  return NULL;
+}
+
+int log_reader_open(const char *path, const LogOptions *options, LogAlive alive, void *data, GDestroyNotify release,
+                    GError **error)
+{
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+    reason_set_errno(error, REASON_FILE, errno, "socketpair");
+    if (release)
+      release(data);
+    return -1;
+  }
+  LogReader *reader = g_new0(LogReader, 1);
+  *reader = (LogReader){ .path = g_strdup(path),
+                         .options = *options,
+                         .alive = alive,
+                         .data = data,
+                         .release = release,
+                         .out = pair[1],
+                         .left = options->limit_bytes,
+                         .pending = g_string_new(NULL) };
+  g_thread_unref(g_thread_new("logs", run, reader));
+  return pair[0];
+}
+
+char *log_reader_tail(const char *path, unsigned lines, gsize max)
+{
+  LogOptions options = { .tail_lines = lines, .limit_bytes = -1, .since_us = -1 };
+  g_autoptr(GString) text = g_string_new(NULL);
+  file_autofd int fd = log_reader_open(path, &options, NULL, NULL, NULL, NULL);
+  char buffer[4096];
+  ssize_t n;
+  while (fd >= 0 && (n = read(fd, buffer, sizeof buffer)) > 0) {
+    g_string_append_len(text, buffer, n);
+    if (text->len > max)
+      g_string_erase(text, 0, (gssize)(text->len - max));
+  }
+  return g_utf8_make_valid(text->str, (gssize)text->len);
+}

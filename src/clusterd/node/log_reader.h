@@ -1,0 +1,31 @@
+#pragma once
+/* Container logs: from the CRI's format on disk ("TIME STREAM TAG TEXT") to what `kubectl logs` shows.
+ * Source: kubernetes/design-proposals-archive kubelet-cri-logging. */
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct LogOptions {
+  bool follow, timestamps;
+  int64_t tail_lines;  /* -1: all */
+  int64_t limit_bytes; /* -1: all */
+  int64_t since_us;    /* wall clock; -1: from the start */
+} LogOptions;
+
+/* Whether the container still writes; a follow ends once it does not and everything was read. Called on the reader's
+ * thread. */
+typedef bool (*LogAlive)(void *data);
+
+/* A descriptor that gives the text of the log at PATH, written by a thread of its own until it is done or the
+ * descriptor is closed. RELEASE is called on DATA at the end. A log that is not there yet is empty. -1 with
+ * REASON_FILE. */
+int log_reader_open(const char *path, const LogOptions *options, LogAlive alive, void *data, GDestroyNotify release,
+                    GError **error);
+
+/* The last LINES lines, at most MAX bytes of text; "" when there is no log. The caller frees. */
+char *log_reader_tail(const char *path, unsigned lines, gsize max);
+
+/* Takes one line of LENGTH bytes (without its newline) apart. False when it is not of the format. *PARTIAL: the text
+ * goes on in the next line. */
+bool log_line_parse(const char *line, gsize length, int64_t *time_us, gsize *time_length, bool *partial,
+                    const char **text, gsize *text_length);

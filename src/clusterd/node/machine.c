@@ -1,0 +1,73 @@
+#include "clusterd/node/machine.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+#define SMALL_FILE_MAX 65536
+
+static char *read_small(const char *path)
+{
+  char *text = NULL;
+  return g_file_get_contents(path, &text, NULL, NULL) ? text : g_strdup("");
+}
+
+char *machine_read_line(const char *path)
+{
+  char *text = read_small(path);
+  text[strcspn(text, "\n")] = '\0';
+  return text;
+}
+
+int64_t machine_cpu_milli(void)
+{
+  int64_t cpus = (int64_t)g_get_num_processors() * 1000;
+  g_autofree char *limit = machine_read_line("/sys/fs/cgroup/cpu.max"); /* "QUOTA PERIOD" or "max PERIOD" */
+  g_auto(GStrv) words = g_strsplit(limit, " ", 2);
+  guint64 quota, period;
+  if (words[0] && words[1] && g_ascii_string_to_unsigned(words[0], 10, 1, G_MAXINT64, &quota, NULL) &&
+      g_ascii_string_to_unsigned(words[1], 10, 1, G_MAXINT64, &period, NULL))
+    cpus = MIN(cpus, (int64_t)(quota * 1000 / period));
+  return cpus;
+}
+
+int64_t machine_memory_bytes(void)
+{
+  int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+  g_autofree char *text = machine_read_line("/sys/fs/cgroup/memory.max");
+  guint64 limit;
+  if (g_ascii_string_to_unsigned(text, 10, 1, G_MAXINT64, &limit, NULL))
+    bytes = MIN(bytes, (int64_t)limit);
+  return bytes;
+}
+
+int64_t machine_disk_bytes(const char *path)
+{
+  struct statvfs info;
+  return statvfs(path, &info) == 0 ? (int64_t)(info.f_blocks * info.f_frsize) : 0;
+}
+
+char *machine_os_image(void)
+{
+  g_autofree char *text = read_small("/etc/os-release");
+  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+  for (char **line = lines; *line; line++)
+    if (g_str_has_prefix(*line, "PRETTY_NAME=")) {
+      char *name = g_shell_unquote(*line + strlen("PRETTY_NAME="), NULL);
+      if (name)
+        return name;
+    }
+  return g_strdup("Linux");
+}
+
+const char *machine_arch(void)
+{
+  struct utsname info;
+  if (uname(&info) == 0 && g_str_equal(info.machine, "aarch64"))
+    return "arm64";
+  return "amd64";
+}

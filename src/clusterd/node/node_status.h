@@ -1,0 +1,21 @@
+#pragma once
+/* The Node object of this machine and its lease. Source: Kubernetes "Nodes", KEP-589 (leases). */
+#include <glib.h>
+
+#include "clusterd/client/client.h"
+#include "clusterd/client/recorder.h"
+#include "clusterd/node/runtime.h"
+
+typedef struct NodeStatus NodeStatus;
+
+typedef struct NodeStatusConfig {
+  const char *name, *ip, *pod_cidr;
+  const char *version;  /* "v1.32.0" */
+  const char *data_dir; /* whose file system pods fill */
+} NodeStatusConfig;
+
+/* Makes or updates the Node and its lease, then renews the lease every ten seconds and the status every five minutes.
+ * NULL with the API's error. CONFIG is copied. */
+NodeStatus *node_status_start(Client *client, Runtime *runtime, Recorder *recorder, const NodeStatusConfig *config,
+                              GError **error);
+void node_status_stop(NodeStatus *status);

@@ -1,0 +1,514 @@
+#include "clusterd/node/pod_worker.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/reason.h"
+#include "base/timestamp.h"
+#include "clusterd/node/log_reader.h"
+#include "clusterd/node/pod_spec.h"
+#include "clusterd/node/pod_status.h"
+#include "clusterd/node/pod_worker_private.h"
+
+#define TERMINATION_MESSAGE_MAX 4096
+#define TERMINATION_LOG_LINES 80
+#define TERMINATION_LOG_MAX 2048
+#define WORKER_STATUS_RETRY_US G_USEC_PER_SEC
+
+static void verdict_free(ProbeVerdict *verdict)
+{
+  g_free(verdict->container_id);
+  g_free(verdict);
+}
+
+PodWorker *pod_worker_ref(PodWorker *worker)
+{
+  g_atomic_int_inc(&worker->refs);
+  return worker;
+}
+
+void pod_worker_unref(PodWorker *worker)
+{
+  if (!worker || !g_atomic_int_dec_and_test(&worker->refs))
+    return;
+  pod_state_clear(&worker->state);
+  pod_volumes_free(worker->volumes);
+  object_unref(worker->latest);
+  g_ptr_array_unref(worker->verdicts);
+  g_hash_table_unref(worker->published);
+  g_hash_table_unref(worker->running);
+  g_ptr_array_unref(worker->sandboxes);
+  g_hash_table_unref(worker->ending);
+  g_free(worker->namespace_);
+  g_free(worker->name);
+  g_free(worker->uid);
+  g_free(worker->dir);
+  g_free(worker->log_dir);
+  g_cond_clear(&worker->wake);
+  g_mutex_clear(&worker->lock);
+  g_free(worker);
+}
+
+const char *pod_worker_uid(const PodWorker *worker)
+{
+  return worker->uid;
+}
+
+void pod_worker_set_pod(PodWorker *worker, Object *pod)
+{
+  g_mutex_lock(&worker->lock);
+  Object *old = worker->latest;
+  worker->latest = object_ref(pod);
+  /* Our own status writes come back as changes; only what we did not write is news. */
+  json_t *before = object_json(old), *after = object_json(pod);
+  if (!json_same(json_object_get(before, "spec"), json_object_get(after, "spec")) ||
+      !json_same(json_at(before, "metadata", "deletionTimestamp", NULL),
+                 json_at(after, "metadata", "deletionTimestamp", NULL)) ||
+      !json_same(json_at(before, "metadata", "deletionGracePeriodSeconds", NULL),
+                 json_at(after, "metadata", "deletionGracePeriodSeconds", NULL)) ||
+      !json_same(json_at(before, "status", "conditions", NULL), json_at(after, "status", "conditions", NULL)))
+    worker->dirty = true;
+  if (!json_same(json_at(before, "metadata", "labels", NULL), json_at(after, "metadata", "labels", NULL)) ||
+      !json_same(json_at(before, "metadata", "annotations", NULL), json_at(after, "metadata", "annotations", NULL)))
+    worker->dirty = worker->volumes_dirty = true;
+  g_cond_signal(&worker->wake);
+  g_mutex_unlock(&worker->lock);
+  object_unref(old);
+}
+
+void pod_worker_set_gone(PodWorker *worker)
+{
+  g_mutex_lock(&worker->lock);
+  worker->gone = worker->dirty = true;
+  g_cond_signal(&worker->wake);
+  g_mutex_unlock(&worker->lock);
+}
+
+void pod_worker_wake(PodWorker *worker)
+{
+  g_mutex_lock(&worker->lock);
+  worker->dirty = true;
+  g_cond_signal(&worker->wake);
+  g_mutex_unlock(&worker->lock);
+}
+
+void pod_worker_object_changed(PodWorker *worker, const char *plural, const char *namespace_, const char *name)
+{
+  if (!g_str_equal(namespace_, worker->namespace_))
+    return;
+  g_mutex_lock(&worker->lock);
+  bool depends = pod_volumes_depend_on(object_json(worker->latest), plural, name);
+  worker->volumes_dirty = worker->volumes_dirty || depends;
+  worker->dirty = true; /* an environment variable may wait for it as well */
+  g_cond_signal(&worker->wake);
+  g_mutex_unlock(&worker->lock);
+}
+
+void pod_worker_report_probe(PodWorker *worker, const char *container_id, ProbeKind kind, bool failed, bool changed,
+                             bool healthy, const char *output)
+{
+  static const char *const names[] = { "Startup", "Readiness", "Liveness" };
+  g_mutex_lock(&worker->lock);
+  if (changed) {
+    ProbeVerdict *verdict = g_new(ProbeVerdict, 1);
+    *verdict = (ProbeVerdict){ g_strdup(container_id), kind, healthy };
+    g_ptr_array_add(worker->verdicts, verdict);
+    worker->dirty = true;
+    g_cond_signal(&worker->wake);
+  }
+  g_autofree char *container = NULL;
+  GHashTableIter iter;
+  gpointer name, id;
+  g_hash_table_iter_init(&iter, worker->published);
+  while (!container && g_hash_table_iter_next(&iter, &name, &id))
+    if (g_str_equal(id, container_id))
+      container = g_strdup_printf("spec.containers{%s}", (char *)name);
+  g_autoptr(Object) pod = object_ref(worker->latest);
+  g_mutex_unlock(&worker->lock);
+  if (failed)
+    recorder_event(worker->host->recorder, object_json(pod), container, "Warning", "Unhealthy", "%s probe failed: %s",
+                   names[kind], output);
+}
+
+bool pod_worker_has_sandbox(PodWorker *worker, const char *sandbox_id)
+{
+  g_mutex_lock(&worker->lock);
+  bool has = g_ptr_array_find_with_equal_func(worker->sandboxes, sandbox_id, g_str_equal, NULL);
+  g_mutex_unlock(&worker->lock);
+  return has;
+}
+
+char *pod_worker_sandbox(PodWorker *worker)
+{
+  g_mutex_lock(&worker->lock);
+  guint n = worker->sandboxes->len;
+  char *id = n > 0 ? g_strdup(worker->sandboxes->pdata[n - 1]) : NULL;
+  g_mutex_unlock(&worker->lock);
+  return id;
+}
+
+char *pod_worker_container(PodWorker *worker, const char *name, bool *running)
+{
+  g_mutex_lock(&worker->lock);
+  char *id = g_strdup(g_hash_table_lookup(worker->published, name));
+  if (running)
+    *running = g_hash_table_contains(worker->running, name);
+  g_mutex_unlock(&worker->lock);
+  return id;
+}
+
+void pod_worker_stop(PodWorker *worker)
+{
+  g_mutex_lock(&worker->lock);
+  worker->stopping = true;
+  g_cond_signal(&worker->wake);
+  g_mutex_unlock(&worker->lock);
+}
+
+void pod_worker_wake_at(PodWorker *worker, int64_t time_us)
+{
+  worker->next_wake_us = MIN(worker->next_wake_us, time_us);
+}
+
+void pod_worker_event(PodWorker *worker, const ContainerRecord *record, const char *type, const char *reason,
+                      const char *format, ...)
+{
+  static const char *const lists[] = { "initContainers", "initContainers", "containers", "ephemeralContainers" };
+  va_list args;
+  va_start(args, format);
+  g_autofree char *message = g_strdup_vprintf(format, args);
+  va_end(args);
+  g_autofree char *field = record ? g_strdup_printf("spec.%s{%s}", lists[record->role], record->name) : NULL;
+  recorder_event(worker->host->recorder, worker->state.pod, field, type, reason, "%s", message);
+}
+
+/* What a container left as its last words; the caller frees. */
+static char *termination_message(PodWorker *worker, const ContainerRecord *record)
+{
+  unsigned attempt = record->current->attempt;
+  g_autofree char *path = container_plan_termination_path(worker->dir, record->name, attempt);
+  g_autofree char *log = container_plan_log_path(worker->log_dir, record->name, attempt);
+  char *text = NULL;
+  gsize length;
+  if (g_file_get_contents(path, &text, &length, NULL) && length > 0) {
+    char *valid = g_utf8_make_valid(text, (gssize)MIN(length, TERMINATION_MESSAGE_MAX));
+    g_free(text);
+    return valid;
+  }
+  g_free(text);
+  bool from_log = g_str_equal(json_str(record->spec, "terminationMessagePolicy", "File"), "FallbackToLogsOnError") &&
+                  record->current->exit_code != 0;
+  return from_log ? log_reader_tail(log, TERMINATION_LOG_LINES, TERMINATION_LOG_MAX) : g_strdup("");
+}
+
+/* Removes attempts that nobody can ask for any more, and their logs. */
+static void remove_surplus(PodWorker *worker, const GPtrArray *surplus)
+{
+  Runtime *runtime = worker->host->runtime;
+  for (guint i = 0; i < surplus->len; i++) {
+    const ContainerStatus *status = surplus->pdata[i];
+    g_autofree char *log = container_plan_log_path(worker->log_dir, status->name, status->attempt);
+    g_autofree char *message = container_plan_termination_path(worker->dir, status->name, status->attempt);
+    g_autoptr(GError) error = NULL;
+    if (!runtime->remove_container(runtime, status->id, &error)) {
+      g_warning("Container %s: %s", status->id, error->message);
+      continue;
+    }
+    unlink(log);
+    unlink(message);
+  }
+}
+
+static void publish(PodWorker *worker)
+{
+  g_mutex_lock(&worker->lock);
+  g_hash_table_remove_all(worker->published);
+  g_hash_table_remove_all(worker->running);
+  for (guint i = 0; i < worker->state.records->len; i++) {
+    const ContainerRecord *record = worker->state.records->pdata[i];
+    if (record->current)
+      g_hash_table_insert(worker->published, g_strdup(record->name), g_strdup(record->current->id));
+    if (record_is_running(record))
+      g_hash_table_add(worker->running, g_strdup(record->name));
+  }
+  g_mutex_unlock(&worker->lock);
+}
+
+static void observe_sandbox(PodWorker *worker)
+{
+  Runtime *runtime = worker->host->runtime;
+  PodState *state = &worker->state;
+  SandboxStatus status = { 0 };
+  state->sandbox_ready = false;
+  if (!state->sandbox_id || !runtime->sandbox_status(runtime, state->sandbox_id, &status, NULL))
+    return;
+  state->sandbox_ready = status.ready;
+  if (status.ip) {
+    g_free(state->ip);
+    state->ip = g_strdup(status.ip);
+  }
+  sandbox_status_clear(&status);
+}
+
+void pod_worker_observe(PodWorker *worker)
+{
+  Runtime *runtime = worker->host->runtime;
+  PodState *state = &worker->state;
+  g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func((GDestroyNotify)container_status_free);
+  observe_sandbox(worker);
+  for (guint i = 0; i < worker->sandboxes->len; i++) {
+    g_autoptr(GPtrArray) found = runtime->list_containers(runtime, worker->sandboxes->pdata[i], NULL);
+    while (found && found->len > 0)
+      g_ptr_array_add(all, g_ptr_array_steal_index_fast(found, found->len - 1));
+  }
+  g_autoptr(GPtrArray) surplus = pod_state_observe(state, all);
+  remove_surplus(worker, surplus);
+  for (guint i = 0; i < state->records->len; i++) {
+    ContainerRecord *record = state->records->pdata[i];
+    if (!record_has_exited(record))
+      continue;
+    record->started = record->ready = record->unhealthy = false;
+    prober_remove(worker->host->prober, record->current->id);
+    if (!record->current_message)
+      record->current_message = termination_message(worker, record);
+  }
+  publish(worker);
+}
+
+static gint compare_attempts(gconstpointer a, gconstpointer b)
+{
+  return (gint)(json_int(*(json_t *const *)a, "attempt", 0) - json_int(*(json_t *const *)b, "attempt", 0));
+}
+
+/* Verdicts of probes from before a restart of ours, so that a ready pod does not leave its services for it. */
+static void recall_probes(PodWorker *worker)
+{
+  static const char *const lists[] = { "containerStatuses", "initContainerStatuses" };
+  for (gsize i = 0; i < G_N_ELEMENTS(lists); i++) {
+    const json_t *status;
+    size_t k;
+    json_array_foreach (json_at(worker->state.pod, "status", lists[i], NULL), k, status) {
+      ContainerRecord *record = pod_state_record(&worker->state, json_str(status, "name", ""));
+      if (!record || !record_is_running(record) ||
+          !g_str_has_suffix(json_str(status, "containerID", ""), record->current->id))
+        continue;
+      record->started = json_flag(status, "started", false);
+      record->ready = json_flag(status, "ready", false);
+    }
+  }
+}
+
+/* Takes up what the runtime has of this pod from before. */
+static void adopt(PodWorker *worker)
+{
+  Runtime *runtime = worker->host->runtime;
+  g_autoptr(json_t) list = runtime->list_sandboxes(runtime, NULL);
+  g_autoptr(GPtrArray) own = g_ptr_array_new();
+  json_t *item;
+  size_t i;
+  json_array_foreach (list, i, item)
+    if (g_str_equal(json_str(item, "uid", ""), worker->uid))
+      g_ptr_array_add(own, item);
+  g_ptr_array_sort(own, compare_attempts);
+  g_mutex_lock(&worker->lock);
+  for (guint k = 0; k < own->len; k++)
+    g_ptr_array_add(worker->sandboxes, g_strdup(json_str(own->pdata[k], "id", "")));
+  g_mutex_unlock(&worker->lock);
+  if (own->len > 0) {
+    worker->state.sandbox_id = g_strdup(json_str(own->pdata[own->len - 1], "id", ""));
+    worker->state.sandbox_attempt = (unsigned)json_int(own->pdata[own->len - 1], "attempt", 0);
+  }
+  pod_worker_observe(worker);
+  recall_probes(worker);
+}
+
+static bool change_status(json_t *value, void *data)
+{
+  PodWorker *worker = data;
+  if (!g_str_equal(json_str(json_object_get(value, "metadata"), "uid", ""), worker->uid))
+    return false;
+  const json_t *old = json_object_get(value, "status");
+  g_autoptr(json_t) status = pod_status_build(&worker->state, old, timestamp_now_us());
+  if (json_equal(status, old))
+    return false;
+  json_object_set(value, "status", status);
+  return true;
+}
+
+bool pod_worker_write_status(PodWorker *worker)
+{
+  g_autoptr(GError) error = NULL;
+  const json_t *old = json_object_get(worker->state.pod, "status");
+  g_autoptr(json_t) status = pod_status_build(&worker->state, old, timestamp_now_us());
+  if (json_equal(status, old))
+    return true;
+  g_autoptr(Object) written = client_modify(worker->host->client, "v1", "pods", worker->namespace_, worker->name,
+                                            "status", change_status, worker, &error);
+  if (!written && !reason_is(error, REASON_NOT_FOUND)) {
+    g_warning("Status of pod %s/%s: %s", worker->namespace_, worker->name, error->message);
+    pod_worker_wake_at(worker, timestamp_now_us() + WORKER_STATUS_RETRY_US);
+    return false;
+  }
+  if (written)
+    pod_state_set_pod(&worker->state, object_json(written));
+  return true;
+}
+
+static void apply_verdicts(PodWorker *worker, const GPtrArray *verdicts)
+{
+  for (guint i = 0; i < verdicts->len; i++) {
+    const ProbeVerdict *verdict = verdicts->pdata[i];
+    for (guint k = 0; k < worker->state.records->len; k++) {
+      ContainerRecord *record = worker->state.records->pdata[k];
+      if (!record_is_running(record) || !g_str_equal(record->current->id, verdict->container_id))
+        continue;
+      if (verdict->kind == PROBE_READINESS)
+        record->ready = verdict->healthy && record->started;
+      else if (verdict->kind == PROBE_STARTUP && verdict->healthy)
+        record->started = true;
+      else
+        record->unhealthy = !verdict->healthy;
+      if (verdict->kind == PROBE_STARTUP && verdict->healthy && !json_object_get(record->spec, "readinessProbe"))
+        record->ready = true;
+    }
+  }
+}
+
+static bool is_final(const char *phase)
+{
+  return g_str_equal(phase, "Succeeded") || g_str_equal(phase, "Failed");
+}
+
+static void check_deadline(PodWorker *worker)
+{
+  PodState *state = &worker->state;
+  int64_t seconds = json_int(json_object_get(state->pod, "spec"), "activeDeadlineSeconds", -1), start;
+  if (seconds < 0 || state->reason ||
+      !timestamp_parse(json_str(json_object_get(state->pod, "status"), "startTime", NULL), &start))
+    return;
+  int64_t end = start + seconds * G_USEC_PER_SEC;
+  if (timestamp_now_us() < end) {
+    pod_worker_wake_at(worker, end);
+    return;
+  }
+  state->reason = "DeadlineExceeded";
+  state->message = "Pod was active on the node longer than the specified deadline";
+  pod_worker_event(worker, NULL, "Normal", state->reason, "%s", state->message);
+}
+
+/* A pod that has ended gives back its address and keeps its containers for their logs. */
+static void finish(PodWorker *worker)
+{
+  Runtime *runtime = worker->host->runtime;
+  g_autoptr(GError) error = NULL;
+  if (worker->finished)
+    return;
+  if (worker->state.sandbox_id && !runtime->stop_sandbox(runtime, worker->state.sandbox_id, &error))
+    g_warning("Sandbox of pod %s/%s: %s", worker->namespace_, worker->name, error->message);
+  worker->state.sandbox_ready = false;
+  worker->finished = true;
+}
+
+/* One look at the pod. True when nothing is left of it. */
+static bool pass(PodWorker *worker, bool gone, const GPtrArray *verdicts)
+{
+  PodState *state = &worker->state;
+  pod_worker_observe(worker);
+  apply_verdicts(worker, verdicts);
+  if (gone || pod_spec_is_terminating(state->pod))
+    return pod_stop_remove(worker, gone);
+  if (is_final(json_str(json_object_get(state->pod, "status"), "phase", ""))) {
+    if (pod_stop_all(worker, pod_spec_grace_seconds(state->pod)))
+      finish(worker);
+    return false;
+  }
+  check_deadline(worker);
+  if (!state->reason)
+    pod_sync(worker);
+  if (is_final(pod_status_phase(state))) {
+    if (!pod_stop_all(worker, pod_spec_grace_seconds(state->pod)))
+      return false; /* the end is told when it is there */
+    finish(worker);
+  }
+  pod_worker_write_status(worker);
+  publish(worker);
+  return false;
+}
+
+/* Waits for news; false when the worker is to stop. */
+static bool wait_for_news(PodWorker *worker, bool *gone, GPtrArray **verdicts)
+{
+  g_mutex_lock(&worker->lock);
+  while (!worker->dirty && !worker->stopping) {
+    if (worker->next_wake_us == INT64_MAX) {
+      g_cond_wait(&worker->wake, &worker->lock);
+      continue;
+    }
+    int64_t left = worker->next_wake_us - timestamp_now_us();
+    if (left <= 0 || !g_cond_wait_until(&worker->wake, &worker->lock, g_get_monotonic_time() + left))
+      break;
+  }
+  bool go_on = !worker->stopping;
+  worker->dirty = false;
+  worker->next_wake_us = INT64_MAX;
+  *gone = worker->gone;
+  *verdicts = g_steal_pointer(&worker->verdicts);
+  worker->verdicts = g_ptr_array_new_with_free_func((GDestroyNotify)verdict_free);
+  g_autoptr(Object) latest = object_ref(worker->latest);
+  g_mutex_unlock(&worker->lock);
+  int64_t have =
+      g_ascii_strtoll(json_str(json_object_get(worker->state.pod, "metadata"), "resourceVersion", "0"), NULL, 10);
+  if (object_revision(latest) > have) /* our own write may be newer than what the informer has told yet */
+    pod_state_set_pod(&worker->state, object_json(latest));
+  return go_on;
+}
+
+static void *run(void *data)
+{
+  PodWorker *worker = data;
+  bool removed = false, gone;
+  GPtrArray *verdicts;
+  adopt(worker);
+  while (!removed && wait_for_news(worker, &gone, &verdicts)) {
+    removed = pass(worker, gone, verdicts);
+    g_ptr_array_unref(verdicts);
+  }
+  if (!removed)
+    g_ptr_array_unref(verdicts);
+  worker->host->ended(worker, removed, worker->host->data);
+  pod_worker_unref(worker);
+  return NULL;
+}
+
+PodWorker *pod_worker_new(const PodWorkerHost *host, Object *pod)
+{
+  PodWorker *worker = g_new0(PodWorker, 1);
+  worker->host = host;
+  worker->refs = 2; /* the caller's and the thread's */
+  worker->namespace_ = g_strdup(object_namespace(pod));
+  worker->name = g_strdup(object_name(pod));
+  worker->uid = g_strdup(object_uid(pod));
+  worker->dir = g_build_filename(host->pods_dir, worker->uid, NULL);
+  worker->log_dir = g_strdup_printf("%s/%s_%s_%s", host->logs_dir, worker->namespace_, worker->name, worker->uid);
+  g_mutex_init(&worker->lock);
+  g_cond_init(&worker->wake);
+  worker->latest = object_ref(pod);
+  worker->dirty = true;
+  worker->verdicts = g_ptr_array_new_with_free_func((GDestroyNotify)verdict_free);
+  worker->published = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  worker->running = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  worker->sandboxes = g_ptr_array_new_with_free_func(g_free);
+  worker->ending = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  worker->volumes = pod_volumes_new(worker->dir);
+  worker->stop_grace = -1;
+  worker->next_wake_us = INT64_MAX;
+  pod_state_init(&worker->state);
+  worker->state.host_ip = host->node.ip;
+  worker->state.runtime_scheme = g_str_equal(host->runtime->name, "native") ? "crun" : host->runtime->name;
+  pod_state_set_pod(&worker->state, object_json(pod));
+  g_thread_unref(g_thread_new("pod", run, worker));
+  return worker;
+}
