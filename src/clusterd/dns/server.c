@@ -258,8 +258,10 @@ void dns_server_free(DnsServer *server)
       event_free(events[i]);
   g_clear_pointer(&server->streams, stream_set_free);
   g_clear_pointer(&server->upstream, upstream_free);
-  if (server->base)
+  if (server->base) {
+    event_base_loop(server->base, EVLOOP_NONBLOCK); /* connections are freed by callbacks of the loop */
     event_base_free(server->base);
+  }
   file_close(&server->udp);
   file_close(&server->tcp);
   file_close(&server->stop);
