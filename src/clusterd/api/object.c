@@ -71,19 +71,24 @@ static void append_metadata(GString *text, const json_t *metadata)
   g_string_append_c(text, '}');
 }
 
-static GString *text_prefix(const ApiKind *kind, gsize *item_offset)
+/* The length of text_prefix, without making it. */
+static gsize item_offset(const ApiKind *kind)
 {
-  g_autofree char *api_version = api_group_version(kind);
+  gsize group = *kind->group ? strlen(kind->group) + 1 : 0;
+  return strlen("{\"kind\":\"\",\"apiVersion\":\"\",") + strlen(kind->kind) + group + strlen(kind->version);
+}
+
+static GString *text_prefix(const ApiKind *kind)
+{
   GString *text = g_string_sized_new(1024);
-  g_string_printf(text, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",", kind->kind, api_version);
-  *item_offset = text->len;
+  g_string_printf(text, "{\"kind\":\"%s\",\"apiVersion\":\"%s%s%s\",", kind->kind, kind->group, *kind->group ? "/" : "",
+                  kind->version);
   return text;
 }
 
 static GBytes *serialize(const ApiKind *kind, const json_t *value)
 {
-  gsize item_offset;
-  GString *text = text_prefix(kind, &item_offset);
+  GString *text = text_prefix(kind);
   const char *key;
   json_t *member;
   append_metadata(text, json_object_get(value, "metadata"));
@@ -100,7 +105,7 @@ static Object *object_alloc(const ApiKind *kind)
   Object *object = g_new0(Object, 1);
   object->references = 1;
   object->kind = kind;
-  g_autoptr(GString) prefix = text_prefix(kind, &object->item_offset);
+  object->item_offset = item_offset(kind);
   return object;
 }
 
@@ -163,9 +168,9 @@ static Object *object_from_foreign_bytes(const ApiKind *kind, const char *text, 
 
 Object *object_from_bytes(const ApiKind *kind, GBytes *bytes, int64_t revision, GError **error)
 {
-  gsize length, item_offset;
+  gsize length;
   const char *text = g_bytes_get_data(bytes, &length);
-  g_autoptr(GString) spliced = text_prefix(kind, &item_offset);
+  g_autoptr(GString) spliced = text_prefix(kind);
   const char *rest = after_version(text, length, spliced);
   if (!rest)
     return object_from_foreign_bytes(kind, text, length, revision, error);

@@ -35,3 +35,8 @@ check_PROGRAMS += %D%/test-validation
 TESTS += %D%/test-validation
 %C%_test_validation_SOURCES = %D%/test-validation.c
 %C%_test_validation_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-object
+TESTS += %D%/test-object
+%C%_test_object_SOURCES = %D%/test-object.c
+%C%_test_object_LDADD = $(api_test_libs)
