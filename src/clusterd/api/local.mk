@@ -18,6 +18,10 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/discovery.c %D%/discovery.h \
 	%D%/openapi.c %D%/openapi.h %D%/openapi_parts.h %D%/openapi_paths.c %D%/openapi_protobuf.c %D%/openapi_schema.c
 
+# server-side apply
+%C%_libapi_a_SOURCES += \
+	%D%/field_set.c %D%/field_set.h %D%/field_set_value.c %D%/managed_fields.c %D%/managed_fields.h
+
 # the tables and what is read from them
 %C%_libapi_a_SOURCES += \
 	%D%/conversion.c %D%/conversion.h \

@@ -40,3 +40,8 @@ check_PROGRAMS += %D%/test-object
 TESTS += %D%/test-object
 %C%_test_object_SOURCES = %D%/test-object.c
 %C%_test_object_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-managed-fields
+TESTS += %D%/test-managed-fields
+%C%_test_managed_fields_SOURCES = %D%/test-managed-fields.c
+%C%_test_managed_fields_LDADD = $(api_test_libs)
