@@ -72,13 +72,15 @@ pack_image() {
   done
   created=$(date --date="@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
   jq -cS --arg created "$created" '{architecture: "amd64", os: "linux", created: $created,
-    config: (.config + {Labels: {"org.opencontainers.image.title": .references[0], "org.opencontainers.image.description": .description,
-      "dev.launcher.image.origin": "debian"}}),
+    config: (.config + {Labels: {"org.opencontainers.image.title": .references[0],
+      "org.opencontainers.image.description": .description, "dev.launcher.image.origin": "debian"}}),
     rootfs: {type: "layers", diff_ids: [$ARGS.positional[] | "sha256:" + .]},
-    history: [.layers[] | {created: $created, created_by: ("launcher: layer " + .)}]}' "$recipe" --args "${layers[@]}" >"$layout/config"
+    history: [.layers[] | {created: $created, created_by: ("launcher: layer " + .)}]}' \
+    "$recipe" --args "${layers[@]}" >"$layout/config"
   config=$(add_blob "$layout" "$layout/config")
   for digest in "$config" "${layers[@]}"; do
-    jq -n --arg digest "sha256:$digest" --argjson size "$(stat -c %s "$layout/blobs/sha256/$digest")" '{digest: $digest, size: $size}'
+    jq -n --arg digest "sha256:$digest" --argjson size "$(stat -c %s "$layout/blobs/sha256/$digest")" \
+      '{digest: $digest, size: $size}'
   done | jq -cS -s '{schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json",
     config: (.[0] + {mediaType: "application/vnd.oci.image.config.v1+json"}),
     layers: [.[1:][] + {mediaType: "application/vnd.oci.image.layer.v1.tar"}]}' >"$layout/manifest"
@@ -86,7 +88,8 @@ pack_image() {
   size=$(stat -c %s "$layout/manifest")
   manifest=$(add_blob "$layout" "$layout/manifest")
   echo '{"imageLayoutVersion":"1.0.0"}' >"$layout/oci-layout"
-  jq -cS --arg digest "sha256:$manifest" --argjson size "$size" '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json",
+  jq -cS --arg digest "sha256:$manifest" --argjson size "$size" '{schemaVersion: 2,
+    mediaType: "application/vnd.oci.image.index.v1+json",
     manifests: [.references[] | {mediaType: "application/vnd.oci.image.manifest.v1+json", digest: $digest, size: $size,
       annotations: {"io.containerd.image.name": ., "org.opencontainers.image.ref.name": (split(":") | last)}}]}' \
     "$recipe" >"$layout/index.json"
@@ -96,9 +99,11 @@ pack_image() {
   jq -c --arg id "sha256:$config" '.references[] | {reference: ., id: $id}' "$recipe"
 }
 
+# make_tar TREE FILE: the same tree, the same bytes.
 make_tar() {
-  tar --create --file="$2" --directory="$1" --sort=name --format=gnu --owner=0 --group=0 --numeric-owner \
-    --mtime="@$SOURCE_DATE_EPOCH" --transform='s,^\./,,' --exclude=./ --no-recursion --null --files-from=<(cd "$1" && find . -mindepth 1 -print0 | sort -z)
+  (cd "$1" && find . -mindepth 1 -printf '%P\0' | sort -z) |
+    tar --create --file="$2" --directory="$1" --format=gnu --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" \
+      --no-recursion --null --files-from=-
 }
 
 build_images() {

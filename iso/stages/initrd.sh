@@ -20,6 +20,7 @@ build_initrd() {
   cp "$here/initrd/init" "$tree/init"
   chmod 755 "$tree/init"
   settle_times "$tree"
-  (cd "$tree" && find . -mindepth 1 | sort | cpio --quiet --reproducible --create --format=newc --owner=0:0) >"$work/boot/initrd.img.new"
+  (cd "$tree" && find . -mindepth 1 | sort |
+    cpio --quiet --reproducible --create --format=newc --owner=0:0) >"$work/boot/initrd.img.new"
   mv "$work/boot/initrd.img.new" "$work/boot/initrd.img"
 }

@@ -51,7 +51,8 @@ build_iso() {
   chmod 644 "$tree/manifest.json" "$tree"/boot/*
   settle_times "$tree"
   # xorriso takes all its dates and the volume's identifier from SOURCE_DATE_EPOCH.
-  xorriso -as mkisofs -quiet -V LAUNCHER -r -o "$output/launcher.iso.new" "$tree" 2>"$work/xorriso.log" || die "$(<"$work/xorriso.log")"
+  xorriso -as mkisofs -quiet -V LAUNCHER -r -o "$output/launcher.iso.new" "$tree" 2>"$work/xorriso.log" ||
+    die "$(<"$work/xorriso.log")"
   write_partition "$output/launcher.iso.new"
   (cd "$output" && sha256sum launcher.iso.new | sed 's/\.new$//' >launcher.iso.sha256)
   mkdir -p "$output/images"

@@ -7,8 +7,8 @@ apt_lists_state() {
 }
 
 # The libraries clusterd may be linked with; those it is not linked with stay out of the image.
-clusterd_libraries=(libarchive13 libcurl4 libevent-openssl-2.1-7 libevent-pthreads-2.1-7 libglib2.0-0 libjansson4 libldns3
-  libnl-3-200 libnl-route-3-200 libprotobuf-c1 libseccomp2 libsqlite3-0 libssl3 libyaml-0-2 zlib1g)
+clusterd_libraries=(libarchive13 libcurl4 libevent-2.1-7 libevent-openssl-2.1-7 libevent-pthreads-2.1-7 libglib2.0-0
+  libjansson4 libldns3 libnl-3-200 libnl-route-3-200 libprotobuf-c1 libseccomp2 libsqlite3-0 libssl3 libyaml-0-2 zlib1g)
 
 listed_packages() {
   sed 's/#.*//' "$here/packages.list" | awk 'NF {print $1}'
@@ -51,7 +51,8 @@ fetch_packages() {
     progress "packages: downloading ${#rest[@]}"
     (cd "$work/debs" && apt-get download -q=2 "${rest[@]}" 2>"$work/download.log") || die "$(<"$work/download.log")"
   fi
-  (cd "$work/debs" && awk '{print $4 "  " $3}' "$lock.new" | sha256sum --check --quiet) || die "a package does not have its digest"
+  (cd "$work/debs" && awk '{print $4 "  " $3}' "$lock.new" | sha256sum --check --quiet) ||
+    die "a package does not have its digest"
   sort "$lock.new" | unpack_packages
   sort "$lock.new" >"$lock"
   rm "$lock.new"

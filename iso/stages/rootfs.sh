@@ -93,6 +93,7 @@ build_rootfs() {
   cp "$tree.packages" "$work/rootfs.packages"
   rm -f "$work/root.squashfs.new"
   env -u SOURCE_DATE_EPOCH mksquashfs "$tree" "$work/root.squashfs.new" -quiet -no-progress -noappend -no-xattrs -all-root \
-    -reproducible -all-time "$SOURCE_DATE_EPOCH" -mkfs-time "$SOURCE_DATE_EPOCH" -comp zstd -Xcompression-level "$zstd_level" -b 128K
+    -reproducible -all-time "$SOURCE_DATE_EPOCH" -mkfs-time "$SOURCE_DATE_EPOCH" \
+    -comp zstd -Xcompression-level "$zstd_level" -b 128K
   mv "$work/root.squashfs.new" "$work/root.squashfs"
 }
