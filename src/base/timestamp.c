@@ -7,11 +7,22 @@ int64_t timestamp_now_us(void)
   return g_get_real_time();
 }
 
+/* What RFC 3339 can write: the years 1 to 9999. */
+#define TIME_MIN_S ((int64_t)-62135596800)
+#define TIME_MAX_S ((int64_t)253402300799)
+
+/* The whole seconds in TIME_US, rounded down also before 1970. */
+static int64_t whole_seconds(int64_t time_us)
+{
+  return time_us / SECOND_US - (time_us % SECOND_US < 0);
+}
+
 static char *format(int64_t time_us, const char *fraction)
 {
-  g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(time_us / SECOND_US);
-  g_autofree char *seconds = g_date_time_format(time, "%Y-%m-%dT%H:%M:%S");
-  return g_strconcat(seconds, fraction, "Z", NULL);
+  int64_t seconds = CLAMP(whole_seconds(time_us), TIME_MIN_S, TIME_MAX_S);
+  g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(seconds);
+  g_autofree char *rest = g_date_time_format(time, "-%m-%dT%H:%M:%S");
+  return g_strdup_printf("%04d%s%sZ", g_date_time_get_year(time), rest, fraction);
 }
 
 char *timestamp_text(int64_t time_us)
@@ -21,7 +32,7 @@ char *timestamp_text(int64_t time_us)
 
 char *timestamp_text_micro(int64_t time_us)
 {
-  g_autofree char *fraction = g_strdup_printf(".%06d", (int)(time_us % SECOND_US));
+  g_autofree char *fraction = g_strdup_printf(".%06d", (int)(time_us - whole_seconds(time_us) * SECOND_US));
   return format(time_us, fraction);
 }
 
@@ -30,14 +41,39 @@ char *timestamp_now(void)
   return timestamp_text(timestamp_now_us());
 }
 
+/* GLib's parser also takes ISO 8601's other forms (week dates, no separators): RFC 3339 has this one alone. */
+static bool is_rfc3339(const char *text)
+{
+  static const char shape[] = "dddd-dd-ddTdd:dd:dd", zone[] = "dd:dd";
+  for (const char *c = shape; *c; c++, text++) {
+    if (*c == 'd' ? !g_ascii_isdigit(*text) : *text != *c)
+      return false;
+  }
+  if (*text == '.' && g_ascii_isdigit(text[1])) {
+    for (text++; g_ascii_isdigit(*text);)
+      text++;
+  }
+  if (*text == 'Z')
+    return text[1] == '\0';
+  if (*text != '+' && *text != '-')
+    return false;
+  text++;
+  for (const char *c = zone; *c; c++, text++) {
+    if (*c == 'd' ? !g_ascii_isdigit(*text) : *text != *c)
+      return false;
+  }
+  return *text == '\0';
+}
+
 bool timestamp_parse(const char *text, int64_t *time_us)
 {
-  if (!text || !g_ascii_isdigit(*text))
+  if (!text || !is_rfc3339(text))
     return false;
   g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(text, NULL);
-  if (!time)
+  int64_t seconds = time ? g_date_time_to_unix(time) : INT64_MIN;
+  if (seconds < TIME_MIN_S || seconds > TIME_MAX_S)
     return false;
-  *time_us = g_date_time_to_unix(time) * SECOND_US + g_date_time_get_microsecond(time);
+  *time_us = seconds * SECOND_US + g_date_time_get_microsecond(time);
   return true;
 }
 

@@ -83,6 +83,12 @@ static void test_timestamps(void)
   g_autofree char *text = timestamp_text(time), *micro = timestamp_text_micro(time);
   g_assert_cmpstr(text, ==, "2026-11-23T09:00:00Z");
   g_assert_cmpstr(micro, ==, "2026-11-23T09:00:00.250000Z");
+  g_assert_true(timestamp_parse("0336-01-01T00:00:00.000001Z", &time));
+  g_autofree char *early = timestamp_text_micro(time);
+  g_assert_cmpstr(early, ==, "0336-01-01T00:00:00.000001Z");
+  g_assert_false(timestamp_parse("0001-01-01T00:00:00+14:00", &time)); /* year 0 in UTC */
+  g_assert_false(timestamp_parse("20260102T030405Z", &time));
+  g_assert_false(timestamp_parse("2026-01-02T03:04:05", &time));
   g_assert_false(timestamp_parse("yesterday", &time));
   g_assert_false(timestamp_parse(NULL, &time));
 }
