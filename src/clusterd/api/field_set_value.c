@@ -290,11 +290,12 @@ static void prune(const Shape *shape, json_t *value, const json_t *last, const j
   json_t *below;
   json_object_foreach ((json_t *)(uintptr_t)last, element, below) {
     json_t *part = json_object_get(parts, element), *owned_below = json_object_get(owned, element);
-    Shape child = shape_of_child(shape, element);
-    if (part && owned_below)
+    if (part && owned_below) {
+      Shape child = shape_of_child(shape, element);
       prune(&child, part, below, owned_below);
-    else if (part)
+    } else if (part) {
       json_object_set_new(unwanted, element, json_true());
+    }
   }
   remove_parts(shape, value, unwanted);
 }
