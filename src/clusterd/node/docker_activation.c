@@ -98,6 +98,21 @@ static bool write_containerd_config(const DockerActivation *activation, const ch
   return file_make_dirs(activation->run_dir, 0711, error) && file_write_atomic(path, text, strlen(text), 0600, error);
 }
 
+/* dockerd does not start without a program called runc: crun takes the same arguments. NULL with an error. */
+static char *make_path(const DockerActivation *activation, GError **error)
+{
+  const char *path = g_getenv("PATH");
+  g_autofree char *folder = g_build_filename(activation->run_dir, "docker-bin", NULL);
+  g_autofree char *runc = g_build_filename(folder, "runc", NULL);
+  if (!file_make_dirs(folder, 0755, error))
+    return NULL;
+  if (symlink(activation->crun, runc) < 0 && errno != EEXIST) {
+    reason_set_errno(error, REASON_FILE, errno, "Cannot make %s", runc);
+    return NULL;
+  }
+  return g_strdup_printf("PATH=%s:%s", folder, path ? path : "/usr/sbin:/usr/bin:/sbin:/bin");
+}
+
 static int open_log(const DockerActivation *activation)
 {
   return activation->log_path ? open(activation->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640) : -1;
@@ -106,11 +121,13 @@ static int open_log(const DockerActivation *activation)
 static pid_t start_containerd(const DockerActivation *activation, GError **error)
 {
   g_autofree char *config = g_build_filename(activation->run_dir, "containerd.toml", NULL);
-  if (!write_containerd_config(activation, config, error))
+  g_autofree char *path = make_path(activation, error);
+  if (!path || !write_containerd_config(activation, config, error))
     return -1;
+  const char *const env[] = { path, NULL };
   file_autofd int log = open_log(activation);
   const CommandFd fds[] = { { log, STDOUT_FILENO }, { log, STDERR_FILENO } };
-  const CommandOptions options = { .fds = fds, .n_fds = log >= 0 ? G_N_ELEMENTS(fds) : 0 };
+  const CommandOptions options = { .env = env, .fds = fds, .n_fds = log >= 0 ? G_N_ELEMENTS(fds) : 0 };
   const char *const argv[] = { activation->containerd, "--config", config, "--log-level", "warn", NULL };
   return command_start(argv, &options, error);
 }
@@ -150,7 +167,10 @@ static pid_t start_dockerd(const DockerActivation *activation, GError **error)
 {
   g_auto(GStrv) argv = make_dockerd_argv(activation);
   g_autofree char *count = g_strdup_printf("LISTEN_FDS=%zu", activation->n_listeners);
-  const char *const env[] = { count, NULL };
+  g_autofree char *path = make_path(activation, error);
+  if (!path)
+    return -1;
+  const char *const env[] = { count, path, NULL };
   file_autofd int log = open_log(activation);
   CommandFd fds[LISTENERS_MAX + 2];
   CommandOptions options = { .env = env, .fds = fds };
