@@ -1,5 +1,6 @@
 #include "clusterd/cluster_config.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -50,7 +51,7 @@ static bool read_components(ClusterConfig *config, const json_t *value, GError *
     bool on = !wanted;
     size_t j;
     json_t *name;
-    json_array_foreach(wanted, j, name)
+    json_array_foreach (wanted, j, name)
       on = on || g_strcmp0(json_string_value(name), components[i].name) == 0;
     G_STRUCT_MEMBER(bool, config, components[i].offset) = on;
   }
@@ -82,6 +83,22 @@ ClusterConfig *cluster_config_read(const char *path, GError **error)
   if (!read_components(config, value, error))
     return NULL;
   return g_steal_pointer(&config);
+}
+
+char *cluster_config_service_ip(const ClusterConfig *config, unsigned offset, GError **error)
+{
+  struct in_addr address;
+  guint64 bits = 0;
+  char text[INET_ADDRSTRLEN];
+  g_auto(GStrv) parts = g_strsplit(config->service_cidr, "/", 2);
+  if (!parts[0] || !parts[1] || inet_pton(AF_INET, parts[0], &address) != 1 ||
+      !g_ascii_string_to_unsigned(parts[1], 10, 8, 30, &bits, NULL) || offset >= 1u << (32 - bits)) {
+    reason_set(error, REASON_CONFIG, "serviceCIDR: %s is not a usable IPv4 range", config->service_cidr);
+    return NULL;
+  }
+  uint32_t network = ntohl(address.s_addr) & ~((1u << (32 - bits)) - 1);
+  address.s_addr = htonl(network + offset);
+  return g_strdup(inet_ntop(AF_INET, &address, text, sizeof text));
 }
 
 void cluster_config_free(ClusterConfig *config)

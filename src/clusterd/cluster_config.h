@@ -24,5 +24,10 @@ typedef struct ClusterConfig {
 
 /* Reads and checks a cluster.json; defaults fill what is absent. NULL with REASON_CONFIG naming the field. */
 ClusterConfig *cluster_config_read(const char *path, GError **error);
+
+/* The address OFFSET into the service range ("10.96.0.0/12", 1: "10.96.0.1"). The caller frees. NULL with REASON_CONFIG
+ * when serviceCIDR is no IPv4 range or too small. */
+char *cluster_config_service_ip(const ClusterConfig *config, unsigned offset, GError **error);
+
 void cluster_config_free(ClusterConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClusterConfig, cluster_config_free)

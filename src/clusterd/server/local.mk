@@ -1,20 +1,40 @@
 noinst_LIBRARIES += %D%/libserver.a
 %C%_libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(ZLIB_CFLAGS) -DG_LOG_DOMAIN=\"server\"
 %C%_libserver_a_SOURCES = \
+	%D%/accept.c \
+	%D%/accept.h \
 	%D%/admission.c \
 	%D%/admission.h \
 	%D%/admission/namespace_lifecycle.c \
 	%D%/api_error.c \
 	%D%/api_error.h \
+	%D%/api_request.h \
+	%D%/authenticate.c \
+	%D%/authenticate.h \
+	%D%/authorizer.c \
+	%D%/authorizer.h \
 	%D%/base64url.c \
 	%D%/base64url.h \
+	%D%/bootstrap.c \
+	%D%/bootstrap.h \
+	%D%/bootstrap_rbac.c \
+	%D%/bootstrap_rbac.h \
 	%D%/continue_token.c \
 	%D%/continue_token.h \
+	%D%/document_handler.c \
 	%D%/eviction.c \
 	%D%/eviction.h \
+	%D%/http.c \
+	%D%/http.h \
+	%D%/http_loop.c \
+	%D%/http_private.h \
+	%D%/http_relay.c \
 	%D%/identity.c \
 	%D%/identity.h \
 	%D%/node_access.h \
+	%D%/pod_handler.c \
+	%D%/query.c \
+	%D%/query.h \
 	%D%/registry.c \
 	%D%/registry.h \
 	%D%/registry_delete.c \
@@ -22,9 +42,19 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/registry_patch.c \
 	%D%/registry_private.h \
 	%D%/registry_write.c \
+	%D%/request_info.c \
+	%D%/request_info.h \
+	%D%/resource_handler.c \
+	%D%/respond.c \
+	%D%/review_handler.c \
 	%D%/scale.c \
 	%D%/scale.h \
+	%D%/server.c \
 	%D%/server.h \
+	%D%/service_account_tokens.c \
+	%D%/service_account_tokens.h \
+	%D%/session_set.c \
+	%D%/session_set.h \
 	%D%/spdy.c \
 	%D%/spdy.h \
 	%D%/spdy_dictionary.h \
@@ -38,6 +68,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/stream_session.h \
 	%D%/subresource.c \
 	%D%/watch_cache.c \
+	%D%/watch_handler.c \
 	%D%/websocket.c \
 	%D%/websocket.h \
 	%D%/write.h

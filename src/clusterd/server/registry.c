@@ -78,7 +78,17 @@ void registry_observe(Registry *registry, const char *group, const char *plural,
   observation->prefix = g_strdup_printf("/registry/%s/%s/", *group ? group : "core", plural);
   observation->observer = observer;
   observation->data = data;
+  g_mutex_lock(&registry->observations_lock);
   g_ptr_array_add(registry->observations, observation);
+  g_mutex_unlock(&registry->observations_lock);
+}
+
+void registry_unobserve(Registry *registry, const void *data)
+{
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&registry->observations_lock);
+  for (guint i = registry->observations->len; i-- > 0;)
+    if (((Observation *)registry->observations->pdata[i])->data == data)
+      g_ptr_array_remove_index(registry->observations, i);
 }
 
 static void observation_free(void *data)
@@ -107,6 +117,7 @@ Registry *registry_new(Store *store, ApiScheme *scheme, GError **error)
   registry->scheme = scheme;
   g_rw_lock_init(&registry->state);
   g_mutex_init(&registry->flights_lock);
+  g_mutex_init(&registry->observations_lock);
   g_mutex_init(&registry->advance_lock);
   g_cond_init(&registry->advanced);
   registry->flights = g_hash_table_new(g_direct_hash, g_direct_equal);
@@ -138,6 +149,7 @@ void registry_free(Registry *registry)
   g_cond_clear(&registry->advanced);
   g_mutex_clear(&registry->advance_lock);
   g_mutex_clear(&registry->flights_lock);
+  g_mutex_clear(&registry->observations_lock);
   g_rw_lock_clear(&registry->state);
   g_free(registry);
 }
@@ -195,6 +207,13 @@ Object *registry_view(const ApiKind *kind, Object *stored, GError **error)
   return object_new(kind, converted);
 }
 
+Object *registry_show(const Target *target, Object *stored, GError **error)
+{
+  if (target->subresource && g_str_equal(target->subresource, "scale"))
+    return scale_of(stored);
+  return registry_view(target->kind, stored, error);
+}
+
 Object *registry_lookup(Registry *registry, const ApiKind *kind, const char *namespace_, const char *name)
 {
   Resource *resource = registry_resource(registry, kind, NULL);
@@ -230,7 +249,5 @@ Object *registry_get(Registry *registry, const Caller *caller, const Target *tar
     api_error_not_found(error, kind, target->name);
     return NULL;
   }
-  if (target->subresource && g_str_equal(target->subresource, "scale"))
-    return scale_of(stored);
-  return registry_view(kind, stored, error);
+  return registry_show(target, stored, error);
 }

@@ -157,7 +157,7 @@ static Object *apply_once(Registry *registry, const Caller *caller, const Target
   *lost = write.lost;
   if (created)
     *created = stored && !write.old;
-  return stored ? registry_view(target->kind, stored, error) : NULL;
+  return stored ? registry_show(target, stored, error) : NULL;
 }
 
 static Object *apply(Registry *registry, const Caller *caller, const Target *target, const json_t *patch, bool force,

@@ -63,7 +63,8 @@ struct Registry {
 
   GRWLock state;
   GHashTable *resources;    /* prefix → Resource* */
-  GPtrArray *observations;  /* Observation*; complete before the first write */
+  GMutex observations_lock;
+  GPtrArray *observations;  /* Observation* */
   _Atomic int64_t revision; /* newest one applied */
   StoreWatch *feed;
 
@@ -91,6 +92,9 @@ Resource *registry_resource(Registry *registry, const ApiKind *kind, GError **er
 /* STORED as KIND shows it. New reference. */
 Object *registry_view(const ApiKind *kind, Object *stored, GError **error);
 
+/* STORED as TARGET shows it: the object in TARGET's version, or its Scale. New reference. */
+Object *registry_show(const Target *target, Object *stored, GError **error);
+
 /* The stored object, new reference, or NULL (without an error) when there is none. */
 Object *registry_lookup(Registry *registry, const ApiKind *kind, const char *namespace_, const char *name);
 
@@ -99,9 +103,12 @@ Object *registry_lookup(Registry *registry, const ApiKind *kind, const char *nam
 typedef bool (*RegistryVisit)(Object *object, void *data);
 void registry_visit(Registry *registry, const ApiKind *kind, const char *namespace_, RegistryVisit function, void *data);
 
-/* Tells OBSERVER of every later change of PLURAL in GROUP. Call before the registry is shared between threads. */
+/* Tells OBSERVER of every later change of PLURAL in GROUP. */
 void registry_observe(Registry *registry, const char *group, const char *plural, RegistryObserver observer,
                       void *data);
+
+/* Ends all observations with this DATA; no call of them runs afterwards. */
+void registry_unobserve(Registry *registry, const void *data);
 
 /* Waits until REVISION is applied. False with REASON_TIMEOUT after FUTURE_WAIT_SECONDS. */
 bool registry_wait_for(Registry *registry, int64_t revision, GError **error);

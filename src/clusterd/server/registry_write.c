@@ -330,7 +330,7 @@ Object *registry_create(Registry *registry, const Caller *caller, const Target *
       return NULL;
     g_autoptr(Object) stored = write_create(&write, &problem);
     if (stored)
-      return registry_view(target->kind, stored, error);
+      return registry_show(target, stored, error);
     if (generated && attempt < GENERATE_ATTEMPTS && reason_is(problem, REASON_ALREADY_EXISTS))
       continue; /* the generated name was taken */
     g_propagate_error(error, g_steal_pointer(&problem));
@@ -578,7 +578,7 @@ Object *registry_update(Registry *registry, const Caller *caller, const Target *
       return create_by_update(registry, caller, target, value, created, error);
     g_autoptr(Object) stored = update_once(&write, value, &problem);
     if (stored)
-      return registry_view(target->kind, stored, error);
+      return registry_show(target, stored, error);
     if (!write.lost || versioned || attempt >= CONFLICT_RETRIES) {
       g_propagate_error(error, g_steal_pointer(&problem));
       return NULL;

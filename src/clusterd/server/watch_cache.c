@@ -176,6 +176,7 @@ static char *prefix_of(const char *key)
 
 static void tell_observers(Registry *registry, const Resource *resource, const Change *change)
 {
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&registry->observations_lock);
   for (guint i = 0; i < registry->observations->len; i++) {
     const Observation *observation = registry->observations->pdata[i];
     if (g_str_equal(observation->prefix, resource->prefix))

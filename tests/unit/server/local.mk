@@ -14,3 +14,9 @@ check_PROGRAMS += %D%/test-stream
 TESTS += %D%/test-stream
 %C%_test_stream_SOURCES = %D%/test-stream.c
 %C%_test_stream_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(ZLIB_LIBS) $(BASE_LIBS)
+
+check_PROGRAMS += %D%/test-registry
+TESTS += %D%/test-registry
+%C%_test_registry_SOURCES = %D%/test-registry.c
+%C%_test_registry_LDADD = src/clusterd/server/libserver.a src/clusterd/store/libstore.a src/clusterd/api/libapi.a \
+	src/base/libbase.a $(SQLITE_LIBS) $(BASE_LIBS) -lm

@@ -1,0 +1,83 @@
+#include "clusterd/components.h"
+
+#include "base/file.h"
+#include "base/reason.h"
+
+/* --- store and registry --------------------------------------------------------------------------------------------
+ */
+
+static bool store_start(Clusterd *clusterd, GError **error)
+{
+  g_autofree char *path = g_build_filename(clusterd->config->data_dir, "cluster.db", NULL);
+  if (!file_make_dirs(clusterd->config->data_dir, 0755, error))
+    return false;
+  clusterd->store = store_open_sqlite(path, error);
+  return clusterd->store != NULL;
+}
+
+static void store_stop(Clusterd *clusterd)
+{
+  g_clear_pointer(&clusterd->store, store_close);
+}
+
+static bool registry_start(Clusterd *clusterd, GError **error)
+{
+  clusterd->scheme = api_scheme_new();
+  clusterd->registry = registry_new(clusterd->store, clusterd->scheme, error);
+  if (!clusterd->registry)
+    g_clear_pointer(&clusterd->scheme, api_scheme_free);
+  return clusterd->registry != NULL;
+}
+
+static void registry_stop(Clusterd *clusterd)
+{
+  g_clear_pointer(&clusterd->registry, registry_free);
+  g_clear_pointer(&clusterd->scheme, api_scheme_free);
+}
+
+/* --- API server ----------------------------------------------------------------------------------------------------
+ */
+
+static bool server_start(Clusterd *clusterd, GError **error)
+{
+  const ClusterConfig *config = clusterd->config;
+  g_autofree char *ca = g_build_filename(config->pki_dir, "ca.crt", NULL);
+  g_autofree char *cert = g_build_filename(config->pki_dir, "apiserver.crt", NULL);
+  g_autofree char *key = g_build_filename(config->pki_dir, "apiserver.key", NULL);
+  g_autofree char *sa_key = g_build_filename(config->pki_dir, "sa.key", NULL);
+  g_autofree char *issuer = g_strdup_printf("https://kubernetes.default.svc.%s", config->dns_domain);
+  g_autofree char *service_ip = cluster_config_service_ip(config, 1, error);
+  if (!service_ip)
+    return false;
+  bool addressed = config->node_ip && *config->node_ip;
+  ApiServerConfig server = {
+    .listen_address = config->listen_address,
+    .port = config->api_port,
+    .ca_file = ca,
+    .cert_file = cert,
+    .key_file = key,
+    .service_account_key_file = sa_key,
+    .service_account_issuer = issuer,
+    .service_ip = service_ip,
+    .service_cidr = config->service_cidr,
+    .advertise_address = addressed ? config->node_ip : "10.0.2.15",
+  };
+  clusterd->server = api_server_start(clusterd->registry, &server, error);
+  if (!clusterd->server)
+    return false;
+  g_message("the API answers on %s:%u", config->listen_address, api_server_port(clusterd->server));
+  events_write(clusterd->events, "apiserver", "%u", api_server_port(clusterd->server));
+  return true;
+}
+
+static void server_stop(Clusterd *clusterd)
+{
+  g_clear_pointer(&clusterd->server, api_server_stop);
+}
+
+const Component components[] = {
+  { "store", store_start, store_stop },
+  { "registry", registry_start, registry_stop },
+  { "apiserver", server_start, server_stop },
+  { NULL, NULL, NULL },
+};

@@ -1,0 +1,78 @@
+#pragma once
+/* One request to the API on its way through the server: what the handlers share. Internal to the server room. */
+#include "clusterd/server/accept.h"
+#include "clusterd/server/authorizer.h"
+#include "clusterd/server/http.h"
+#include "clusterd/server/query.h"
+#include "clusterd/server/registry.h"
+#include "clusterd/server/request_info.h"
+#include "clusterd/server/server.h"
+#include "clusterd/server/service_account_tokens.h"
+#include "clusterd/server/session_set.h"
+
+typedef struct ApiRequest {
+  ApiServer *server;
+  Registry *registry;
+  HttpRequest *http; /* NULL once answered */
+  Query *query;
+  RequestInfo *info;
+  Identity *identity;
+  const ApiKind *kind; /* of a resource */
+  Accept accept;
+  json_t *warnings; /* array of texts for Warning headers */
+} ApiRequest;
+
+/* Parts of the server the handlers use; owned by the server. */
+Authorizer *api_server_authorizer(ApiServer *server);
+ServiceAccountTokens *api_server_tokens(ApiServer *server);
+const ApiServerConfig *api_server_config(const ApiServer *server);
+const NodeAccess *api_server_node(ApiServer *server);
+SessionSet *api_server_sessions(ApiServer *server);
+
+/* respond.c: every one ends the HTTP request. */
+void respond_error(ApiRequest *request, const GError *error);
+/* A plain body. CONTENT is copied. */
+void respond_text(ApiRequest *request, int status, const char *content_type, const char *content);
+/* A JSON document that is no API object; takes the reference. */
+void respond_json(ApiRequest *request, int status, json_t *document);
+/* An object or a list in the form the client accepts. */
+void respond_object(ApiRequest *request, int status, Object *object);
+void respond_list(ApiRequest *request, const ObjectList *list);
+/* A value of MESSAGE (may be NULL: then never protobuf), with apiVersion and kind inside. Takes the reference. */
+void respond_value(ApiRequest *request, int status, const ApiMessage *message, json_t *value);
+/* Status Success about one object. */
+void respond_success(ApiRequest *request, int status, const ApiKind *kind, const Object *object);
+/* Sets the Warning headers. */
+void respond_warnings(ApiRequest *request);
+
+/* {kind: Status, …} of an error. New reference. */
+json_t *status_of_error(const GError *error);
+
+/* The body's bytes as the client's DeleteOptions, TokenRequest, … of MESSAGE. New reference. An empty body is {}. */
+json_t *request_body(ApiRequest *request, const ApiMessage *message, const char *version, const char *kind,
+                     FieldValidation validation, GError **error);
+
+/* The handlers; each ends the request. */
+void handle_resource(ApiRequest *request);  /* resource_handler.c */
+void handle_watch(ApiRequest *request);     /* watch_handler.c */
+void handle_document(ApiRequest *request);  /* document_handler.c: everything that is no resource */
+bool handle_review(ApiRequest *request);    /* review_handler.c: false when the kind is no review */
+bool handle_pod_stream(ApiRequest *request); /* pod_handler.c: log, exec, attach, portforward; false when it is none */
+
+/* Selectors, limit, versions of the query. The struct borrows from the query; *LABELS and *FIELDS are the caller's. */
+bool request_list_options(ApiRequest *request, ListOptions *options, LabelSelector **labels, FieldSelector **fields,
+                          GError **error);
+
+/* document_handler.c caches what it derives from the scheme. */
+typedef struct Documents Documents;
+Documents *documents_new(const ApiScheme *scheme);
+void documents_free(Documents *documents);
+Documents *api_server_documents(ApiServer *server);
+
+/* All running watches; watch_handler.c. At shutdown: closed after the last request was handled, freed after the event
+ * loops have ended. */
+typedef struct WatchSet WatchSet;
+WatchSet *watch_set_new(void);
+void watch_set_close(WatchSet *set);
+void watch_set_free(WatchSet *set);
+WatchSet *api_server_watches(ApiServer *server);

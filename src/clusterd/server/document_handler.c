@@ -1,0 +1,390 @@
+/* Everything that is not a resource: discovery, OpenAPI, version, health, metrics, token keys. What is derived from the
+ * scheme is made once per state of the scheme and then served as bytes with an ETag. */
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/json.h"
+#include "base/reason.h"
+#include "clusterd/api/discovery.h"
+#include "clusterd/api/openapi.h"
+#include "clusterd/server/api_error.h"
+#include "clusterd/server/api_request.h"
+#include "config.h"
+
+/* What clients are told: the release of Kubernetes whose API this is. */
+#define API_SERVER_VERSION "v1.32.0"
+#if defined(__aarch64__)
+#define API_SERVER_ARCHITECTURE "arm64"
+#else
+#define API_SERVER_ARCHITECTURE "amd64"
+#endif
+
+#define TEXT_PLAIN "text/plain; charset=utf-8"
+#define OPENAPI_PROTOBUF "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+/* A missed document is remembered no longer than this: kinds come and go with CustomResourceDefinitions. */
+#define DOCUMENTS_MAX 256
+
+typedef struct Document {
+  GBytes *bytes;
+  char *etag; /* the hash alone, without quotes */
+} Document;
+
+struct Documents {
+  const ApiScheme *scheme;
+  GMutex lock;
+  guint n_kinds;        /* of the scheme the documents were made from */
+  GHashTable *documents; /* key → Document* */
+};
+
+static void document_free(void *data)
+{
+  Document *document = data;
+  g_bytes_unref(document->bytes);
+  g_free(document->etag);
+  g_free(document);
+}
+
+Documents *documents_new(const ApiScheme *scheme)
+{
+  Documents *documents = g_new0(Documents, 1);
+  g_mutex_init(&documents->lock);
+  documents->scheme = scheme;
+  documents->documents = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, document_free);
+  return documents;
+}
+
+void documents_free(Documents *documents)
+{
+  if (!documents)
+    return;
+  g_hash_table_unref(documents->documents);
+  g_mutex_clear(&documents->lock);
+  g_free(documents);
+}
+
+/* --- making -------------------------------------------------------------------------------------------------------- */
+
+static Document *document_new(GBytes *bytes)
+{
+  Document *document = g_new0(Document, 1);
+  document->bytes = bytes;
+  document->etag = g_compute_checksum_for_bytes(G_CHECKSUM_SHA512, bytes);
+  for (char *c = document->etag; *c; c++)
+    *c = g_ascii_toupper(*c);
+  return document;
+}
+
+static GBytes *json_bytes(json_t *value)
+{
+  if (!value)
+    return NULL;
+  char *text = json_text(value);
+  json_decref(value);
+  return g_bytes_new_take(text, strlen(text));
+}
+
+static GBytes *make_aggregated(const ApiScheme *scheme, const char *key)
+{
+  g_auto(GStrv) parts = g_strsplit(key, " ", 3);
+  return json_bytes(discovery_aggregated(scheme, g_str_equal(parts[1], "core"), parts[2]));
+}
+
+static GBytes *make_openapi_v2(const ApiScheme *scheme, const char *key)
+{
+  g_autoptr(json_t) swagger = openapi_v2(scheme);
+  if (g_str_equal(key, "openapi json"))
+    return json_bytes(g_steal_pointer(&swagger));
+  return openapi_v2_protobuf(swagger, NULL);
+}
+
+static GBytes *make_openapi_v3(const ApiScheme *scheme, const char *key)
+{
+  return json_bytes(openapi_v3(scheme, key + strlen("v3 ")));
+}
+
+static GBytes *make(const ApiScheme *scheme, const char *key)
+{
+  static const struct {
+    const char *prefix;
+    GBytes *(*make)(const ApiScheme *scheme, const char *key);
+  } makers[] = { { "aggregated ", make_aggregated }, { "openapi ", make_openapi_v2 }, { "v3 ", make_openapi_v3 } };
+  for (gsize i = 0; i < G_N_ELEMENTS(makers); i++)
+    if (g_str_has_prefix(key, makers[i].prefix))
+      return makers[i].make(scheme, key);
+  return NULL;
+}
+
+/* The document of KEY: its bytes (new reference) and its hash. NULL when there is none. */
+static GBytes *document_get(Documents *documents, const char *key, char **etag)
+{
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&documents->lock);
+  g_autoptr(GPtrArray) kinds = api_scheme_list(documents->scheme);
+  if (kinds->len != documents->n_kinds || g_hash_table_size(documents->documents) > DOCUMENTS_MAX)
+    g_hash_table_remove_all(documents->documents);
+  documents->n_kinds = kinds->len;
+  Document *document = g_hash_table_lookup(documents->documents, key);
+  if (!document) {
+    GBytes *bytes = make(documents->scheme, key);
+    if (!bytes)
+      return NULL;
+    document = document_new(bytes);
+    g_hash_table_insert(documents->documents, g_strdup(key), document);
+  }
+  *etag = g_strdup(document->etag);
+  return g_bytes_ref(document->bytes);
+}
+
+/* --- answering ----------------------------------------------------------------------------------------------------- */
+
+static void not_found(ApiRequest *request)
+{
+  respond_text(request, 404, TEXT_PLAIN, "404 page not found\n");
+}
+
+static void reply_document(ApiRequest *request, const char *key, const char *content_type)
+{
+  g_autofree char *etag = NULL;
+  GBytes *bytes = document_get(api_server_documents(request->server), key, &etag);
+  if (!bytes) {
+    not_found(request);
+    return;
+  }
+  HttpRequest *http = g_steal_pointer(&request->http);
+  g_autofree char *quoted = g_strdup_printf("\"%s\"", etag);
+  const char *known = http_header(http, "If-None-Match");
+  http_add_header(http, "ETag", quoted);
+  http_add_header(http, "Vary", "Accept");
+  if (known && strstr(known, quoted)) {
+    g_bytes_unref(bytes);
+    http_reply(http, 304, content_type, NULL);
+  } else {
+    http_reply(http, 200, content_type, bytes);
+  }
+}
+
+/* True when the client takes the aggregated form; kubectl 1.26 and later list it first. */
+static bool reply_aggregated(ApiRequest *request, bool core)
+{
+  static const char *const versions[] = { "v2", "v2beta1" };
+  const char *accept = http_header(request->http, "Accept");
+  for (gsize i = 0; accept && i < G_N_ELEMENTS(versions); i++) {
+    g_autofree char *type = g_strdup_printf("application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList",
+                                            versions[i]);
+    if (!strstr(accept, type))
+      continue;
+    g_autofree char *key = g_strdup_printf("aggregated %s %s", core ? "core" : "groups", versions[i]);
+    reply_document(request, key, type);
+    return true;
+  }
+  return false;
+}
+
+static void handle_api(ApiRequest *request, char *const *parts)
+{
+  const ApiScheme *scheme = registry_scheme(request->registry);
+  const ApiServerConfig *config = api_server_config(request->server);
+  if (!parts[1]) {
+    if (reply_aggregated(request, true))
+      return;
+    g_autofree char *address = g_strdup_printf("%s:%u", config->advertise_address, api_server_port(request->server));
+    respond_json(request, 200, discovery_api_versions(address));
+    return;
+  }
+  json_t *list = parts[2] ? NULL : discovery_resource_list(scheme, "", parts[1]);
+  if (list)
+    respond_json(request, 200, list);
+  else
+    not_found(request);
+}
+
+static void handle_apis(ApiRequest *request, char *const *parts)
+{
+  const ApiScheme *scheme = registry_scheme(request->registry);
+  json_t *document = NULL;
+  if (!parts[1]) {
+    if (reply_aggregated(request, false))
+      return;
+    document = discovery_group_list(scheme);
+  } else if (!parts[2]) {
+    document = discovery_group(scheme, parts[1]);
+  } else if (!parts[3]) {
+    document = discovery_resource_list(scheme, parts[1], parts[2]);
+  }
+  if (document)
+    respond_json(request, 200, document);
+  else
+    not_found(request);
+}
+
+static char *hash_of_document(const char *path, void *data)
+{
+  g_autofree char *key = g_strconcat("v3 ", path, NULL);
+  char *etag = NULL;
+  GBytes *bytes = document_get(data, key, &etag);
+  if (bytes)
+    g_bytes_unref(bytes);
+  return etag ? etag : g_strdup("");
+}
+
+static void handle_openapi_v3(ApiRequest *request, char *const *parts)
+{
+  Documents *documents = api_server_documents(request->server);
+  if (!parts[2]) {
+    respond_json(request, 200, openapi_v3_index(registry_scheme(request->registry), hash_of_document, documents));
+    return;
+  }
+  g_autofree char *path = g_strjoinv("/", (char **)(uintptr_t)(parts + 2));
+  g_autofree char *key = g_strconcat("v3 ", path, NULL);
+  g_autofree char *etag = NULL;
+  g_autoptr(GBytes) bytes = document_get(documents, key, &etag);
+  const char *hash = query_get(request->query, "hash");
+  if (bytes && hash && !g_str_equal(hash, etag)) {
+    g_autofree char *location = g_strdup_printf("/openapi/v3/%s?hash=%s", path, etag);
+    http_add_header(request->http, "Location", location);
+    respond_text(request, 301, TEXT_PLAIN, "");
+    return;
+  }
+  if (bytes && hash)
+    http_add_header(request->http, "Cache-Control", "public, immutable");
+  reply_document(request, key, "application/json");
+}
+
+static void handle_openapi(ApiRequest *request, char *const *parts)
+{
+  const char *accept = http_header(request->http, "Accept");
+  const char *document = parts[1] ? parts[1] : "";
+  if (g_str_equal(document, "v3"))
+    handle_openapi_v3(request, parts);
+  else if (!g_str_equal(document, "v2") || parts[2])
+    not_found(request);
+  else if (accept && strstr(accept, "proto-openapi.spec.v2@v1.0+protobuf"))
+    reply_document(request, "openapi protobuf", OPENAPI_PROTOBUF);
+  else
+    reply_document(request, "openapi json", "application/json");
+}
+
+static void handle_version(ApiRequest *request, char *const *parts)
+{
+  const char *version = API_SERVER_VERSION;
+  g_auto(GStrv) numbers = g_strsplit(version + 1, ".", 3);
+  g_autoptr(json_t) document = json_pack(
+      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "major", numbers[0], "minor", numbers[1], "gitVersion", version,
+      "gitCommit", "", "gitTreeState", "clean", "buildDate", "1970-01-01T00:00:00Z", "goVersion", "", "compiler",
+      PACKAGE_NAME " " PACKAGE_VERSION, "platform", "linux/" API_SERVER_ARCHITECTURE);
+  g_autofree char *text = json_text_pretty(document);
+  respond_text(request, 200, "application/json", text);
+}
+
+static void handle_health(ApiRequest *request, char *const *parts)
+{
+  static const char *const checks[] = { "ping", "store" };
+  GString *text = g_string_new(NULL);
+  bool single = parts[1] != NULL, known = !single;
+  for (gsize i = 0; i < G_N_ELEMENTS(checks); i++) {
+    known = known || g_str_equal(parts[1], checks[i]);
+    g_string_append_printf(text, "[+]%s ok\n", checks[i]);
+  }
+  if (!known)
+    not_found(request);
+  else if (!single && query_get(request->query, "verbose"))
+    respond_text(request, 200, TEXT_PLAIN, g_string_append(g_string_append(text, parts[0]), " check passed\n")->str);
+  else
+    respond_text(request, 200, TEXT_PLAIN, "ok");
+  g_string_free(text, TRUE);
+}
+
+static void handle_metrics(ApiRequest *request, char *const *parts)
+{
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  g_autofree char *text = g_strdup_printf(
+      "# HELP apiserver_storage_revision The newest revision of the store.\n"
+      "# TYPE apiserver_storage_revision counter\n"
+      "apiserver_storage_revision %" G_GINT64_FORMAT "\n"
+      "# HELP process_cpu_seconds_total Total user and system CPU time spent in seconds.\n"
+      "# TYPE process_cpu_seconds_total counter\n"
+      "process_cpu_seconds_total %.2f\n"
+      "# HELP process_max_resident_memory_bytes Largest resident memory size in bytes.\n"
+      "# TYPE process_max_resident_memory_bytes gauge\n"
+      "process_max_resident_memory_bytes %ld\n",
+      registry_revision(request->registry),
+      (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
+      usage.ru_maxrss * 1024);
+  respond_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text);
+}
+
+static void handle_openid(ApiRequest *request, char *const *parts)
+{
+  if (g_strcmp0(parts[1], "v1") == 0 && g_strcmp0(parts[2], "jwks") == 0 && !parts[3]) {
+    g_autoptr(json_t) keys = service_account_tokens_jwks(api_server_tokens(request->server));
+    g_autofree char *text = json_text(keys);
+    respond_text(request, 200, "application/jwk-set+json", text);
+  } else {
+    not_found(request);
+  }
+}
+
+static void handle_well_known(ApiRequest *request, char *const *parts)
+{
+  if (g_strcmp0(parts[1], "openid-configuration") == 0)
+    respond_json(request, 200, service_account_tokens_configuration(api_server_tokens(request->server)));
+  else
+    not_found(request);
+}
+
+static void handle_root(ApiRequest *request)
+{
+  json_t *paths = json_array();
+  g_autoptr(GPtrArray) kinds = api_scheme_list(registry_scheme(request->registry));
+  g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  static const char *const fixed[] = { "/.well-known/openid-configuration", "/api", "/apis", "/healthz", "/livez",
+                                       "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz",
+                                       "/version" };
+  for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
+    json_array_append_new(paths, json_string(fixed[i]));
+  for (guint i = 0; i < kinds->len; i++) {
+    const ApiKind *kind = kinds->pdata[i];
+    char *path = *kind->group ? g_strdup_printf("/apis/%s/%s", kind->group, kind->version)
+                              : g_strdup_printf("/api/%s", kind->version);
+    if (!g_hash_table_contains(seen, path))
+      json_array_append_new(paths, json_string(path));
+    g_hash_table_add(seen, path);
+  }
+  respond_json(request, 200, json_pack("{s:o}", "paths", paths));
+}
+
+typedef struct DocumentRow {
+  const char *first; /* segment of the path */
+  void (*handle)(ApiRequest *request, char *const *parts);
+} DocumentRow;
+
+static const DocumentRow rows[] = {
+  { "api", handle_api },         { "apis", handle_apis },       { "openapi", handle_openapi },
+  { "version", handle_version }, { "healthz", handle_health },  { "livez", handle_health },
+  { "readyz", handle_health },   { "metrics", handle_metrics }, { "openid", handle_openid },
+  { ".well-known", handle_well_known },
+};
+
+void handle_document(ApiRequest *request)
+{
+  g_auto(GStrv) parts = g_strsplit(http_path(request->http) + 1, "/", REQUEST_PARTS_MAX);
+  guint count = g_strv_length(parts);
+  if (count > 1 && !*parts[count - 1]) /* a slash at the end says nothing */
+    g_clear_pointer(&parts[count - 1], g_free);
+  if (!g_str_equal(http_method(request->http), "GET") && !g_str_equal(http_method(request->http), "HEAD")) {
+    respond_text(request, 405, TEXT_PLAIN, "405 Method Not Allowed\n");
+    return;
+  }
+  if (!parts[0] || !*parts[0]) {
+    handle_root(request);
+    return;
+  }
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    if (g_str_equal(rows[i].first, parts[0])) {
+      rows[i].handle(request, parts);
+      return;
+    }
+  }
+  not_found(request);
+}

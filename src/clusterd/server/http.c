@@ -1,0 +1,392 @@
+/* Requests, replies and streams: the crossing between worker threads and event loops. */
+#include <errno.h>
+#include <openssl/x509.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/reason.h"
+#include "clusterd/server/http_private.h"
+
+/* --- requests ------------------------------------------------------------------------------------------------------ */
+
+static const char *method_name(enum evhttp_cmd_type method)
+{
+  static const struct {
+    enum evhttp_cmd_type type;
+    const char *name;
+  } names[] = { { EVHTTP_REQ_GET, "GET" },       { EVHTTP_REQ_POST, "POST" },   { EVHTTP_REQ_PUT, "PUT" },
+                { EVHTTP_REQ_PATCH, "PATCH" },   { EVHTTP_REQ_DELETE, "DELETE" }, { EVHTTP_REQ_HEAD, "HEAD" },
+                { EVHTTP_REQ_OPTIONS, "OPTIONS" } };
+  for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+    if (names[i].type == method)
+      return names[i].name;
+  return "";
+}
+
+/* evhttp lets two things pass that make a proxy and us see different requests: several Content-Length headers, and
+ * white space before a header's colon. */
+static bool is_well_formed(struct evhttp_request *request)
+{
+  unsigned lengths = 0;
+  const struct evkeyval *header;
+  for (header = evhttp_request_get_input_headers(request)->tqh_first; header; header = header->next.tqe_next) {
+    if (strpbrk(header->key, " \t\r\n"))
+      return false;
+    lengths += g_ascii_strcasecmp(header->key, "Content-Length") == 0;
+  }
+  return lengths <= 1 && evhttp_request_get_uri(request) && evhttp_request_get_uri(request)[0] == '/';
+}
+
+static GBytes *take_body(struct evhttp_request *request)
+{
+  struct evbuffer *input = evhttp_request_get_input_buffer(request);
+  gsize length = evbuffer_get_length(input);
+  void *body = g_malloc(length + 1);
+  evbuffer_remove(input, body, length);
+  return g_bytes_new_take(body, length);
+}
+
+void http_request_free(HttpRequest *request)
+{
+  g_free(request->path);
+  g_free(request->query);
+  g_free(request->peer);
+  g_free(request->content_type);
+  g_free(request->head);
+  g_clear_pointer(&request->body, g_bytes_unref);
+  g_clear_pointer(&request->reply, g_bytes_unref);
+  g_free(request);
+}
+
+void http_request_arrived(struct evhttp_request *evrequest, void *data)
+{
+  HttpLoop *loop = data;
+  HttpServer *server = loop->server;
+  char *address = NULL;
+  ev_uint16_t port;
+  if (!is_well_formed(evrequest)) {
+    evhttp_add_header(evhttp_request_get_output_headers(evrequest), "Connection", "close");
+    evhttp_send_reply(evrequest, 400, NULL, NULL);
+    return;
+  }
+  HttpRequest *request = g_new0(HttpRequest, 1);
+  const char *uri = evhttp_request_get_uri(evrequest);
+  const char *mark = strchr(uri, '?');
+  request->loop = loop;
+  request->request = evrequest;
+  request->path = mark ? g_strndup(uri, (gsize)(mark - uri)) : g_strdup(uri);
+  request->query = g_strdup(mark ? mark + 1 : "");
+  request->method = method_name(evhttp_request_get_command(evrequest));
+  request->body = take_body(evrequest);
+  evhttp_connection_get_peer(evhttp_request_get_connection(evrequest), &address, &port);
+  request->peer = g_strdup(address);
+  if (server->config.is_quick && server->config.is_quick(request, server->config.data))
+    server->config.handler(request, server->config.data);
+  else if (!http_loop_dispatch(server, request))
+    http_reply(request, 503, "text/plain; charset=utf-8", NULL);
+}
+
+const char *http_method(const HttpRequest *request)
+{
+  return request->method;
+}
+
+const char *http_path(const HttpRequest *request)
+{
+  return request->path;
+}
+
+const char *http_query(const HttpRequest *request)
+{
+  return request->query;
+}
+
+const char *http_header(const HttpRequest *request, const char *name)
+{
+  return evhttp_find_header(evhttp_request_get_input_headers(request->request), name);
+}
+
+char **http_header_all(const HttpRequest *request, const char *name)
+{
+  g_autoptr(GStrvBuilder) values = g_strv_builder_new();
+  const struct evkeyval *header;
+  for (header = evhttp_request_get_input_headers(request->request)->tqh_first; header; header = header->next.tqe_next)
+    if (g_ascii_strcasecmp(header->key, name) == 0)
+      g_strv_builder_add(values, header->value);
+  return g_strv_builder_end(values);
+}
+
+char **http_header_prefixed(const HttpRequest *request, const char *prefix)
+{
+  g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+  const struct evkeyval *header;
+  for (header = evhttp_request_get_input_headers(request->request)->tqh_first; header; header = header->next.tqe_next)
+    if (g_ascii_strncasecmp(header->key, prefix, strlen(prefix)) == 0)
+      g_strv_builder_add(names, header->key);
+  return g_strv_builder_end(names);
+}
+
+GBytes *http_body(const HttpRequest *request)
+{
+  return request->body;
+}
+
+const char *http_peer_address(const HttpRequest *request)
+{
+  return request->peer ? request->peer : "";
+}
+
+static char *subject_text(X509_NAME *name, int index)
+{
+  unsigned char *utf8 = NULL;
+  int length = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, index)));
+  char *text = length >= 0 && !memchr(utf8, 0, (size_t)length) ? g_strndup((const char *)utf8, (gsize)length) : NULL;
+  OPENSSL_free(utf8);
+  return text;
+}
+
+bool http_peer_subject(const HttpRequest *request, bool *valid, char **common_name, char ***organizations)
+{
+  /* the connection rests while its request is answered, so this thread may look at it */
+  struct evhttp_connection *connection = evhttp_request_get_connection(request->request);
+  SSL *ssl = connection ? bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(connection)) : NULL;
+  X509 *certificate = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
+  if (!certificate)
+    return false;
+  X509_NAME *name = X509_get_subject_name(certificate);
+  g_autoptr(GStrvBuilder) found = g_strv_builder_new();
+  int index = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+  *valid = SSL_get_verify_result(ssl) == X509_V_OK;
+  *common_name = index >= 0 ? subject_text(name, index) : NULL;
+  for (index = -1; (index = X509_NAME_get_index_by_NID(name, NID_organizationName, index)) >= 0;) {
+    g_autofree char *organization = subject_text(name, index);
+    if (organization)
+      g_strv_builder_add(found, organization);
+  }
+  *organizations = g_strv_builder_end(found);
+  return true;
+}
+
+void http_add_header(HttpRequest *request, const char *name, const char *value)
+{
+  evhttp_add_header(evhttp_request_get_output_headers(request->request), name, value);
+}
+
+/* --- replies ------------------------------------------------------------------------------------------------------- */
+
+static void release_bytes(const void *data, size_t length, void *bytes)
+{
+  g_bytes_unref(bytes);
+}
+
+static void add_bytes(struct evbuffer *buffer, GBytes *bytes)
+{
+  gsize length;
+  const void *data = g_bytes_get_data(bytes, &length);
+  if (length)
+    evbuffer_add_reference(buffer, data, length, release_bytes, g_bytes_ref(bytes));
+}
+
+static void send_reply(void *data)
+{
+  HttpRequest *request = data;
+  struct evbuffer *buffer = evbuffer_new();
+  if (request->reply)
+    add_bytes(buffer, request->reply);
+  if (request->content_type)
+    evhttp_add_header(evhttp_request_get_output_headers(request->request), "Content-Type", request->content_type);
+  evhttp_send_reply(request->request, request->status, NULL, buffer);
+  evbuffer_free(buffer);
+  http_request_free(request);
+}
+
+void http_reply(HttpRequest *request, int status, const char *content_type, GBytes *body)
+{
+  request->status = status;
+  request->content_type = g_strdup(content_type);
+  request->reply = body;
+  http_loop_run(request->loop, send_reply, request);
+}
+
+/* --- streams ------------------------------------------------------------------------------------------------------- */
+
+static void stream_unref(HttpStream *stream)
+{
+  if (!g_atomic_ref_count_dec(&stream->references))
+    return;
+  g_queue_clear_full(&stream->pieces, (GDestroyNotify)g_bytes_unref);
+  g_mutex_clear(&stream->lock);
+  g_free(stream);
+}
+
+/* On the loop: the body is over. The evhttp request must be ended even when its connection is gone, or it leaks. */
+static void stream_end(HttpStream *stream)
+{
+  struct evhttp_request *request = g_steal_pointer(&stream->request);
+  if (!request)
+    return;
+  struct evhttp_connection *connection = evhttp_request_get_connection(request);
+  if (connection) {
+    evhttp_connection_set_closecb(connection, NULL, NULL);
+    evhttp_connection_set_timeout(connection, HTTP_IDLE_SECONDS);
+  }
+  evhttp_send_reply_end(request);
+  if (stream->on_close)
+    stream->on_close(stream->data);
+  stream_unref(stream);
+}
+
+static void stream_end_later(void *data)
+{
+  stream_end(data);
+  stream_unref(data);
+}
+
+/* evhttp calls this while it frees the connection: the request is ended after it has let go of it. */
+static void peer_closed(struct evhttp_connection *connection, void *data)
+{
+  HttpStream *stream = data;
+  g_mutex_lock(&stream->lock);
+  stream->gone = true;
+  g_mutex_unlock(&stream->lock);
+  g_atomic_ref_count_inc(&stream->references);
+  HttpTask *task = g_new(HttpTask, 1);
+  *task = (HttpTask){ stream_end_later, stream };
+  g_async_queue_push(stream->loop->tasks, task);
+  event_active(stream->loop->wake, EV_READ, 1);
+}
+
+static gsize unsent(const HttpStream *stream)
+{
+  struct evhttp_connection *connection = evhttp_request_get_connection(stream->request);
+  return connection ? evbuffer_get_length(bufferevent_get_output(evhttp_connection_get_bufferevent(connection))) : 0;
+}
+
+static void stream_flush(void *data)
+{
+  HttpStream *stream = data;
+  struct evbuffer *buffer = evbuffer_new();
+  g_mutex_lock(&stream->lock);
+  stream->posted = false;
+  GBytes *piece;
+  while ((piece = g_queue_pop_head(&stream->pieces))) {
+    add_bytes(buffer, piece);
+    g_bytes_unref(piece);
+  }
+  bool closing = stream->closing;
+  g_mutex_unlock(&stream->lock);
+  if (stream->request && evbuffer_get_length(buffer) && evhttp_request_get_connection(stream->request))
+    evhttp_send_reply_chunk(stream->request, buffer);
+  evbuffer_free(buffer);
+  if (stream->request) {
+    g_mutex_lock(&stream->lock);
+    stream->backlog = unsent(stream);
+    g_mutex_unlock(&stream->lock);
+  }
+  if (closing)
+    stream_end(stream);
+  stream_unref(stream);
+}
+
+/* Called with the lock held. */
+static bool claim_flush(HttpStream *stream)
+{
+  if (stream->posted)
+    return false;
+  stream->posted = true;
+  g_atomic_ref_count_inc(&stream->references);
+  return true;
+}
+
+static void start_stream(void *data)
+{
+  HttpRequest *request = data;
+  HttpStream *stream = request->stream;
+  struct evhttp_connection *connection = evhttp_request_get_connection(request->request);
+  stream->request = request->request;
+  evhttp_add_header(evhttp_request_get_output_headers(request->request), "Content-Type", request->content_type);
+  evhttp_send_reply_start(request->request, request->status, NULL);
+  if (connection) {
+    struct timeval never = { 0 };
+    evhttp_connection_set_closecb(connection, peer_closed, stream);
+    bufferevent_set_timeouts(evhttp_connection_get_bufferevent(connection), &never, &never);
+  } else {
+    stream->gone = true;
+  }
+  http_request_free(request);
+  stream_flush(stream);
+}
+
+HttpStream *http_stream_new(HttpRequest *request, int status, const char *content_type, void (*on_close)(void *data),
+                            void *data)
+{
+  HttpStream *stream = g_new0(HttpStream, 1);
+  g_atomic_ref_count_init(&stream->references);
+  g_atomic_ref_count_inc(&stream->references); /* the loop's */
+  g_atomic_ref_count_inc(&stream->references); /* of the flush that starting ends with */
+  g_mutex_init(&stream->lock);
+  stream->posted = true;
+  stream->loop = request->loop;
+  stream->on_close = on_close;
+  stream->data = data;
+  request->status = status;
+  request->content_type = g_strdup(content_type);
+  request->stream = stream;
+  http_loop_run(request->loop, start_stream, request);
+  return stream;
+}
+
+bool http_stream_write(HttpStream *stream, GBytes *piece)
+{
+  g_mutex_lock(&stream->lock);
+  stream->backlog += g_bytes_get_size(piece);
+  stream->gone = stream->gone || stream->backlog > HTTP_STREAM_BACKLOG_MAX;
+  bool ok = !stream->gone;
+  bool post = false;
+  if (ok) {
+    g_queue_push_tail(&stream->pieces, piece);
+    post = claim_flush(stream);
+  } else {
+    g_bytes_unref(piece);
+  }
+  g_mutex_unlock(&stream->lock);
+  if (post)
+    http_loop_run(stream->loop, stream_flush, stream);
+  return ok;
+}
+
+void http_stream_close(HttpStream *stream)
+{
+  g_mutex_lock(&stream->lock);
+  stream->closing = true;
+  bool post = claim_flush(stream);
+  g_mutex_unlock(&stream->lock);
+  if (post)
+    http_loop_run(stream->loop, stream_flush, stream);
+  stream_unref(stream);
+}
+
+/* --- takeover ------------------------------------------------------------------------------------------------------ */
+
+static void start_relay(void *data)
+{
+  HttpRequest *request = data;
+  http_relay_start(request->loop, request->request, request->head, request->relay_fd);
+  http_request_free(request);
+}
+
+int http_takeover(HttpRequest *request, const char *head)
+{
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+    g_warning("cannot take a connection over: %s", g_strerror(errno));
+    http_reply(request, 500, "text/plain; charset=utf-8", NULL);
+    return -1;
+  }
+  evutil_make_socket_nonblocking(ends[0]);
+  request->head = g_strdup(head);
+  request->relay_fd = ends[0];
+  http_loop_run(request->loop, start_relay, request);
+  return ends[1];
+}

@@ -1,0 +1,75 @@
+#pragma once
+/*
+ * HTTP/1.1 over TLS: evhttp and bufferevent_openssl behind an interface that has no libevent in it.
+ *
+ * N event loops accept and parse; every request goes to the handler, on a worker thread unless the server said it is
+ * quick. The handler ends each request in exactly one of three ways: http_reply, http_stream_new, http_takeover; after
+ * that the HttpRequest is gone. All three may be called on any thread, also long after the handler returned.
+ * Bounds: header 64 KiB, body HTTP_BODY_MAX, idle connection HTTP_IDLE_SECONDS.
+ */
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HTTP_BODY_MAX (3u << 20) /* upstream's limit of a request */
+#define HTTP_IDLE_SECONDS 120
+#define HTTP_WORKERS_MAX 48
+/* What may wait in memory for a peer that does not read; beyond it the connection is closed. */
+#define HTTP_STREAM_BACKLOG_MAX (32u << 20)
+
+typedef struct HttpServer HttpServer;
+typedef struct HttpRequest HttpRequest;
+typedef struct HttpStream HttpStream;
+
+typedef struct HttpServerConfig {
+  const char *address;
+  uint16_t port;                              /* 0: any free one */
+  const char *cert_file, *key_file, *ca_file; /* CA_FILE verifies client certificates, which are optional */
+  unsigned n_loops;                           /* 0: one per core */
+  void (*handler)(HttpRequest *request, void *data);
+  /* True when the handler never blocks on this request: it then runs on the event loop. May be NULL. */
+  bool (*is_quick)(const HttpRequest *request, void *data);
+  void *data;
+} HttpServerConfig;
+
+/* NULL with REASON_CONFIG (certificates) or REASON_LOCAL_NETWORK (address). */
+HttpServer *http_server_start(const HttpServerConfig *config, GError **error);
+uint16_t http_server_port(const HttpServer *server);
+/* Answers new requests with 503 and waits for the running handlers. Whoever owns streams and taken-over connections ends
+ * them after this and before http_server_stop. */
+void http_server_drain(HttpServer *server);
+void http_server_stop(HttpServer *server);
+
+/* The request line and headers; borrowed, valid until the request is ended. */
+const char *http_method(const HttpRequest *request); /* "GET" */
+const char *http_path(const HttpRequest *request);   /* as sent: still percent-encoded, without the query */
+const char *http_query(const HttpRequest *request);  /* "" when there is none */
+const char *http_header(const HttpRequest *request, const char *name); /* the first one, or NULL */
+char **http_header_all(const HttpRequest *request, const char *name);  /* all of that name; the caller frees */
+char **http_header_prefixed(const HttpRequest *request, const char *prefix); /* names; the caller frees */
+GBytes *http_body(const HttpRequest *request); /* borrowed, never NULL */
+const char *http_peer_address(const HttpRequest *request);
+
+/* The subject of a verified client certificate. False when the peer sent none. *VALID is false when it sent one that this
+ * server's CA does not vouch for. */
+bool http_peer_subject(const HttpRequest *request, bool *valid, char **common_name, char ***organizations);
+
+/* Adds a header to the reply (any number, before it is sent). */
+void http_add_header(HttpRequest *request, const char *name, const char *value);
+
+/* Answers and ends the request. Takes the reference to BODY (NULL: empty). */
+void http_reply(HttpRequest *request, int status, const char *content_type, GBytes *body);
+
+/* Answers with a chunked body that is written piece by piece. ON_CLOSE (may be NULL) is called once, on an event loop's
+ * thread, when the peer has gone or the stream was closed; it must not block and must not close the stream. */
+HttpStream *http_stream_new(HttpRequest *request, int status, const char *content_type, void (*on_close)(void *data),
+                            void *data);
+/* Queues a piece; takes the reference. False when the peer is gone or reads too slowly. Thread-safe. */
+bool http_stream_write(HttpStream *stream, GBytes *piece);
+/* Ends the body and frees the stream: no call on it may follow. Thread-safe. */
+void http_stream_close(HttpStream *stream);
+
+/* Sends HEAD (status line and headers with the empty line) and hands the raw connection over: the result is a blocking
+ * stream socket that carries the connection's bytes both ways, TLS removed; closing it closes the connection. -1 when
+ * no socket can be made (the request is then answered with 500). */
+int http_takeover(HttpRequest *request, const char *head);

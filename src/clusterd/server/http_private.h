@@ -1,0 +1,82 @@
+#pragma once
+/* What http.c (requests and replies), http_loop.c (threads and TLS) and http_relay.c (takeover) share. */
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/http_struct.h>
+#include <event2/keyvalq_struct.h>
+#include <openssl/ssl.h>
+
+#include "clusterd/server/http.h"
+
+/* One event loop. Everything of libevent's that belongs to it is touched by its thread alone; others post tasks. */
+typedef struct HttpLoop {
+  HttpServer *server;
+  struct event_base *base;
+  struct evhttp *http;
+  struct event *wake;
+  GAsyncQueue *tasks; /* HttpTask* */
+  GThread *thread;
+} HttpLoop;
+
+typedef struct HttpTask {
+  void (*run)(void *data);
+  void *data;
+} HttpTask;
+
+struct HttpServer {
+  HttpServerConfig config;
+  SSL_CTX *tls;
+  int listener;
+  uint16_t port;
+  HttpLoop *loops;
+  unsigned n_loops;
+  GMutex workers_lock;
+  GThreadPool *workers; /* NULL when draining */
+};
+
+struct HttpRequest {
+  HttpLoop *loop;
+  struct evhttp_request *request;
+  char *path, *query;
+  const char *method;
+  GBytes *body;
+  char *peer;
+  /* the reply, on its way to the loop */
+  int status;
+  char *content_type;
+  GBytes *reply;
+  HttpStream *stream;
+  char *head;
+  int relay_fd;
+};
+
+struct HttpStream {
+  gatomicrefcount references; /* of the writer and of the loop */
+  HttpLoop *loop;
+  struct evhttp_request *request; /* the loop's; NULL once ended */
+  void (*on_close)(void *data);
+  void *data;
+  GMutex lock;
+  GQueue pieces; /* GBytes*, under the lock */
+  gsize backlog; /* bytes queued or in libevent's buffer */
+  bool posted;   /* a flush is on its way to the loop */
+  bool gone;     /* the peer, or too slow */
+  bool closing;  /* the writer is done */
+};
+
+/* Runs RUN on the loop's thread (at once when called there). */
+void http_loop_run(HttpLoop *loop, void (*run)(void *data), void *data);
+bool http_loop_is_current(const HttpLoop *loop);
+
+/* Hands REQUEST to a worker. False when the server is draining. */
+bool http_loop_dispatch(HttpServer *server, HttpRequest *request);
+
+/* A new connection's request, from evhttp; called on the loop's thread. */
+void http_request_arrived(struct evhttp_request *request, void *loop);
+void http_request_free(HttpRequest *request);
+
+/* Joins an HTTP connection and the socket FD until either ends. */
+void http_relay_start(HttpLoop *loop, struct evhttp_request *request, const char *head, int fd);

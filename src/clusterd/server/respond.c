@@ -1,0 +1,234 @@
+/* The one place where results and errors become bytes for a client. */
+#include <string.h>
+
+#include "base/json.h"
+#include "base/reason.h"
+#include "base/timestamp.h"
+#include "base/yaml.h"
+#include "clusterd/api/codec.h"
+#include "clusterd/api/table.h"
+#include "clusterd/server/api_error.h"
+#include "clusterd/server/api_request.h"
+
+#define TYPE_JSON "application/json"
+#define TYPE_YAML "application/yaml"
+#define TYPE_PROTOBUF "application/vnd.kubernetes.protobuf"
+
+static void reply(ApiRequest *request, int status, const char *content_type, GBytes *body)
+{
+  HttpRequest *http = g_steal_pointer(&request->http);
+  http_reply(http, status, content_type, body);
+}
+
+static GBytes *bytes_of(char *text)
+{
+  return g_bytes_new_take(text, strlen(text));
+}
+
+/* Text for a header: quoted, and nothing in it that could end the line. */
+static char *quote(const char *text)
+{
+  GString *quoted = g_string_new("\"");
+  for (const char *c = text; *c; c++) {
+    if (*c == '"' || *c == '\\')
+      g_string_append_c(quoted, '\\');
+    if (!g_ascii_iscntrl(*c))
+      g_string_append_c(quoted, *c);
+  }
+  return g_string_free(g_string_append_c(quoted, '"'), FALSE);
+}
+
+void respond_warnings(ApiRequest *request)
+{
+  size_t i;
+  json_t *warning;
+  json_array_foreach(request->warnings, i, warning)
+  {
+    g_autofree char *quoted = quote(json_string_value(warning));
+    g_autofree char *value = g_strdup_printf("299 - %s", quoted);
+    http_add_header(request->http, "Warning", value);
+  }
+}
+
+/* --- errors -------------------------------------------------------------------------------------------------------- */
+
+json_t *status_of_error(const GError *error)
+{
+  const ReasonInfo *info = reason_info((int)reason_of(error));
+  json_t *metadata = json_object();
+  g_autoptr(json_t) details = json_copy(reason_details(error));
+  const char *token = json_str(details, API_ERROR_CONTINUE, NULL);
+  if (token) {
+    json_object_set_new(metadata, "continue", json_string(token));
+    json_object_del(details, API_ERROR_CONTINUE);
+  }
+  json_t *status = json_pack("{s:s, s:s, s:o, s:s, s:s, s:s}", "kind", "Status", "apiVersion", "v1", "metadata", metadata,
+                             "status", "Failure", "message", error->message, "reason", info->kube);
+  if (!status) { /* a message that is not UTF-8: foreign text got into it */
+    g_autofree char *valid = g_utf8_make_valid(error->message, -1);
+    status = json_pack("{s:s, s:s, s:{}, s:s, s:s, s:s}", "kind", "Status", "apiVersion", "v1", "metadata", "status",
+                       "Failure", "message", valid, "reason", info->kube);
+  }
+  if (details && !token)
+    json_object_set(status, "details", details);
+  json_object_set_new(status, "code", json_integer(info->http_status));
+  return status;
+}
+
+void respond_error(ApiRequest *request, const GError *error)
+{
+  json_t *status = status_of_error(error);
+  json_int_t retry = json_int(json_object_get(status, "details"), "retryAfterSeconds", 0);
+  if (retry > 0) {
+    g_autofree char *seconds = g_strdup_printf("%d", (int)retry);
+    http_add_header(request->http, "Retry-After", seconds);
+  }
+  respond_json(request, (int)json_int(status, "code", 500), status);
+}
+
+/* --- plain documents ----------------------------------------------------------------------------------------------- */
+
+void respond_text(ApiRequest *request, int status, const char *content_type, const char *content)
+{
+  reply(request, status, content_type, bytes_of(g_strdup(content)));
+}
+
+void respond_json(ApiRequest *request, int status, json_t *document)
+{
+  reply(request, status, TYPE_JSON, bytes_of(json_text(document)));
+  json_decref(document);
+}
+
+void respond_value(ApiRequest *request, int status, const ApiMessage *message, json_t *value)
+{
+  respond_warnings(request);
+  if (request->accept.format == REPLY_PROTOBUF && message) {
+    GBytes *bytes = codec_encode_protobuf(message, json_str(value, "apiVersion", ""), json_str(value, "kind", ""), value,
+                                          NULL);
+    if (bytes) {
+      reply(request, status, TYPE_PROTOBUF, bytes);
+      json_decref(value);
+      return;
+    }
+  }
+  if (request->accept.format == REPLY_YAML)
+    reply(request, status, TYPE_YAML, bytes_of(yaml_text(value)));
+  else
+    reply(request, status, TYPE_JSON, bytes_of(json_text(value)));
+  json_decref(value);
+}
+
+void respond_success(ApiRequest *request, int status, const ApiKind *kind, const Object *object)
+{
+  json_t *details = json_pack("{s:s}", "name", object_name(object));
+  if (*kind->group)
+    json_object_set_new(details, "group", json_string(kind->group));
+  json_object_set_new(details, "kind", json_string(kind->plural));
+  json_object_set_new(details, "uid", json_string(object_uid(object)));
+  json_t *value = json_pack("{s:s, s:s, s:{}, s:s, s:o}", "kind", "Status", "apiVersion", "v1", "metadata", "status",
+                            "Success", "details", details);
+  respond_value(request, status, api_builtin_message("io.k8s.apimachinery.pkg.apis.meta.v1.Status"), value);
+}
+
+/* --- objects and lists --------------------------------------------------------------------------------------------- */
+
+static TableInclude table_include(const ApiRequest *request)
+{
+  const char *include = query_get(request->query, "includeObject");
+  if (g_strcmp0(include, "Object") == 0)
+    return TABLE_INCLUDE_OBJECT;
+  return g_strcmp0(include, "None") == 0 ? TABLE_INCLUDE_NONE : TABLE_INCLUDE_METADATA;
+}
+
+static json_t *table_of(const ApiRequest *request, GPtrArray *objects, const json_t *metadata)
+{
+  g_autofree char *version = g_strconcat("meta.k8s.io/", request->accept.shape_version, NULL);
+  return table_render(request->kind, objects, metadata, version, table_include(request), true, timestamp_now_us());
+}
+
+void respond_object(ApiRequest *request, int status, Object *object)
+{
+  if (request->accept.shape == REPLY_TABLE) {
+    g_autoptr(GPtrArray) objects = g_ptr_array_new();
+    g_autoptr(json_t) metadata = json_object();
+    json_object_set_new(metadata, "resourceVersion", json_sprintf("%" G_GINT64_FORMAT, object_revision(object)));
+    g_ptr_array_add(objects, object);
+    respond_value(request, status, NULL, table_of(request, objects, metadata));
+  } else if (request->accept.shape == REPLY_PARTIAL) {
+    respond_value(request, status, NULL, table_partial_metadata(object));
+  } else if (request->accept.format == REPLY_JSON) {
+    respond_warnings(request);
+    reply(request, status, TYPE_JSON, g_bytes_ref(object_bytes(object)));
+  } else {
+    const ApiKind *kind = object_kind(object);
+    const ApiMessage *message = kind->message ? kind->message
+                                              : api_builtin_message_of(kind->group, kind->version, kind->kind);
+    respond_value(request, status, message, json_incref(object_json(object)));
+  }
+}
+
+static json_t *list_metadata(const ObjectList *list)
+{
+  json_t *metadata = json_object();
+  json_object_set_new(metadata, "resourceVersion", json_sprintf("%" G_GINT64_FORMAT, list->revision));
+  if (list->continue_token)
+    json_object_set_new(metadata, "continue", json_string(list->continue_token));
+  if (list->remaining >= 0)
+    json_object_set_new(metadata, "remainingItemCount", json_integer(list->remaining));
+  return metadata;
+}
+
+/* The objects' own bytes, one after the other: nothing is serialized. */
+static GBytes *splice_list(const ApiKind *kind, const ObjectList *list, const json_t *metadata)
+{
+  gsize size = 256;
+  for (guint i = 0; i < list->objects->len; i++)
+    size += g_bytes_get_size(object_bytes(list->objects->pdata[i])) + 1;
+  g_autofree char *version = api_group_version(kind);
+  g_autofree char *meta = json_text(metadata);
+  GString *text = g_string_sized_new(size + strlen(meta));
+  g_string_printf(text, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":%s,\"items\":[", kind->list_kind, version,
+                  meta);
+  for (guint i = 0; i < list->objects->len; i++) {
+    const Object *object = list->objects->pdata[i];
+    gsize length, offset = object_item_offset(object);
+    const char *bytes = g_bytes_get_data(object_bytes(object), &length);
+    g_string_append(text, i ? ",{" : "{");
+    g_string_append_len(text, bytes + offset, (gssize)(length - offset));
+  }
+  g_string_append(text, "]}");
+  return g_string_free_to_bytes(text);
+}
+
+static json_t *partial_list(const ObjectList *list, const json_t *metadata, const char *version)
+{
+  json_t *items = json_array();
+  for (guint i = 0; i < list->objects->len; i++)
+    json_array_append_new(items, table_partial_metadata(list->objects->pdata[i]));
+  return json_pack("{s:s, s:o, s:O, s:o}", "kind", "PartialObjectMetadataList", "apiVersion",
+                   json_sprintf("meta.k8s.io/%s", version), "metadata", metadata, "items", items);
+}
+
+void respond_list(ApiRequest *request, const ObjectList *list)
+{
+  g_autoptr(json_t) metadata = list_metadata(list);
+  if (request->accept.shape == REPLY_TABLE) {
+    respond_value(request, 200, NULL, table_of(request, list->objects, metadata));
+    return;
+  }
+  if (request->accept.shape == REPLY_PARTIAL) {
+    respond_value(request, 200, NULL, partial_list(list, metadata, request->accept.shape_version));
+    return;
+  }
+  /* clients that prefer protobuf for lists take JSON as well */
+  g_autoptr(GBytes) bytes = splice_list(request->kind, list, metadata);
+  respond_warnings(request);
+  if (request->accept.format != REPLY_YAML) {
+    reply(request, 200, TYPE_JSON, g_bytes_ref(bytes));
+    return;
+  }
+  gsize length;
+  const char *text = g_bytes_get_data(bytes, &length);
+  g_autoptr(json_t) value = json_loadb(text, length, 0, NULL);
+  reply(request, 200, TYPE_YAML, bytes_of(yaml_text(value)));
+}

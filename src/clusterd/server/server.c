@@ -1,0 +1,276 @@
+/* Start and stop, and the way of a request: who, may they, what. */
+#include "clusterd/server/server.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/reason.h"
+#include "clusterd/server/api_request.h"
+#include "clusterd/server/authenticate.h"
+#include "clusterd/server/bootstrap.h"
+
+struct ApiServer {
+  Registry *registry;
+  ApiServerConfig config; /* strings are copies */
+  HttpServer *http;
+  Authorizer *authorizer;
+  ServiceAccountTokens *tokens;
+  Documents *documents;
+  WatchSet *watches;
+  SessionSet *sessions;
+  _Atomic(const NodeAccess *) node;
+};
+
+Authorizer *api_server_authorizer(ApiServer *server)
+{
+  return server->authorizer;
+}
+
+ServiceAccountTokens *api_server_tokens(ApiServer *server)
+{
+  return server->tokens;
+}
+
+const ApiServerConfig *api_server_config(const ApiServer *server)
+{
+  return &server->config;
+}
+
+const NodeAccess *api_server_node(ApiServer *server)
+{
+  return server->node;
+}
+
+Documents *api_server_documents(ApiServer *server)
+{
+  return server->documents;
+}
+
+SessionSet *api_server_sessions(ApiServer *server)
+{
+  return server->sessions;
+}
+
+WatchSet *api_server_watches(ApiServer *server)
+{
+  return server->watches;
+}
+
+/* --- a request -----------------------------------------------------------------------------------------------------
+ */
+
+static bool authorize(ApiRequest *request, GError **error)
+{
+  const RequestInfo *info = request->info;
+  Attributes attributes = { .verb = info->verb };
+  if (info->is_resource) {
+    attributes.group = info->group;
+    attributes.resource = info->resource;
+    attributes.subresource = info->subresource;
+    attributes.namespace_ = info->namespace_;
+    attributes.name = info->name;
+  } else {
+    attributes.path = http_path(request->http);
+  }
+  /* `metadata.name=x` asks for one object, and a role may name it */
+  g_autofree char *single = NULL;
+  const char *field = query_get(request->query, "fieldSelector");
+  if (info->is_resource && !info->name && field && g_str_has_prefix(field, "metadata.name=") && !strchr(field, ','))
+    attributes.name = single = g_strdup(field + strlen("metadata.name="));
+  return authorizer_check(request->server->authorizer, request->identity, &attributes, error);
+}
+
+static bool known_version(const ApiScheme *scheme, const RequestInfo *info)
+{
+  g_autoptr(GPtrArray) kinds = api_scheme_list(scheme);
+  for (guint i = 0; i < kinds->len; i++) {
+    const ApiKind *kind = kinds->pdata[i];
+    if (g_str_equal(kind->group, info->group) && g_str_equal(kind->version, info->version))
+      return true;
+  }
+  return false;
+}
+
+static void handle_unknown(ApiRequest *request)
+{
+  g_autoptr(GError) error = NULL;
+  if (!known_version(registry_scheme(request->registry), request->info)) {
+    respond_text(request, 404, "text/plain; charset=utf-8", "404 page not found\n");
+    return;
+  }
+  reason_set_details(&error, REASON_NOT_FOUND, json_object(), "the server could not find the requested resource");
+  respond_error(request, error);
+}
+
+static void handle_known(ApiRequest *request)
+{
+  g_autoptr(GError) error = NULL;
+  bool shapes = g_str_equal(http_method(request->http), "GET");
+  if (request->kind->deprecation)
+    json_array_append_new(request->warnings, json_string(request->kind->deprecation));
+  if (handle_pod_stream(request))
+    return;
+  if (!accept_parse(http_header(request->http, "Accept"), shapes, &request->accept)) {
+    reason_set(&error, REASON_NOT_ACCEPTABLE,
+               "only the following media types are accepted: application/json, application/yaml, "
+               "application/vnd.kubernetes.protobuf");
+    respond_error(request, error);
+  } else if (!handle_review(request)) {
+    if (g_str_equal(request->info->verb, "watch"))
+      handle_watch(request);
+    else
+      handle_resource(request);
+  }
+}
+
+static void route(ApiRequest *request)
+{
+  g_autoptr(GError) error = NULL;
+  request->identity = authenticate(request->http, request->server->tokens, &error);
+  if (!request->identity ||
+      !authenticate_impersonate(request->http, request->server->authorizer, &request->identity, &error)) {
+    respond_error(request, error);
+    return;
+  }
+  request->info = request_info_parse(http_method(request->http), http_path(request->http), request->query, &error);
+  if (!request->info || !authorize(request, &error)) {
+    respond_error(request, error);
+    return;
+  }
+  if (!request->info->is_resource) {
+    handle_document(request);
+    return;
+  }
+  const RequestInfo *info = request->info;
+  request->kind = api_scheme_resource(registry_scheme(request->registry), info->group, info->version, info->resource);
+  if (request->kind)
+    handle_known(request);
+  else
+    handle_unknown(request);
+}
+
+static void handle(HttpRequest *http, void *data)
+{
+  ApiServer *server = data;
+  ApiRequest request = { .server = server, .registry = server->registry, .http = http };
+  request.accept = (Accept){ REPLY_JSON, REPLY_OBJECT, "v1" };
+  request.query = query_parse(http_query(http));
+  request.warnings = json_array();
+  route(&request);
+  query_free(request.query);
+  request_info_free(request.info);
+  identity_free(request.identity);
+  json_decref(request.warnings);
+}
+
+/* A GET of one object comes out of memory and needs no thread of its own. */
+static bool is_quick(const HttpRequest *http, void *data)
+{
+  static const char *const suffixes[] = { "/log", "/exec", "/attach", "/portforward" };
+  const char *path = http_path(http);
+  if (!g_str_equal(http_method(http), "GET") || *http_query(http) || strstr(path, "/proxy") ||
+      !(g_str_has_prefix(path, "/api/v1/namespaces/") || g_str_has_prefix(path, "/healthz") ||
+        g_str_has_prefix(path, "/livez") || g_str_has_prefix(path, "/readyz")))
+    return false;
+  for (gsize i = 0; i < G_N_ELEMENTS(suffixes); i++)
+    if (g_str_has_suffix(path, suffixes[i]))
+      return false;
+  return true;
+}
+
+/* --- life ----------------------------------------------------------------------------------------------------------
+ */
+
+static void copy_config(ApiServerConfig *copy, const ApiServerConfig *config)
+{
+  *copy = *config;
+  copy->listen_address = g_strdup(config->listen_address);
+  copy->ca_file = g_strdup(config->ca_file);
+  copy->cert_file = g_strdup(config->cert_file);
+  copy->key_file = g_strdup(config->key_file);
+  copy->service_account_key_file = g_strdup(config->service_account_key_file);
+  copy->service_account_issuer = g_strdup(config->service_account_issuer);
+  copy->service_ip = g_strdup(config->service_ip);
+  copy->service_cidr = g_strdup(config->service_cidr);
+  copy->advertise_address = g_strdup(config->advertise_address);
+}
+
+static void clear_config(ApiServerConfig *config)
+{
+  const char *strings[] = { config->listen_address,
+                            config->ca_file,
+                            config->cert_file,
+                            config->key_file,
+                            config->service_account_key_file,
+                            config->service_account_issuer,
+                            config->service_ip,
+                            config->service_cidr,
+                            config->advertise_address };
+  for (gsize i = 0; i < G_N_ELEMENTS(strings); i++)
+    g_free((char *)(uintptr_t)strings[i]);
+}
+
+ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, GError **error)
+{
+  g_autoptr(ApiServer) server = g_new0(ApiServer, 1);
+  server->registry = registry;
+  copy_config(&server->config, config);
+  server->authorizer = authorizer_new(registry);
+  server->documents = documents_new(registry_scheme(registry));
+  server->watches = watch_set_new();
+  server->sessions = session_set_new();
+  server->tokens =
+      service_account_tokens_new(registry, config->service_account_key_file, config->service_account_issuer, error);
+  if (!server->tokens || !bootstrap_objects(registry, config, error))
+    return NULL;
+  HttpServerConfig http = {
+    .address = config->listen_address,
+    .port = config->port,
+    .cert_file = config->cert_file,
+    .key_file = config->key_file,
+    .ca_file = config->ca_file,
+    .n_loops = config->n_threads,
+    .handler = handle,
+    .is_quick = is_quick,
+    .data = server,
+  };
+  server->http = http_server_start(&http, error);
+  if (!server->http || !bootstrap_endpoints(registry, config, http_server_port(server->http), error))
+    return NULL;
+  return g_steal_pointer(&server);
+}
+
+void api_server_set_node(ApiServer *server, const NodeAccess *node_access)
+{
+  server->node = node_access;
+}
+
+uint16_t api_server_port(const ApiServer *server)
+{
+  return server->http ? http_server_port(server->http) : server->config.port;
+}
+
+void api_server_stop(ApiServer *server)
+{
+  if (!server)
+    return;
+  if (server->http)
+    http_server_drain(server->http);
+  session_set_free(server->sessions);
+  watch_set_close(server->watches);
+  http_server_stop(server->http);
+  watch_set_free(server->watches);
+  documents_free(server->documents);
+  authorizer_free(server->authorizer);
+  service_account_tokens_free(server->tokens);
+  clear_config(&server->config);
+  g_free(server);
+}
+
+char *api_server_issue_token(ApiServer *server, const char *namespace_, const char *service_account,
+                             const char *const *audiences, int64_t lifetime_seconds, const char *pod_name,
+                             const char *pod_uid, int64_t *expires_us, GError **error)
+{
+  return service_account_tokens_issue(server->tokens, namespace_, service_account, audiences, lifetime_seconds,
+                                      pod_name, pod_uid, expires_us, error);
+}

@@ -1,0 +1,139 @@
+# Sourced by the API tests: a clusterd without a node, kubectl for it, and TAP.
+#   start_cluster; k ...: kubectl 1.32 as admin; k120 ...: kubectl 1.20; ok/not_ok/is/like; done_testing
+set -u
+: "${G_TEST_SRCDIR:=$(cd "$(dirname "$0")/../.." && pwd)}"
+: "${G_TEST_BUILDDIR:=$G_TEST_SRCDIR}"
+CLUSTERD=${CLUSTERD:-$G_TEST_BUILDDIR/src/clusterd/clusterd}
+KUBECTL=${KUBECTL:-/usr/lib/google-cloud-sdk/bin/kubectl.1.32}
+work=$(mktemp -d "${TMPDIR:-/tmp}/api-test-XXXXXX")
+server_pid=
+tests=0
+failures=0
+
+cleanup() {
+  if [ -n "$server_pid" ]; then
+    kill "$server_pid" 2>/dev/null
+    wait "$server_pid" 2>/dev/null
+  fi
+  rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+skip_all() {
+  echo "1..0 # SKIP $1"
+  exit 0
+}
+
+# kubeconfig USER FILE
+kubeconfig() {
+  cat >"$2" <<END
+apiVersion: v1
+kind: Config
+clusters: [{name: test, cluster: {server: "https://127.0.0.1:$port", certificate-authority: $work/pki/ca.crt}}]
+users: [{name: $1, user: {client-certificate: $work/pki/$1.crt, client-key: $work/pki/$1.key}}]
+contexts: [{name: test, context: {cluster: test, user: $1}}]
+current-context: test
+END
+}
+
+run_server() {
+  "$CLUSTERD" --config "$work/cluster.json" 2>>"$work/clusterd.log" &
+  server_pid=$!
+  waited=0
+  while ! grep -q '"apiserver"' "$work/events" 2>/dev/null; do
+    if [ "$waited" -ge 200 ] || ! kill -0 "$server_pid" 2>/dev/null; then
+      sed 's/^/# /' "$work/clusterd.log"
+      echo "Bail out! clusterd did not start"
+      exit 1
+    fi
+    waited=$((waited + 1))
+    sleep 0.05
+  done
+  port=$(sed -n 's/.*"apiserver".*"message":"\([0-9]*\)".*/\1/p' "$work/events" | tail -1)
+  kubeconfig admin "$work/admin.conf"
+  kubeconfig bob "$work/bob.conf"
+  kubeconfig foreign "$work/foreign.conf"
+}
+
+start_cluster() {
+  [ -x "$KUBECTL" ] || skip_all "kubectl 1.32 is not installed"
+  sh "$G_TEST_SRCDIR/tests/api/pki.sh" "$work/pki"
+  : >"$work/events"
+  cat >"$work/cluster.json" <<END
+{"profile":"test","apiPort":0,"listenAddress":"127.0.0.1","nodeIP":"127.0.0.1","pkiDir":"$work/pki",
+ "dataDir":"$work/data","eventsPath":"$work/events","components":[${COMPONENTS:-}]}
+END
+  run_server
+}
+
+# Ends the server with signal $1 and starts it again on the same data.
+restart_cluster() {
+  kill "-$1" "$server_pid"
+  wait "$server_pid" 2>/dev/null
+  : >"$work/events"
+  run_server
+}
+
+k() {
+  "$KUBECTL" --kubeconfig "$work/admin.conf" --cache-dir "$work/cache" "$@"
+}
+
+as_bob() {
+  "$KUBECTL" --kubeconfig "$work/bob.conf" --cache-dir "$work/cache" "$@"
+}
+
+# kubectl 1.20, as Debian has it; see kubectl-1.20.sh.
+k120() {
+  "$KUBECTL_120" --kubeconfig "$work/admin.conf" --cache-dir "$work/cache120" "$@"
+}
+
+# request METHOD PATH [curl arguments]: the body, then a line with the status code.
+request() {
+  method=$1
+  path=$2
+  shift 2
+  curl -s --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" -w '\n%{http_code}\n' \
+    -X "$method" "$@" "https://127.0.0.1:$port$path"
+}
+
+ok() {
+  tests=$((tests + 1))
+  echo "ok $tests - $1"
+}
+
+not_ok() {
+  tests=$((tests + 1))
+  failures=$((failures + 1))
+  echo "not ok $tests - $1"
+}
+
+# is NAME ACTUAL EXPECTED
+is() {
+  if [ "$2" = "$3" ]; then
+    ok "$1"
+  else
+    not_ok "$1"
+    printf '%s\n' "got: $2" "expected: $3" | sed 's/^/# /'
+  fi
+}
+
+# like NAME ACTUAL PATTERN (a shell pattern)
+like() {
+  case $2 in
+  $3) ok "$1" ;;
+  *)
+    not_ok "$1"
+    printf '%s\n' "got: $2" "expected something like: $3" | sed 's/^/# /'
+    ;;
+  esac
+}
+
+done_testing() {
+  if [ "$failures" -gt 0 ]; then
+    sed 's/^/# clusterd: /' "$work/clusterd.log" | tail -20
+  fi
+  echo "1..$tests"
+  [ "$failures" -eq 0 ]
+  exit
+}

@@ -1,0 +1,484 @@
+/* The registry: what reads, writes, deletions and watches promise, without HTTP around them. */
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/reason.h"
+#include "clusterd/server/registry.h"
+
+typedef struct Fixture {
+  char *folder;
+  Store *store;
+  ApiScheme *scheme;
+  Registry *registry;
+} Fixture;
+
+static const ApiKind *kind_of(Fixture *fixture, const char *group, const char *version, const char *plural)
+{
+  const ApiKind *kind = api_scheme_resource(fixture->scheme, group, version, plural);
+  g_assert_nonnull(kind);
+  return kind;
+}
+
+static Target target_of(Fixture *fixture, const char *plural, const char *name)
+{
+  const ApiKind *kind = kind_of(fixture, "", "v1", plural);
+  return (Target){ kind, kind->namespaced ? "default" : NULL, name, NULL };
+}
+
+static json_t *parse(const char *text)
+{
+  g_autoptr(GError) error = NULL;
+  json_t *value = json_parse(text, strlen(text), true, &error);
+  g_assert_no_error(error);
+  return value;
+}
+
+static Object *create(Fixture *fixture, const Target *target, const char *text)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(json_t) value = parse(text);
+  Target collection = { target->kind, target->namespace_, NULL, NULL };
+  Object *object = registry_create(fixture->registry, NULL, &collection, value, &error);
+  g_assert_no_error(error);
+  return object;
+}
+
+static Object *create_map(Fixture *fixture, const char *name)
+{
+  Target target = target_of(fixture, "configmaps", NULL);
+  g_autofree char *text = g_strdup_printf("{\"metadata\":{\"name\":\"%s\"},\"data\":{\"k\":\"v\"}}", name);
+  return create(fixture, &target, text);
+}
+
+static void open_registry(Fixture *fixture)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *path = g_build_filename(fixture->folder, "cluster.db", NULL);
+  fixture->store = store_open_sqlite(path, &error);
+  g_assert_no_error(error);
+  fixture->registry = registry_new(fixture->store, fixture->scheme, &error);
+  g_assert_no_error(error);
+}
+
+static void close_registry(Fixture *fixture)
+{
+  registry_free(fixture->registry);
+  store_close(fixture->store);
+}
+
+static void set_up(Fixture *fixture, gconstpointer data)
+{
+  fixture->folder = g_dir_make_tmp("registry-XXXXXX", NULL);
+  fixture->scheme = api_scheme_new();
+  open_registry(fixture);
+  Target namespaces = target_of(fixture, "namespaces", NULL);
+  g_autoptr(Object) made = create(fixture, &namespaces, "{\"metadata\":{\"name\":\"default\"}}");
+}
+
+static void tear_down(Fixture *fixture, gconstpointer data)
+{
+  close_registry(fixture);
+  api_scheme_free(fixture->scheme);
+  file_remove_tree(fixture->folder, NULL);
+  g_free(fixture->folder);
+}
+
+/* --- writes -------------------------------------------------------------------------------------------------------- */
+
+static void test_create(Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Object) made = create_map(fixture, "a");
+  const json_t *metadata = json_object_get(object_json(made), "metadata");
+  g_assert_cmpuint(strlen(object_uid(made)), ==, 36);
+  g_assert_cmpstr(json_str(metadata, "namespace", ""), ==, "default");
+  g_assert_cmpint(object_revision(made), ==, registry_revision(fixture->registry));
+  g_assert_nonnull(json_object_get(metadata, "creationTimestamp"));
+
+  Target target = target_of(fixture, "configmaps", "a");
+  g_autoptr(Object) read = registry_get(fixture->registry, NULL, &target, &error);
+  g_assert_true(g_bytes_equal(object_bytes(read), object_bytes(made)));
+
+  g_autoptr(json_t) again = parse("{\"metadata\":{\"name\":\"a\"}}");
+  Target collection = target_of(fixture, "configmaps", NULL);
+  g_assert_null(registry_create(fixture->registry, NULL, &collection, again, &error));
+  g_assert_true(reason_is(error, REASON_ALREADY_EXISTS));
+  g_assert_cmpstr(error->message, ==, "configmaps \"a\" already exists");
+  g_clear_error(&error);
+
+  g_autoptr(json_t) versioned = parse("{\"metadata\":{\"name\":\"b\",\"resourceVersion\":\"7\"}}");
+  g_assert_null(registry_create(fixture->registry, NULL, &collection, versioned, &error));
+  g_assert_cmpstr(error->message, ==, "resourceVersion should not be set on objects to be created");
+  g_clear_error(&error);
+
+  g_autoptr(json_t) generated = parse("{\"metadata\":{\"generateName\":\"g-\"}}");
+  g_autoptr(Object) named = registry_create(fixture->registry, NULL, &collection, generated, &error);
+  g_assert_cmpuint(strlen(object_name(named)), ==, 7);
+  g_assert_true(g_str_has_prefix(object_name(named), "g-"));
+
+  Target elsewhere = { collection.kind, "nowhere", NULL, NULL };
+  g_assert_null(registry_create(fixture->registry, NULL, &elsewhere, again, &error));
+  g_assert_cmpstr(error->message, ==, "namespaces \"nowhere\" not found");
+}
+
+static void test_dry_run(Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  Caller caller = { .dry_run = true };
+  Target collection = target_of(fixture, "configmaps", NULL);
+  int64_t before = registry_revision(fixture->registry);
+  g_autoptr(json_t) value = parse("{\"metadata\":{\"name\":\"a\"}}");
+  g_autoptr(Object) made = registry_create(fixture->registry, &caller, &collection, value, &error);
+  g_assert_no_error(error);
+  g_assert_cmpstr(object_uid(made), !=, "");
+  g_assert_cmpint(registry_revision(fixture->registry), ==, before);
+  Target target = target_of(fixture, "configmaps", "a");
+  g_assert_null(registry_get(fixture->registry, NULL, &target, &error));
+}
+
+static void test_update(Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Object) made = create_map(fixture, "a");
+  Target target = target_of(fixture, "configmaps", "a");
+
+  g_autoptr(json_t) same = json_deep_copy(object_json(made));
+  g_autoptr(Object) unchanged = registry_update(fixture->registry, NULL, &target, same, NULL, &error);
+  g_assert_no_error(error);
+  g_assert_cmpint(object_revision(unchanged), ==, object_revision(made));
+  g_assert_cmpint(registry_revision(fixture->registry), ==, object_revision(made));
+
+  json_object_set_new(json_object_get(same, "data"), "k", json_string("w"));
+  g_autoptr(Object) changed = registry_update(fixture->registry, NULL, &target, same, NULL, &error);
+  g_assert_no_error(error);
+  g_assert_cmpint(object_revision(changed), >, object_revision(made));
+  g_assert_cmpstr(object_uid(changed), ==, object_uid(made));
+
+  json_object_set_new(json_object_get(same, "data"), "k", json_string("x"));
+  g_assert_null(registry_update(fixture->registry, NULL, &target, same, NULL, &error));
+  g_assert_true(reason_is(error, REASON_CONFLICT));
+  g_assert_true(g_str_has_prefix(error->message, "Operation cannot be fulfilled on configmaps \"a\": the object has been "
+                                                 "modified"));
+  g_clear_error(&error);
+
+  json_object_del(json_object_get(same, "metadata"), "resourceVersion");
+  g_autoptr(Object) forced = registry_update(fixture->registry, NULL, &target, same, NULL, &error);
+  g_assert_no_error(error);
+
+  Target absent = target_of(fixture, "configmaps", "zz");
+  g_autoptr(json_t) other = parse("{\"metadata\":{\"name\":\"zz\"}}");
+  g_assert_null(registry_update(fixture->registry, NULL, &absent, other, NULL, &error));
+  g_assert_cmpstr(error->message, ==, "configmaps \"zz\" not found");
+}
+
+static bool add_one(json_t *value, void *data)
+{
+  json_t *map = json_object_get(value, "data");
+  g_autofree char *next =
+      g_strdup_printf("%d", (int)g_ascii_strtoll(json_str(map, "count", "0"), NULL, 10) + 1);
+  json_object_set_new(map, "count", json_string(next));
+  return true;
+}
+
+enum { MODIFIERS = 8, MODIFICATIONS = 25 };
+
+static void *modify_many(void *data)
+{
+  Fixture *fixture = data;
+  Target target = target_of(fixture, "configmaps", "a");
+  for (int i = 0; i < MODIFICATIONS; i++) {
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Object) stored = registry_modify(fixture->registry, NULL, &target, add_one, NULL, &error);
+    g_assert_no_error(error);
+  }
+  return NULL;
+}
+
+static void test_modify_loses_nothing(Fixture *fixture, gconstpointer data)
+{
+  GThread *threads[MODIFIERS];
+  g_autoptr(Object) made = create_map(fixture, "a");
+  for (int i = 0; i < MODIFIERS; i++)
+    threads[i] = g_thread_new("modify", modify_many, fixture);
+  for (int i = 0; i < MODIFIERS; i++)
+    g_thread_join(threads[i]);
+  Target target = target_of(fixture, "configmaps", "a");
+  g_autoptr(Object) read = registry_get(fixture->registry, NULL, &target, NULL);
+  g_autofree char *expected = g_strdup_printf("%d", MODIFIERS * MODIFICATIONS);
+  g_assert_cmpstr(json_str(json_object_get(object_json(read), "data"), "count", ""), ==, expected);
+}
+
+static void test_patch(Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Object) made = create_map(fixture, "a");
+  Target target = target_of(fixture, "configmaps", "a");
+  g_autoptr(json_t) merge = parse("{\"data\":{\"k\":null,\"n\":\"1\"}}");
+  g_autoptr(Object) merged = registry_patch(fixture->registry, NULL, &target, PATCH_MERGE, merge, false, NULL, &error);
+  g_assert_no_error(error);
+  g_assert_null(json_at(object_json(merged), "data", "k", NULL));
+  g_autoptr(json_t) stale = parse("{\"metadata\":{\"resourceVersion\":\"1\"},\"data\":{\"n\":\"2\"}}");
+  g_assert_null(registry_patch(fixture->registry, NULL, &target, PATCH_MERGE, stale, false, NULL, &error));
+  g_assert_true(reason_is(error, REASON_CONFLICT));
+  g_clear_error(&error);
+  g_autoptr(json_t) operations = parse("[{\"op\":\"replace\",\"path\":\"/data/n\",\"value\":\"3\"}]");
+  g_autoptr(Object) replaced = registry_patch(fixture->registry, NULL, &target, PATCH_JSON, operations, false, NULL, &error);
+  g_assert_no_error(error);
+  g_assert_cmpstr(json_str(json_object_get(object_json(replaced), "data"), "n", ""), ==, "3");
+}
+
+static void test_reopen(Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(Object) made = create_map(fixture, "a");
+  close_registry(fixture);
+  open_registry(fixture);
+  Target target = target_of(fixture, "configmaps", "a");
+  g_autoptr(Object) read = registry_get(fixture->registry, NULL, &target, NULL);
+  g_assert_nonnull(read);
+  g_assert_true(g_bytes_equal(object_bytes(read), object_bytes(made)));
+}
+
+/* --- deletion ------------------------------------------------------------------------------------------------------ */
+
+static void test_delete(Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  bool gone = false;
+  g_autoptr(Object) made = create_map(fixture, "a");
+  Target target = target_of(fixture, "configmaps", "a");
+  DeleteOptions wrong = { .grace_period_seconds = -1, .precondition_uid = "1" };
+  g_assert_null(registry_delete(fixture->registry, NULL, &target, &wrong, &gone, &error));
+  g_assert_true(reason_is(error, REASON_CONFLICT));
+  g_clear_error(&error);
+  g_autoptr(Object) last = registry_delete(fixture->registry, NULL, &target, NULL, &gone, &error);
+  g_assert_true(gone);
+  g_assert_null(registry_get(fixture->registry, NULL, &target, &error));
+  g_clear_error(&error);
+
+  /* a finalizer holds it; taking it away lets it go */
+  g_autoptr(Object) held =
+      create(fixture, &target, "{\"metadata\":{\"name\":\"a\",\"finalizers\":[\"x.io/y\"]}}");
+  g_autoptr(Object) marked = registry_delete(fixture->registry, NULL, &target, NULL, &gone, &error);
+  g_assert_false(gone);
+  g_assert_nonnull(json_at(object_json(marked), "metadata", "deletionTimestamp", NULL));
+  g_autoptr(json_t) more = parse("{\"metadata\":{\"finalizers\":[\"x.io/y\",\"x.io/z\"]}}");
+  g_assert_null(registry_patch(fixture->registry, NULL, &target, PATCH_MERGE, more, false, NULL, &error));
+  g_assert_true(reason_is(error, REASON_INVALID));
+  g_clear_error(&error);
+  g_autoptr(json_t) none = parse("{\"metadata\":{\"finalizers\":null}}");
+  g_autoptr(Object) freed = registry_patch(fixture->registry, NULL, &target, PATCH_MERGE, none, false, NULL, &error);
+  g_assert_no_error(error);
+  g_assert_null(registry_get(fixture->registry, NULL, &target, NULL));
+}
+
+static const char *finalizer_of(const Object *object)
+{
+  const json_t *finalizers = json_at(object_json(object), "metadata", "finalizers", NULL);
+  return json_string_value(json_array_get(finalizers, 0));
+}
+
+static void test_propagation(Fixture *fixture, gconstpointer data)
+{
+  bool gone = true;
+  g_autoptr(Object) made = create_map(fixture, "a");
+  Target target = target_of(fixture, "configmaps", "a");
+  DeleteOptions foreground = { .grace_period_seconds = -1, .propagation = "Foreground" };
+  g_autoptr(Object) waiting = registry_delete(fixture->registry, NULL, &target, &foreground, &gone, NULL);
+  g_assert_false(gone);
+  g_assert_cmpstr(finalizer_of(waiting), ==, "foregroundDeletion");
+  DeleteOptions background = { .grace_period_seconds = -1, .propagation = "Background" };
+  g_autoptr(Object) last = registry_delete(fixture->registry, NULL, &target, &background, &gone, NULL);
+  g_assert_true(gone);
+}
+
+static void test_namespace(Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  bool gone = true;
+  Target protected = target_of(fixture, "namespaces", "default");
+  g_assert_null(registry_delete(fixture->registry, NULL, &protected, NULL, NULL, &error));
+  g_assert_cmpstr(error->message, ==, "namespaces \"default\" is forbidden: this namespace may not be deleted");
+  g_clear_error(&error);
+
+  Target target = target_of(fixture, "namespaces", "n");
+  g_autoptr(Object) made =
+      create(fixture, &target, "{\"metadata\":{\"name\":\"n\"},\"spec\":{\"finalizers\":[\"kubernetes\"]}}");
+  g_autoptr(Object) ending = registry_delete(fixture->registry, NULL, &target, NULL, &gone, &error);
+  g_assert_false(gone);
+  g_assert_cmpstr(json_str(json_object_get(object_json(ending), "status"), "phase", ""), ==, "Terminating");
+
+  Target inside = { kind_of(fixture, "", "v1", "configmaps"), "n", NULL, NULL };
+  g_autoptr(json_t) map = parse("{\"metadata\":{\"name\":\"late\"}}");
+  g_assert_null(registry_create(fixture->registry, NULL, &inside, map, &error));
+  g_assert_true(reason_is(error, REASON_FORBIDDEN));
+  g_clear_error(&error);
+
+  Target finalize = target;
+  finalize.subresource = "finalize";
+  g_autoptr(json_t) done = parse("{\"metadata\":{\"name\":\"n\"},\"spec\":{}}");
+  g_autoptr(Object) last = registry_update(fixture->registry, NULL, &finalize, done, NULL, &error);
+  g_assert_no_error(error);
+  g_assert_null(registry_get(fixture->registry, NULL, &target, NULL));
+}
+
+/* --- lists --------------------------------------------------------------------------------------------------------- */
+
+static char *names_of(const ObjectList *list)
+{
+  GString *text = g_string_new(NULL);
+  for (guint i = 0; i < list->objects->len; i++)
+    g_string_append_printf(text, "%s%s", i ? " " : "", object_name(list->objects->pdata[i]));
+  return g_string_free(text, FALSE);
+}
+
+static ObjectList *list(Fixture *fixture, const ListOptions *options)
+{
+  g_autoptr(GError) error = NULL;
+  Target target = target_of(fixture, "configmaps", NULL);
+  ObjectList *result = registry_list(fixture->registry, NULL, &target, options, &error);
+  g_assert_no_error(error);
+  return result;
+}
+
+static void test_paging(Fixture *fixture, gconstpointer data)
+{
+  static const char *const names[] = { "c", "a", "e", "b", "d" };
+  for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+    object_unref(create_map(fixture, names[i]));
+  g_autoptr(ObjectList) first = list(fixture, &(ListOptions){ .limit = 2 });
+  g_autofree char *first_names = names_of(first);
+  g_assert_cmpstr(first_names, ==, "a b");
+  g_assert_cmpint(first->remaining, ==, 3);
+
+  /* what happens between the pages does not show on them */
+  Target doomed = target_of(fixture, "configmaps", "d");
+  object_unref(registry_delete(fixture->registry, NULL, &doomed, NULL, NULL, NULL));
+  object_unref(create_map(fixture, "f"));
+  g_autoptr(ObjectList) rest = list(fixture, &(ListOptions){ .continue_token = first->continue_token });
+  g_autofree char *rest_names = names_of(rest);
+  g_assert_cmpstr(rest_names, ==, "c d e");
+  g_assert_cmpint(rest->revision, ==, first->revision);
+  g_assert_null(rest->continue_token);
+
+  g_autofree char *version = g_strdup_printf("%d", (int)first->revision);
+  g_autoptr(ObjectList) exact = list(fixture, &(ListOptions){ .resource_version = version, .match = VERSION_MATCH_EXACT });
+  g_autofree char *exact_names = names_of(exact);
+  g_assert_cmpstr(exact_names, ==, "a b c d e");
+
+  g_autoptr(GError) error = NULL;
+  Target target = target_of(fixture, "configmaps", NULL);
+  g_assert_null(registry_list(fixture->registry, NULL, &target, &(ListOptions){ .continue_token = "abc" }, &error));
+  g_assert_true(reason_is(error, REASON_BAD_REQUEST));
+  g_clear_error(&error);
+
+  g_assert_true(store_compact(fixture->store, registry_revision(fixture->registry), NULL));
+  g_assert_null(registry_list(fixture->registry, NULL, &target,
+                              &(ListOptions){ .continue_token = first->continue_token }, &error));
+  g_assert_true(reason_is(error, REASON_EXPIRED));
+  g_autofree char *token = g_strdup(json_str(reason_details(error), "_continue", ""));
+  g_autoptr(ObjectList) inconsistent = list(fixture, &(ListOptions){ .continue_token = token });
+  g_autofree char *inconsistent_names = names_of(inconsistent);
+  g_assert_cmpstr(inconsistent_names, ==, "c e f");
+}
+
+static void test_future_revision(Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  Target target = target_of(fixture, "configmaps", NULL);
+  g_assert_null(
+      registry_list(fixture->registry, NULL, &target, &(ListOptions){ .resource_version = "99999" }, &error));
+  g_assert_true(reason_is(error, REASON_TIMEOUT));
+}
+
+/* --- watches ------------------------------------------------------------------------------------------------------- */
+
+typedef struct Seen {
+  GMutex lock;
+  GCond grown;
+  GString *text;
+} Seen;
+
+static void see(WatchType type, Object *object, Object *old, int64_t revision, void *data)
+{
+  Seen *seen = data;
+  g_mutex_lock(&seen->lock);
+  g_string_append_printf(seen->text, "%c%s%s ", "AMDB"[type], object ? object_name(object) : "", old ? "+" : "");
+  g_cond_broadcast(&seen->grown);
+  g_mutex_unlock(&seen->lock);
+}
+
+static void assert_seen(Seen *seen, const char *text)
+{
+  int64_t until = g_get_monotonic_time() + 5 * G_USEC_PER_SEC;
+  g_mutex_lock(&seen->lock);
+  while (strlen(seen->text->str) < strlen(text) && g_cond_wait_until(&seen->grown, &seen->lock, until))
+    ;
+  g_assert_cmpstr(seen->text->str, ==, text);
+  g_mutex_unlock(&seen->lock);
+}
+
+static void test_watch(Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  Seen seen = { .text = g_string_new(NULL) };
+  g_autoptr(Object) made = create_map(fixture, "a");
+  Target target = target_of(fixture, "configmaps", NULL), a = target_of(fixture, "configmaps", "a");
+  g_autoptr(LabelSelector) labels = label_selector_parse("x=1", NULL);
+  ListOptions selective = { .labels = labels };
+  Seen selected = { .text = g_string_new(NULL) };
+  Watch *all = registry_watch(fixture->registry, NULL, &target, NULL, 0, see, &seen, &error);
+  Watch *some = registry_watch(fixture->registry, NULL, &target, &selective, 0, see, &selected, &error);
+  assert_seen(&seen, "Aa B ");
+  g_autoptr(json_t) enter = parse("{\"metadata\":{\"labels\":{\"x\":\"1\"}}}");
+  g_autoptr(json_t) leave = parse("{\"metadata\":{\"labels\":null}}");
+  object_unref(registry_patch(fixture->registry, NULL, &a, PATCH_MERGE, enter, false, NULL, NULL));
+  object_unref(registry_patch(fixture->registry, NULL, &a, PATCH_MERGE, leave, false, NULL, NULL));
+  object_unref(registry_delete(fixture->registry, NULL, &a, NULL, NULL, NULL));
+  assert_seen(&seen, "Aa B Ma+ Ma+ Da+ ");
+  assert_seen(&selected, "B Aa Da+ ");
+  registry_unwatch(all);
+  registry_unwatch(some);
+
+  Seen late = { .text = g_string_new(NULL) };
+  Watch *history = registry_watch(fixture->registry, NULL, &target, NULL, object_revision(made), see, &late, &error);
+  assert_seen(&late, "Ma+ Ma+ Da+ B ");
+  registry_unwatch(history);
+  object_unref(create_map(fixture, "b"));
+  assert_seen(&late, "Ma+ Ma+ Da+ B ");
+  g_string_free(seen.text, TRUE);
+  g_string_free(selected.text, TRUE);
+  g_string_free(late.text, TRUE);
+}
+
+static void test_watch_too_old(Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Object) made = create_map(fixture, "a");
+  close_registry(fixture);
+  open_registry(fixture);
+  Target target = target_of(fixture, "configmaps", NULL);
+  g_assert_null(registry_watch(fixture->registry, NULL, &target, NULL, 1, see, NULL, &error));
+  g_assert_true(reason_is(error, REASON_EXPIRED));
+  g_assert_true(g_str_has_prefix(error->message, "too old resource version: 1 ("));
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+#define ADD(name, function) g_test_add("/registry/" name, Fixture, NULL, set_up, function, tear_down)
+  ADD("create", test_create);
+  ADD("dry-run", test_dry_run);
+  ADD("update", test_update);
+  ADD("modify-loses-nothing", test_modify_loses_nothing);
+  ADD("patch", test_patch);
+  ADD("reopen", test_reopen);
+  ADD("delete", test_delete);
+  ADD("propagation", test_propagation);
+  ADD("namespace", test_namespace);
+  ADD("paging", test_paging);
+  ADD("future-revision", test_future_revision);
+  ADD("watch", test_watch);
+  ADD("watch-too-old", test_watch_too_old);
+  return g_test_run();
+}
