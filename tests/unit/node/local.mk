@@ -8,3 +8,8 @@ node_test_libs = src/clusterd/node/libnode.a src/base/libbase.a $(NETLINK_LIBS) 
 %C%_test_native_images_SOURCES = %D%/test-native-images.c
 %C%_test_native_images_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(CURL_CFLAGS)
 %C%_test_native_images_LDADD = $(node_test_libs)
+
+check_PROGRAMS += %D%/test-kubelet
+TESTS += %D%/test-kubelet
+%C%_test_kubelet_SOURCES = %D%/test-kubelet.c %D%/fake_runtime.c %D%/fake_runtime.h
+%C%_test_kubelet_LDADD = $(clusterd_libs) $(clusterd_system_libs)

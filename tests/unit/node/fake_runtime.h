@@ -1,0 +1,28 @@
+#pragma once
+/* A container runtime in memory: what was asked for can be looked at, and containers end when the test says so. */
+#include "clusterd/node/runtime.h"
+
+Runtime *fake_runtime_new(void);
+
+/* Makes REFERENCE an image that is here; or one that a pull gets. */
+void fake_runtime_add_image(Runtime *runtime, const char *reference, bool local);
+
+/* Ends the newest attempt of a container of pod POD_UID with EXIT_CODE and tells the event handler. False: none runs. */
+bool fake_runtime_exit(Runtime *runtime, const char *pod_uid, const char *container, int exit_code);
+
+/* As after a reboot: every container exited with 255, no sandbox ready. Tells nobody. */
+void fake_runtime_reboot(Runtime *runtime);
+
+/* What a container was created with: "K=V" present in its environment; how many containers or sandboxes exist. */
+bool fake_runtime_has_env(Runtime *runtime, const char *container, const char *entry);
+unsigned fake_runtime_containers(Runtime *runtime);
+unsigned fake_runtime_sandboxes(Runtime *runtime);
+
+/* Containers named NAME do not end on SIGTERM, only when their grace is over or they are told again with none. */
+void fake_runtime_make_stubborn(Runtime *runtime, const char *name);
+
+/* The exit code of every exec from now on. */
+void fake_runtime_set_exec_code(Runtime *runtime, int code);
+
+/* The names of containers in the order they were started and stopped: "+a +b -b -a". The caller frees. */
+char *fake_runtime_history(Runtime *runtime);
