@@ -130,9 +130,14 @@ static void start_pull(ImagePulls *pulls, Pull *pull, const ImageRequest *reques
   g_thread_pool_push(pulls->pool, pull, NULL);
 }
 
+static char *pull_key(const ImageRequest *request)
+{
+  return g_strdup_printf("%s/%s/%u", request->pod_uid, request->container, request->attempt);
+}
+
 static Pull *pull_of(ImagePulls *pulls, const ImageRequest *request)
 {
-  g_autofree char *key = g_strdup_printf("%s/%s/%u", request->pod_uid, request->container, request->attempt);
+  g_autofree char *key = pull_key(request);
   Pull *pull = g_hash_table_lookup(pulls->table, key);
   if (pull)
     return pull;
@@ -199,12 +204,34 @@ static ImageResult refuse(const char *why, char *text, const char **reason, char
   return IMAGE_FAILED;
 }
 
+/* A pull for this container start runs, or has brought the image. */
+static bool is_under_way(ImagePulls *pulls, const ImageRequest *request)
+{
+  g_autofree char *key = pull_key(request);
+  g_mutex_lock(&pulls->lock);
+  const Pull *pull = g_hash_table_lookup(pulls->table, key);
+  bool under_way = pull && (pull->running || pull->image);
+  g_mutex_unlock(&pulls->lock);
+  return under_way;
+}
+
+static ImageResult pull(ImagePulls *pulls, const ImageRequest *request, GPtrArray *news, ImageStatus **image,
+                        const char **reason, char **message, int64_t *retry_us)
+{
+  g_mutex_lock(&pulls->lock);
+  ImageResult result = pull_step(pulls, request, news, image, reason, message, retry_us);
+  g_mutex_unlock(&pulls->lock);
+  return result;
+}
+
 ImageResult image_pulls_ensure(ImagePulls *pulls, const ImageRequest *request, GPtrArray *news, ImageStatus **image,
                                const char **reason, char **message, int64_t *retry_us)
 {
   Runtime *runtime = pulls->runtime;
   g_autoptr(GError) error = NULL;
   *retry_us = 0;
+  if (is_under_way(pulls, request))
+    return pull(pulls, request, news, image, reason, message, retry_us);
   g_autoptr(ImageStatus) here = runtime->image_status(runtime, request->reference, &error);
   if (!here && reason_is(error, REASON_BAD_REQUEST)) {
     tell(news, "Warning", "InspectFailed", "Failed to apply default image tag \"%s\": %s", request->reference,
@@ -225,10 +252,7 @@ ImageResult image_pulls_ensure(ImagePulls *pulls, const ImageRequest *request, G
     tell(news, "Warning", "Failed", "Error: ErrImageNeverPull");
     return refuse("ErrImageNeverPull", text, reason, message, retry_us);
   }
-  g_mutex_lock(&pulls->lock);
-  ImageResult result = pull_step(pulls, request, news, image, reason, message, retry_us);
-  g_mutex_unlock(&pulls->lock);
-  return result;
+  return pull(pulls, request, news, image, reason, message, retry_us);
 }
 
 void image_pulls_forget(ImagePulls *pulls, const char *pod_uid)

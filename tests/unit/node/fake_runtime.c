@@ -150,9 +150,9 @@ static json_t *list_sandboxes(Runtime *runtime, GError **error)
   g_mutex_lock(&self->lock);
   for (guint i = 0; i < self->sandboxes->len; i++) {
     const FakeSandbox *sandbox = self->sandboxes->pdata[i];
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:i}", "id", sandbox->id, "namespace",
-                                          sandbox->namespace_, "name", sandbox->name, "uid", sandbox->uid, "attempt",
-                                          (int)sandbox->attempt));
+    json_array_append_new(list,
+                          json_pack("{s:s, s:s, s:s, s:s, s:i}", "id", sandbox->id, "namespace", sandbox->namespace_,
+                                    "name", sandbox->name, "uid", sandbox->uid, "attempt", (int)sandbox->attempt));
   }
   g_mutex_unlock(&self->lock);
   return list;
@@ -433,8 +433,8 @@ bool fake_runtime_has_env(Runtime *runtime, const char *name, const char *entry)
   g_mutex_lock(&self->lock);
   for (guint i = 0; i < self->containers->len; i++) {
     const FakeContainer *container = self->containers->pdata[i];
-    has = has || (g_str_equal(container->status.name, name) &&
-                  g_strv_contains((const char *const *)container->env, entry));
+    has = has ||
+          (g_str_equal(container->status.name, name) && g_strv_contains((const char *const *)container->env, entry));
   }
   g_mutex_unlock(&self->lock);
   return has;

@@ -7,7 +7,8 @@ Runtime *fake_runtime_new(void);
 /* Makes REFERENCE an image that is here; or one that a pull gets. */
 void fake_runtime_add_image(Runtime *runtime, const char *reference, bool local);
 
-/* Ends the newest attempt of a container of pod POD_UID with EXIT_CODE and tells the event handler. False: none runs. */
+/* Ends the newest attempt of a container of pod POD_UID with EXIT_CODE and tells the event handler. False: none runs.
+ */
 bool fake_runtime_exit(Runtime *runtime, const char *pod_uid, const char *container, int exit_code);
 
 /* As after a reboot: every container exited with 255, no sandbox ready. Tells nobody. */

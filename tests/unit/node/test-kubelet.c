@@ -16,9 +16,11 @@
   G_STMT_START                                                                                                         \
   {                                                                                                                    \
     gint64 end_ = g_get_monotonic_time() + WAIT_SECONDS * G_USEC_PER_SEC;                                              \
-    while (!(condition) && g_get_monotonic_time() < end_)                                                              \
+    bool met_;                                                                                                         \
+    while (!(met_ = (condition)) && g_get_monotonic_time() < end_)                                                     \
       g_usleep(1000);                                                                                                  \
-    g_assert_true(condition);                                                                                          \
+    if (!met_)                                                                                                         \
+      g_error("line %d: %s", __LINE__, #condition);                                                                    \
   }                                                                                                                    \
   G_STMT_END
 
@@ -33,9 +35,9 @@ typedef struct Fixture {
   Kubelet *kubelet;
 } Fixture;
 
-static char *issue_token(void *data, const char *namespace_, const char *service_account,
-                         const char *const *audiences, int64_t lifetime_seconds, const char *pod_name,
-                         const char *pod_uid, int64_t *expires_us, GError **error)
+static char *issue_token(void *data, const char *namespace_, const char *service_account, const char *const *audiences,
+                         int64_t lifetime_seconds, const char *pod_name, const char *pod_uid, int64_t *expires_us,
+                         GError **error)
 {
   *expires_us = g_get_real_time() + lifetime_seconds * G_USEC_PER_SEC;
   return g_strdup_printf("token of %s/%s for %s", namespace_, service_account, pod_name);
@@ -150,7 +152,7 @@ static bool condition_is(Fixture *fixture, const char *name, const char *type, c
   g_autoptr(Object) pod = client_get(fixture->client, "v1", "pods", "default", name, NULL);
   const json_t *item;
   size_t i;
-  json_array_foreach(json_at(pod ? object_json(pod) : NULL, "status", "conditions", NULL), i, item)
+  json_array_foreach (json_at(pod ? object_json(pod) : NULL, "status", "conditions", NULL), i, item)
     if (g_str_equal(json_str(item, "type", ""), type))
       return g_str_equal(json_str(item, "status", ""), value);
   return false;
@@ -308,8 +310,7 @@ static void test_config_error(Fixture *fixture, gconstpointer data)
   g_free(create_pod(fixture, "p",
                     "containers: [{name: c, image: 'test:1', env: [{name: K, valueFrom: {secretKeyRef: {name: s, key: "
                     "k}}}]}]"));
-  wait_until(
-      status_is(fixture, "p", "containerStatuses.0.state.waiting.reason", "CreateContainerConfigError"));
+  wait_until(status_is(fixture, "p", "containerStatuses.0.state.waiting.reason", "CreateContainerConfigError"));
   g_assert_true(status_is(fixture, "p", "containerStatuses.0.state.waiting.message", "secret \"s\" not found"));
   json_decref(create(fixture, "v1", "secrets", "default", "{metadata: {name: s}, data: {k: dmFsdWU=}}"));
   wait_until(status_is(fixture, "p", "phase", "Running"));
