@@ -1,6 +1,7 @@
 #include "clusterd/controllers/controllers.h"
 
 #include "clusterd/controllers/context.h"
+#include "clusterd/controllers/daemon_set.h"
 #include "clusterd/controllers/deployment.h"
 #include "clusterd/controllers/endpoints.h"
 #include "clusterd/controllers/garbage_collector.h"
@@ -19,6 +20,7 @@
   X(replica_set_controller_new, replica_set_controller_free)                                                           \
   X(replication_controller_new, replica_set_controller_free)                                                           \
   X(deployment_controller_new, deployment_controller_free)                                                             \
+  X(daemon_set_controller_new, daemon_set_controller_free)                                                             \
   X(endpoints_controller_new, endpoints_controller_free)                                                               \
   X(endpoint_mirror_controller_new, endpoint_mirror_controller_free)                                                   \
   X(garbage_collector_new, garbage_collector_free)                                                                     \

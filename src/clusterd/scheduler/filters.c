@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "clusterd/scheduler/node_match.h"
+#include "clusterd/client/node_match.h"
 
 typedef bool (*Filter)(const Cycle *cycle, const NodeState *node, Refusal *refusal);
 

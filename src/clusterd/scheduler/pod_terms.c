@@ -4,8 +4,8 @@
 
 #include "base/json.h"
 #include "clusterd/api/selector.h"
+#include "clusterd/client/node_match.h"
 #include "clusterd/client/pod.h"
-#include "clusterd/scheduler/node_match.h"
 
 #define REQUIRED "requiredDuringSchedulingIgnoredDuringExecution"
 #define PREFERRED "preferredDuringSchedulingIgnoredDuringExecution"

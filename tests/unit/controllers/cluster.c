@@ -230,6 +230,12 @@ GPtrArray *cluster_list(Cluster *cluster, const char *api_version, const char *p
   return result;
 }
 
+unsigned cluster_count(Cluster *cluster, const char *api_version, const char *plural, const char *app)
+{
+  g_autoptr(GPtrArray) objects = cluster_list(cluster, api_version, plural, app);
+  return objects->len;
+}
+
 unsigned cluster_count_pods(Cluster *cluster, const char *app)
 {
   g_autoptr(GPtrArray) pods = cluster_list(cluster, "v1", "pods", app);

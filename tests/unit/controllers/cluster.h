@@ -38,6 +38,8 @@ bool cluster_exists(Cluster *cluster, const char *api_version, const char *plura
 /* Objects in the namespace default whose label app is APP (NULL: all). Array of Object*. */
 GPtrArray *cluster_list(Cluster *cluster, const char *api_version, const char *plural, const char *app);
 
+unsigned cluster_count(Cluster *cluster, const char *api_version, const char *plural, const char *app);
+
 /* How many pods of APP are not being deleted. */
 unsigned cluster_count_pods(Cluster *cluster, const char *app);
 
@@ -49,8 +51,10 @@ bool cluster_has_event(Cluster *cluster, const char *name, const char *reason, c
   G_STMT_START                                                                                                         \
   {                                                                                                                    \
     gint64 wait_end_ = g_get_monotonic_time() + (gint64)WAIT_SECONDS * G_USEC_PER_SEC;                                 \
-    while (!(condition) && g_get_monotonic_time() < wait_end_)                                                         \
+    bool wait_done_;                                                                                                   \
+    while (!(wait_done_ = (condition)) && g_get_monotonic_time() < wait_end_)                                          \
       g_usleep(1000);                                                                                                  \
-    g_assert_true(condition);                                                                                          \
+    if (!wait_done_)                                                                                                   \
+      g_error("%s:%d: waited in vain for %s", __FILE__, __LINE__, #condition);                                         \
   }                                                                                                                    \
   G_STMT_END

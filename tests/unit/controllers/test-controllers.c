@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "cluster.h"
+#include "clusterd/client/pod.h"
 
 #define WEB                                                                                                            \
   "{metadata: {name: web}, spec: {replicas: 2, selector: {matchLabels: {app: web}}, template: {metadata: {labels: "    \
@@ -63,9 +64,7 @@ static void test_endpoints(void)
   cluster_wait(count_sliced(cluster, "web", false) == 0);
   cluster_delete(cluster, "v1", "services", true, "web", NULL);
   cluster_wait(!cluster_exists(cluster, "v1", "endpoints", "web"));
-  g_autoptr(GPtrArray) slices = NULL;
-  cluster_wait((g_clear_pointer(&slices, g_ptr_array_unref),
-                slices = cluster_list(cluster, "discovery.k8s.io/v1", "endpointslices", NULL), slices->len == 0));
+  cluster_wait(cluster_count(cluster, "discovery.k8s.io/v1", "endpointslices", NULL) == 0);
 }
 
 static void test_mirror(void)
@@ -86,11 +85,8 @@ static void test_garbage(void)
   cluster_create(cluster, "apps/v1", "deployments", true, WEB);
   cluster_wait(cluster_count_pods(cluster, "web") == 2);
   cluster_delete(cluster, "apps/v1", "deployments", true, "web", "Background");
-  g_autoptr(GPtrArray) pods = NULL, sets = NULL;
-  cluster_wait(
-      (g_clear_pointer(&pods, g_ptr_array_unref), pods = cluster_list(cluster, "v1", "pods", "web"), pods->len == 0));
-  cluster_wait((g_clear_pointer(&sets, g_ptr_array_unref),
-                sets = cluster_list(cluster, "apps/v1", "replicasets", "web"), sets->len == 0));
+  cluster_wait(cluster_count(cluster, "v1", "pods", "web") == 0);
+  cluster_wait(cluster_count(cluster, "apps/v1", "replicasets", "web") == 0);
 
   /* Foreground: the owner is the last to go. */
   cluster_create(cluster, "apps/v1", "deployments", true, WEB);
@@ -115,14 +111,14 @@ static void test_namespace(void)
 {
   g_autoptr(Cluster) cluster = cluster_new();
   Client *client = cluster_client(cluster);
-  cluster_create(cluster, "v1", "namespaces", false, "{metadata: {name: lab}}");
+  cluster_create(cluster, "v1", "namespaces", false, "{metadata: {name: lab}, spec: {finalizers: [kubernetes]}}");
   g_autoptr(Object) account = NULL, root = NULL;
   cluster_wait((account = client_get(client, "v1", "serviceaccounts", "lab", "default", NULL)) != NULL);
   cluster_wait((root = client_get(client, "v1", "configmaps", "lab", "kube-root-ca.crt", NULL)) != NULL);
   g_assert_cmpstr(json_str(json_object_get(object_json(root), "data"), "ca.crt", ""), ==, "the certificate");
   /* Both come back when they are deleted. */
   g_assert_true(client_delete(client, "v1", "configmaps", "lab", "kube-root-ca.crt", NULL, NULL));
-  g_clear_pointer(&root, object_unref);
+  object_unref(g_steal_pointer(&root));
   cluster_wait((root = client_get(client, "v1", "configmaps", "lab", "kube-root-ca.crt", NULL)) != NULL);
   g_autoptr(json_t) pod = json_pack("{s:{s:s}, s:{s:[{s:s, s:s}]}}", "metadata", "name", "p", "spec", "containers",
                                     "name", "c", "image", "i");
@@ -133,6 +129,15 @@ static void test_namespace(void)
   cluster_wait(!cluster_exists(cluster, "v1", "namespaces", "lab"));
   g_autoptr(Object) left = client_get(client, "v1", "pods", "lab", "p", NULL);
   g_assert_null(left);
+}
+
+static unsigned count_placed(Cluster *cluster)
+{
+  g_autoptr(GPtrArray) pods = cluster_list(cluster, "v1", "pods", "web");
+  unsigned count = 0;
+  for (unsigned i = 0; i < pods->len; i++)
+    count += *pod_node(object_json(g_ptr_array_index(pods, i))) != '\0';
+  return count;
 }
 
 static void test_taints(void)
@@ -149,10 +154,37 @@ static void test_taints(void)
                 json_array_size(json_at(node, "spec", "taints", NULL)) == 0));
   /* A NoExecute taint drives out what does not tolerate it. */
   cluster_patch(cluster, "v1", "nodes", "node-1", "{spec: {taints: [{key: away, effect: NoExecute}]}}");
-  g_autoptr(GPtrArray) pods = NULL;
-  cluster_wait((g_clear_pointer(&pods, g_ptr_array_unref), pods = cluster_list(cluster, "v1", "pods", "web"),
-                pods->len == 2 && !json_at(object_json(g_ptr_array_index(pods, 0)), "spec", "nodeName", NULL) &&
-                    !json_at(object_json(g_ptr_array_index(pods, 1)), "spec", "nodeName", NULL)));
+  cluster_wait(cluster_count(cluster, "v1", "pods", "web") == 2 && count_placed(cluster) == 0);
+}
+
+static bool is_daemon_status(Cluster *cluster, int64_t desired, int64_t available, int64_t updated)
+{
+  g_autoptr(json_t) set = cluster_get(cluster, "apps/v1", "daemonsets", true, "agent");
+  const json_t *status = json_object_get(set, "status");
+  return json_int(status, "desiredNumberScheduled", 0) == desired &&
+         json_int(status, "numberAvailable", 0) == available &&
+         json_int(status, "updatedNumberScheduled", 0) == updated;
+}
+
+static void test_daemon_set(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  cluster_create(
+      cluster, "apps/v1", "daemonsets", true,
+      "{metadata: {name: agent}, spec: {selector: {matchLabels: {app: agent}}, template: {metadata: {labels: "
+      "{app: agent}}, spec: {containers: [{name: c, image: one}]}}}}");
+  cluster_wait(is_daemon_status(cluster, 1, 1, 1));
+  /* A cordoned node keeps its daemon, and gets one when it is new. */
+  cluster_patch(cluster, "v1", "nodes", "node-1", "{spec: {unschedulable: true}}");
+  cluster_add_node(cluster, "node-2", "2", "{kubernetes.io/hostname: node-2}");
+  cluster_wait(is_daemon_status(cluster, 2, 2, 2));
+  cluster_patch(cluster, "apps/v1", "daemonsets", "agent",
+                "{spec: {template: {spec: {containers: [{name: c, image: two}]}}}}");
+  cluster_wait(is_daemon_status(cluster, 2, 2, 2) &&
+               cluster_count(cluster, "apps/v1", "controllerrevisions", NULL) == 2 &&
+               cluster_count(cluster, "v1", "pods", "agent") == 2);
+  cluster_delete(cluster, "apps/v1", "daemonsets", true, "agent", "Background");
+  cluster_wait(cluster_count(cluster, "v1", "pods", "agent") == 0);
 }
 
 int main(int argc, char **argv)
@@ -163,5 +195,6 @@ int main(int argc, char **argv)
   g_test_add_func("/controllers/garbage", test_garbage);
   g_test_add_func("/controllers/namespace", test_namespace);
   g_test_add_func("/controllers/taints", test_taints);
+  g_test_add_func("/controllers/daemon-set", test_daemon_set);
   return g_test_run();
 }

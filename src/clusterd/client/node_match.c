@@ -1,4 +1,4 @@
-#include "clusterd/scheduler/node_match.h"
+#include "clusterd/client/node_match.h"
 
 #include <glib.h>
 #include <string.h>

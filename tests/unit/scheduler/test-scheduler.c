@@ -1,0 +1,186 @@
+#include <glib.h>
+#include <string.h>
+
+#include "../controllers/cluster.h"
+#include "base/json.h"
+#include "clusterd/client/conditions.h"
+#include "clusterd/client/pod.h"
+
+static void create_pod(Cluster *cluster, const char *name, const char *spec)
+{
+  g_autofree char *yaml =
+      g_strdup_printf("{metadata: {name: %s, labels: {app: %s}}, spec: {%s%s containers: [{name: c, image: i}]}}", name,
+                      name, spec, *spec ? "," : "");
+  cluster_create(cluster, "v1", "pods", true, yaml);
+}
+
+static void create_pod_with_cpu(Cluster *cluster, const char *name, const char *cpu, const char *spec)
+{
+  g_autofree char *yaml =
+      g_strdup_printf("{metadata: {name: %s}, spec: {%s%s containers: [{name: c, image: i, resources: "
+                      "{requests: {cpu: '%s'}}}]}}",
+                      name, spec, *spec ? "," : "", cpu);
+  cluster_create(cluster, "v1", "pods", true, yaml);
+}
+
+static bool is_on(Cluster *cluster, const char *name, const char *node)
+{
+  g_autoptr(json_t) pod = cluster_get(cluster, "v1", "pods", true, name);
+  return strcmp(pod_node(pod), node) == 0;
+}
+
+static bool is_refused(Cluster *cluster, const char *name, const char *message)
+{
+  g_autoptr(json_t) pod = cluster_get(cluster, "v1", "pods", true, name);
+  const json_t *condition = condition_get(json_object_get(pod, "status"), "PodScheduled");
+  return strcmp(json_str(condition, "reason", ""), "Unschedulable") == 0 &&
+         strcmp(json_str(condition, "message", ""), message) == 0;
+}
+
+static void test_bind(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  gint64 start = g_get_monotonic_time();
+  create_pod(cluster, "a", "");
+  while (!is_on(cluster, "a", "node-1"))
+    g_thread_yield();
+  g_test_message("create to bind: %" G_GINT64_FORMAT " us", g_get_monotonic_time() - start);
+  cluster_wait(cluster_has_event(cluster, "a", "Scheduled", "Successfully assigned default/a to node-1"));
+}
+
+static void test_resources(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  static const char message[] =
+      "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No "
+      "preemption victims found for incoming pod.";
+  create_pod_with_cpu(cluster, "first", "1500m", "");
+  cluster_wait(is_on(cluster, "first", "node-1"));
+  create_pod_with_cpu(cluster, "second", "1", "");
+  cluster_wait(is_refused(cluster, "second", message));
+  cluster_wait(cluster_has_event(cluster, "second", "FailedScheduling", message));
+  /* Room is made: the waiting pod is placed by that event, after its backoff. */
+  cluster_delete(cluster, "v1", "pods", true, "first", NULL);
+  cluster_wait(is_on(cluster, "second", "node-1"));
+}
+
+static void test_selector_and_taints(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  create_pod(cluster, "picky", "nodeSelector: {disk: ssd}");
+  cluster_wait(
+      is_refused(cluster, "picky",
+                 "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. preemption: 0/1 "
+                 "nodes are available: 1 Preemption is not helpful for scheduling."));
+  cluster_add_node(cluster, "node-2", "2", "{disk: ssd}");
+  cluster_wait(is_on(cluster, "picky", "node-2"));
+  cluster_patch(cluster, "v1", "nodes", "node-1", "{spec: {taints: [{key: a, value: b, effect: NoSchedule}]}}");
+  cluster_patch(cluster, "v1", "nodes", "node-2", "{spec: {unschedulable: true}}");
+  create_pod(cluster, "plain", "");
+  cluster_wait(cluster_has_event(cluster, "plain", "FailedScheduling", "1 node(s) had untolerated taint {a: b}"));
+  create_pod(cluster, "tolerant", "tolerations: [{key: a, operator: Equal, value: b, effect: NoSchedule}]");
+  cluster_wait(is_on(cluster, "tolerant", "node-1"));
+  create_pod(cluster, "bound", "nodeName: node-2");
+  cluster_wait(is_on(cluster, "bound", "node-2"));
+}
+
+static void test_gates(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  create_pod(cluster, "gated", "schedulingGates: [{name: example.com/wait}]");
+  create_pod(cluster, "free", "");
+  cluster_wait(is_on(cluster, "free", "node-1"));
+  g_assert_true(is_on(cluster, "gated", ""));
+  cluster_patch(cluster, "v1", "pods", "gated", "{spec: {schedulingGates: null}}");
+  cluster_wait(is_on(cluster, "gated", "node-1"));
+}
+
+static void test_preemption(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  cluster_create(cluster, "scheduling.k8s.io/v1", "priorityclasses", false, "{metadata: {name: high}, value: 1000}");
+  create_pod_with_cpu(cluster, "small", "500m", "");
+  create_pod_with_cpu(cluster, "large", "1500m", "");
+  cluster_wait(is_on(cluster, "small", "node-1") && is_on(cluster, "large", "node-1"));
+  create_pod_with_cpu(cluster, "urgent", "1", "priorityClassName: high, priority: 1000");
+  cluster_wait(is_on(cluster, "urgent", "node-1"));
+  /* One victim was enough. */
+  g_assert_false(cluster_exists(cluster, "v1", "pods", "large"));
+  g_assert_true(cluster_exists(cluster, "v1", "pods", "small"));
+  cluster_wait(cluster_has_event(cluster, "large", "Preempted", "Preempted by pod"));
+}
+
+static void test_company(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  cluster_add_node(cluster, "node-2", "2", "{kubernetes.io/hostname: node-2}");
+  static const char alone[] =
+      "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: "
+      "kubernetes.io/hostname, labelSelector: {matchExpressions: [{key: app, operator: In, values: [a, b, c]}]}}]}}";
+  create_pod(cluster, "a", alone);
+  create_pod(cluster, "b", alone);
+  cluster_wait(!is_on(cluster, "a", "") && !is_on(cluster, "b", ""));
+  g_assert_true(is_on(cluster, "a", "node-1") != is_on(cluster, "b", "node-1"));
+  create_pod(cluster, "c", alone);
+  cluster_wait(cluster_has_event(cluster, "c", "FailedScheduling", "2 node(s) didn't match pod anti-affinity rules"));
+  create_pod(cluster, "friend",
+             "affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: "
+             "kubernetes.io/hostname, labelSelector: {matchLabels: {app: b}}}]}}");
+  cluster_wait(!is_on(cluster, "friend", ""));
+  g_assert_true(is_on(cluster, "friend", "node-1") == is_on(cluster, "b", "node-1"));
+}
+
+static void test_spread(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  cluster_add_node(cluster, "node-2", "2", "{kubernetes.io/hostname: node-2}");
+  cluster_create(
+      cluster, "apps/v1", "replicasets", true,
+      "{metadata: {name: web}, spec: {replicas: 6, selector: {matchLabels: {app: web}}, template: {metadata: "
+      "{labels: {app: web}}, spec: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: "
+      "kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: web}}}], "
+      "containers: [{name: c, image: i}]}}}}");
+  unsigned first = 0, second = 0;
+  for (unsigned tries = 0; first + second < 6 && tries < WAIT_SECONDS * 1000; tries++) {
+    g_usleep(1000);
+    g_autoptr(GPtrArray) pods = cluster_list(cluster, "v1", "pods", "web");
+    first = second = 0;
+    for (unsigned i = 0; i < pods->len; i++) {
+      const char *node = pod_node(object_json(g_ptr_array_index(pods, i)));
+      first += strcmp(node, "node-1") == 0;
+      second += strcmp(node, "node-2") == 0;
+    }
+  }
+  g_assert_cmpuint(first, ==, 3);
+  g_assert_cmpuint(second, ==, 3);
+}
+
+/* Many pods at once: all are placed, none beyond what the node takes. */
+static void test_many(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  gint64 start = g_get_monotonic_time();
+  cluster_create(
+      cluster, "apps/v1", "replicasets", true,
+      "{metadata: {name: web}, spec: {replicas: 120, selector: {matchLabels: {app: web}}, template: {metadata: "
+      "{labels: {app: web}}, spec: {containers: [{name: c, image: i}]}}}}");
+  g_autoptr(json_t) set = NULL;
+  cluster_wait((json_decref(set), set = cluster_get(cluster, "apps/v1", "replicasets", true, "web"),
+                json_int(json_object_get(set, "status"), "readyReplicas", 0) == 110));
+  g_test_message("110 of 120 pods ready after %" G_GINT64_FORMAT " us", g_get_monotonic_time() - start);
+  g_assert_cmpuint(cluster_count_pods(cluster, "web"), ==, 120);
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/scheduler/bind", test_bind);
+  g_test_add_func("/scheduler/resources", test_resources);
+  g_test_add_func("/scheduler/selector-and-taints", test_selector_and_taints);
+  g_test_add_func("/scheduler/gates", test_gates);
+  g_test_add_func("/scheduler/preemption", test_preemption);
+  g_test_add_func("/scheduler/company", test_company);
+  g_test_add_func("/scheduler/spread", test_spread);
+  g_test_add_func("/scheduler/many", test_many);
+  return g_test_run();
+}
