@@ -406,6 +406,22 @@ static void test_reboot(void)
   remove_sandbox(sandbox);
 }
 
+/* A container whose monitor is killed does not stay "running" for ever. */
+static void test_monitor_killed(void)
+{
+  char *sandbox = run_sandbox(NULL);
+  g_autofree char *id = run_script(sandbox, "sleep 1000", NULL);
+  g_autofree char *path = g_strdup_printf("/run/launcher/containers/%s/conmon.pid", id);
+  g_autofree char *text = NULL;
+  g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+  g_test_expect_message("node", G_LOG_LEVEL_WARNING, "the monitor of container * died*");
+  kill((pid_t)g_ascii_strtoll(text, NULL, 10), SIGKILL);
+  g_autoptr(ContainerStatus) status = wait_exited(id);
+  g_test_assert_expected_messages();
+  g_assert_cmpint(status->exit_code, ==, 255);
+  remove_sandbox(sandbox);
+}
+
 static void test_image_in_use(void)
 {
   g_autoptr(GError) error = NULL;
@@ -461,6 +477,7 @@ int main(int argc, char **argv)
                 { "failures", test_failures },
                 { "restart", test_restart },
                 { "reboot", test_reboot },
+                { "monitor-killed", test_monitor_killed },
                 { "image-in-use", test_image_in_use },
                 { "nothing-left", test_nothing_left } };
   g_test_init(&argc, &argv, NULL);

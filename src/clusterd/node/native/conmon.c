@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -112,16 +113,22 @@ int conmon_create(const NativeRuntime *native, const ConmonStart *start, GError 
   return pid;
 }
 
-bool conmon_alive(const char *bundle, const char *container_id)
+int conmon_open(const char *bundle, const char *container_id)
 {
   g_autofree char *pid_path = g_build_filename(bundle, "conmon.pid", NULL);
   g_autofree char *text = NULL, *arguments = NULL;
   gsize length = 0;
   if (!g_file_get_contents(pid_path, &text, NULL, NULL))
-    return false;
-  g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", (int)g_ascii_strtoll(text, NULL, 10));
-  return g_file_get_contents(path, &arguments, &length, NULL) &&
-         memmem(arguments, length, container_id, strlen(container_id)) != NULL;
+    return -1;
+  int pid = (int)g_ascii_strtoll(text, NULL, 10);
+  g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", pid);
+  int fd = pid > 1 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+  /* after it was opened: only now the process behind the number cannot change any more */
+  if (fd >= 0 && g_file_get_contents(path, &arguments, &length, NULL) &&
+      memmem(arguments, length, container_id, strlen(container_id)))
+    return fd;
+  file_close(&fd);
+  return -1;
 }
 
 void conmon_resize(const char *bundle, unsigned width, unsigned height)

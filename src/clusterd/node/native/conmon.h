@@ -17,8 +17,8 @@ typedef struct ConmonStart {
  * message. */
 int conmon_create(const NativeRuntime *native, const ConmonStart *start, GError **error);
 
-/* True while the conmon of the bundle runs. */
-bool conmon_alive(const char *bundle, const char *container_id);
+/* A pidfd of the bundle's conmon: readable when it has ended. -1 when it does not run. */
+int conmon_open(const char *bundle, const char *container_id);
 
 /* Tells conmon the size of the container's terminal. */
 void conmon_resize(const char *bundle, unsigned width, unsigned height);

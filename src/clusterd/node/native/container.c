@@ -14,6 +14,7 @@
 #include "clusterd/node/native/command.h"
 #include "clusterd/node/native/conmon.h"
 #include "clusterd/node/native/container_state.h"
+#include "clusterd/node/native/exit_watch.h"
 #include "clusterd/node/native/oci_spec.h"
 #include "clusterd/node/native/rootfs.h"
 #include "clusterd/node/native/sandbox.h"
@@ -163,6 +164,7 @@ char *container_create(Runtime *runtime, const char *sandbox_id, const Container
     return NULL;
   }
   container_publish(native, g_steal_pointer(&container));
+  exit_watch_add(native->watch, id);
   container_note_exit(native, id); /* what the exit watch could not yet match to a container */
   return g_steal_pointer(&id);
 }

@@ -16,5 +16,8 @@ bool container_save(NativeRuntime *native, Container *container, GError **error)
 /* Takes note that the container has ended, if its exit file says so, and tells the event handler. */
 void container_note_exit(NativeRuntime *native, const char *container_id);
 
+/* The container's conmon has ended: takes note of the exit it reported, or ends a container it left alone. */
+void container_note_lost(NativeRuntime *native, const char *container_id);
+
 /* Takes up the containers an earlier process left. Before the exit watch starts. */
 void container_recover(NativeRuntime *native);

@@ -1,5 +1,6 @@
 #include "clusterd/node/native/container_state.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -75,14 +76,9 @@ bool container_read_exit(const NativeRuntime *native, const char *id, int *exit_
   return true;
 }
 
-void container_note_exit(NativeRuntime *native, const char *container_id)
+/* Everything that follows from a container's end, once. */
+static void note_end(NativeRuntime *native, Container *container, int exit_code, bool oom_killed, int64_t finished_us)
 {
-  g_autoptr(Container) container = runtime_find_container(native, container_id, NULL);
-  int exit_code;
-  bool oom_killed;
-  int64_t finished_us;
-  if (!container || !container_read_exit(native, container_id, &exit_code, &oom_killed, &finished_us))
-    return;
   g_mutex_lock(&native->lock);
   bool news = container->state != CONTAINER_EXITED;
   if (news)
@@ -93,7 +89,7 @@ void container_note_exit(NativeRuntime *native, const char *container_id)
   g_mutex_unlock(&native->lock);
   if (!news)
     return;
-  g_autofree char *bundle = runtime_bundle(native, container_id);
+  g_autofree char *bundle = runtime_bundle(native, container->id);
   g_autofree char *rootfs = g_build_filename(bundle, "rootfs", NULL);
   g_autoptr(GError) error = NULL;
   rootfs_unmount(rootfs);
@@ -101,6 +97,33 @@ void container_note_exit(NativeRuntime *native, const char *container_id)
     g_warning("%s", error->message);
   if (handler)
     handler(container->sandbox_id, container->id, data);
+}
+
+void container_note_exit(NativeRuntime *native, const char *container_id)
+{
+  g_autoptr(Container) container = runtime_find_container(native, container_id, NULL);
+  int exit_code;
+  bool oom_killed;
+  int64_t finished_us;
+  if (container && container_read_exit(native, container_id, &exit_code, &oom_killed, &finished_us))
+    note_end(native, container, exit_code, oom_killed, finished_us);
+}
+
+void container_note_lost(NativeRuntime *native, const char *container_id)
+{
+  container_note_exit(native, container_id);
+  g_autoptr(Container) container = runtime_find_container(native, container_id, NULL);
+  if (!container)
+    return;
+  g_mutex_lock(&native->lock);
+  bool lost = container->state != CONTAINER_EXITED;
+  if (lost && container->pid_fd >= 0)
+    syscall(SYS_pidfd_send_signal, container->pid_fd, SIGKILL, NULL, 0);
+  g_mutex_unlock(&native->lock);
+  if (lost) {
+    g_warning("the monitor of container %s died: the container is ended", container_id);
+    note_end(native, container, EXIT_CODE_UNKNOWN, false, timestamp_now_us());
+  }
 }
 
 ContainerStatus *container_get_status(Runtime *runtime, const char *container_id, GError **error)
@@ -157,7 +180,8 @@ static void recover_state(NativeRuntime *native, Container *container, const jso
   int64_t finished_us = json_int(state, "finishedUs", 0);
   container->started_us = json_int(state, "startedUs", 0);
   container->state = (ContainerState)json_int(state, "state", CONTAINER_EXITED);
-  if (container->state != CONTAINER_EXITED && conmon_alive(bundle, container->id)) {
+  file_autofd int conmon = container->state != CONTAINER_EXITED ? conmon_open(bundle, container->id) : -1;
+  if (conmon >= 0) {
     container->pid = (int)json_int(state, "pid", 0);
     container->pid_fd = container->pid > 0 ? (int)syscall(SYS_pidfd_open, container->pid, 0) : -1;
   }

@@ -1,8 +1,8 @@
 #include "clusterd/node/native/exit_watch.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -12,12 +12,28 @@
 #include "clusterd/node/native/conmon.h"
 #include "clusterd/node/native/container.h"
 
+/* One conmon that is watched. */
+typedef struct Monitor {
+  char *container_id;
+  int fd; /* pidfd */
+} Monitor;
+
 struct ExitWatch {
   NativeRuntime *native;
   char *folder;
-  int inotify_fd, stop_fd;
+  int epoll_fd, inotify_fd, stop_fd;
   GThread *thread;
+  GMutex lock;          /* guards monitors */
+  GHashTable *monitors; /* of Monitor, themselves */
 };
+
+static void monitor_free(void *data)
+{
+  Monitor *monitor = data;
+  file_close(&monitor->fd);
+  g_free(monitor->container_id);
+  g_free(monitor);
+}
 
 /* Also after the kernel dropped events: every file that is there is looked at. */
 static void scan(ExitWatch *watch)
@@ -43,18 +59,64 @@ static void read_events(ExitWatch *watch)
   }
 }
 
+static void end_monitor(ExitWatch *watch, Monitor *monitor)
+{
+  container_note_lost(watch->native, monitor->container_id);
+  epoll_ctl(watch->epoll_fd, EPOLL_CTL_DEL, monitor->fd, NULL);
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&watch->lock);
+  g_hash_table_remove(watch->monitors, monitor);
+}
+
 static void *run(void *data)
 {
+  enum { EVENTS = 16 };
   ExitWatch *watch = data;
-  struct pollfd fds[] = { { .fd = watch->inotify_fd, .events = POLLIN }, { .fd = watch->stop_fd, .events = POLLIN } };
+  struct epoll_event events[EVENTS];
   scan(watch);
   for (;;) {
-    if (poll(fds, G_N_ELEMENTS(fds), -1) < 0)
-      continue; /* a signal */
-    if (fds[1].revents)
-      return NULL;
-    if (fds[0].revents)
-      read_events(watch);
+    int count = epoll_wait(watch->epoll_fd, events, EVENTS, -1);
+    for (int i = 0; i < count; i++) {
+      if (events[i].data.ptr == &watch->stop_fd)
+        return NULL;
+      if (events[i].data.ptr == &watch->inotify_fd)
+        read_events(watch);
+      else
+        end_monitor(watch, events[i].data.ptr);
+    }
+  }
+}
+
+static bool epoll_add(ExitWatch *watch, int fd, void *data)
+{
+  struct epoll_event event = { .events = EPOLLIN, .data.ptr = data };
+  return epoll_ctl(watch->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void exit_watch_add(ExitWatch *watch, const char *container_id)
+{
+  g_autofree char *bundle = runtime_bundle(watch->native, container_id);
+  int fd = conmon_open(bundle, container_id);
+  if (fd < 0) { /* it may have ended after a last word */
+    container_note_lost(watch->native, container_id);
+    return;
+  }
+  Monitor *monitor = g_new0(Monitor, 1);
+  monitor->container_id = g_strdup(container_id);
+  monitor->fd = fd;
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&watch->lock);
+  g_hash_table_add(watch->monitors, monitor);
+  if (!epoll_add(watch, fd, monitor))
+    g_warning("cannot watch the monitor of container %s: %s", container_id, g_strerror(errno));
+}
+
+/* The containers that were taken up from an earlier process. */
+static void add_known(ExitWatch *watch)
+{
+  g_autoptr(GPtrArray) list = container_list(&watch->native->table, NULL, NULL);
+  for (guint i = 0; i < list->len; i++) {
+    const ContainerStatus *status = g_ptr_array_index(list, i);
+    if (status->state != CONTAINER_EXITED)
+      exit_watch_add(watch, status->id);
   }
 }
 
@@ -65,12 +127,16 @@ ExitWatch *exit_watch_start(NativeRuntime *native, GError **error)
   watch->folder = conmon_exit_dir(native);
   watch->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
   watch->stop_fd = eventfd(0, EFD_CLOEXEC);
-  if (watch->stop_fd < 0 || watch->inotify_fd < 0 ||
+  watch->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  watch->monitors = g_hash_table_new_full(NULL, NULL, monitor_free, NULL);
+  g_mutex_init(&watch->lock);
+  if (!epoll_add(watch, watch->stop_fd, &watch->stop_fd) || !epoll_add(watch, watch->inotify_fd, &watch->inotify_fd) ||
       inotify_add_watch(watch->inotify_fd, watch->folder, IN_MOVED_TO) < 0) {
     reason_set_errno(error, REASON_RUNTIME, errno, "Cannot watch %s", watch->folder);
     exit_watch_stop(watch);
     return NULL;
   }
+  add_known(watch);
   watch->thread = g_thread_new("exits", run, watch);
   return watch;
 }
@@ -85,6 +151,9 @@ void exit_watch_stop(ExitWatch *watch)
   }
   file_close(&watch->inotify_fd);
   file_close(&watch->stop_fd);
+  file_close(&watch->epoll_fd);
+  g_hash_table_unref(watch->monitors);
+  g_mutex_clear(&watch->lock);
   g_free(watch->folder);
   g_free(watch);
 }
