@@ -3,6 +3,8 @@
 #include "base/file.h"
 #include "base/reason.h"
 
+#define CA_MAX (64u << 10) /* bytes of the certificate every namespace is given */
+
 /* --- store and registry --------------------------------------------------------------------------------------------
  */
 
@@ -75,9 +77,69 @@ static void server_stop(Clusterd *clusterd)
   g_clear_pointer(&clusterd->server, api_server_stop);
 }
 
+/* --- informers, controllers, scheduler ------------------------------------------------------------------------------
+ */
+
+static bool informers_make(Clusterd *clusterd, GError **error)
+{
+  clusterd->informers = informer_set_new(clusterd->registry);
+  return true;
+}
+
+static void informers_free(Clusterd *clusterd)
+{
+  g_clear_pointer(&clusterd->informers, informer_set_free);
+}
+
+static bool controllers_begin(Clusterd *clusterd, GError **error)
+{
+  if (!clusterd->config->with_controllers)
+    return true;
+  g_autofree char *path = g_build_filename(clusterd->config->pki_dir, "ca.crt", NULL);
+  g_autoptr(GBytes) ca = file_read(path, CA_MAX, error);
+  if (!ca)
+    return false;
+  g_autofree char *pem = g_strndup(g_bytes_get_data(ca, NULL), g_bytes_get_size(ca));
+  ControllersConfig config = { .root_ca_pem = pem };
+  clusterd->controllers = controllers_start(clusterd->registry, clusterd->informers, &config);
+  return true;
+}
+
+static void controllers_end(Clusterd *clusterd)
+{
+  g_clear_pointer(&clusterd->controllers, controllers_stop);
+}
+
+static bool scheduler_begin(Clusterd *clusterd, GError **error)
+{
+  if (clusterd->config->with_scheduler)
+    clusterd->scheduler = scheduler_start(clusterd->registry, clusterd->informers);
+  return true;
+}
+
+static void scheduler_end(Clusterd *clusterd)
+{
+  g_clear_pointer(&clusterd->scheduler, scheduler_stop);
+}
+
+static bool informers_start(Clusterd *clusterd, GError **error)
+{
+  return informer_set_start(clusterd->informers, error);
+}
+
+static void informers_stop(Clusterd *clusterd)
+{
+  informer_set_stop(clusterd->informers);
+}
+
 const Component components[] = {
   { "store", store_start, store_stop },
   { "registry", registry_start, registry_stop },
   { "apiserver", server_start, server_stop },
+  { "informers", informers_make, informers_free },
+  { "controllers", controllers_begin, controllers_end },
+  { "scheduler", scheduler_begin, scheduler_end },
+  /* Whoever uses informers stands above this row: it starts them when all handlers are known, and ends them first. */
+  { "watches", informers_start, informers_stop },
   { NULL, NULL, NULL },
 };

@@ -1,7 +1,10 @@
 #pragma once
 /* What clusterd is made of: one row per component. */
+#include "clusterd/client/informer.h"
 #include "clusterd/cluster_config.h"
+#include "clusterd/controllers/controllers.h"
 #include "clusterd/events.h"
+#include "clusterd/scheduler/scheduler.h"
 #include "clusterd/server/server.h"
 
 /* What the components share. Each row's start fills in its own. */
@@ -12,6 +15,9 @@ typedef struct Clusterd {
   ApiScheme *scheme;
   Registry *registry;
   ApiServer *server;
+  InformerSet *informers; /* shared by all that follow; started last, stopped first */
+  Controllers *controllers;
+  Scheduler *scheduler;
 } Clusterd;
 
 typedef struct Component {
