@@ -132,6 +132,12 @@ static void informers_stop(Clusterd *clusterd)
   informer_set_stop(clusterd->informers);
 }
 
+static bool ready_begin(Clusterd *clusterd, GError **error)
+{
+  events_write(clusterd->events, "ready", "%s", clusterd->config->profile);
+  return true;
+}
+
 const Component components[] = {
   { "store", store_start, store_stop },
   { "registry", registry_start, registry_stop },
@@ -139,7 +145,14 @@ const Component components[] = {
   { "informers", informers_make, informers_free },
   { "controllers", controllers_begin, controllers_end },
   { "scheduler", scheduler_begin, scheduler_end },
+  { "proxy", proxy_make, proxy_end },
+  { "dns", dns_make, dns_end },
+  { "node", node_make, node_end },
   /* Whoever uses informers stands above this row: it starts them when all handlers are known, and ends them first. */
   { "watches", informers_start, informers_stop },
+  { "service rules", proxy_begin, NULL },
+  { "node status", node_begin, NULL },
+  { "dns answers", dns_begin, NULL },
+  { "ready", ready_begin, NULL },
   { NULL, NULL, NULL },
 };

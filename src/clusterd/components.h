@@ -3,7 +3,10 @@
 #include "clusterd/client/informer.h"
 #include "clusterd/cluster_config.h"
 #include "clusterd/controllers/controllers.h"
+#include "clusterd/dns/dns.h"
 #include "clusterd/events.h"
+#include "clusterd/node/kubelet.h"
+#include "clusterd/proxy/proxy.h"
 #include "clusterd/scheduler/scheduler.h"
 #include "clusterd/server/server.h"
 
@@ -18,6 +21,12 @@ typedef struct Clusterd {
   InformerSet *informers; /* shared by all that follow; started last, stopped first */
   Controllers *controllers;
   Scheduler *scheduler;
+  Client *kubelet_client, *dns_client;
+  char *node_ip;
+  Runtime *runtime;
+  Kubelet *kubelet;
+  Proxy *proxy;
+  Dns *dns;
 } Clusterd;
 
 typedef struct Component {
@@ -28,3 +37,15 @@ typedef struct Component {
 
 /* In starting order; a row without a name ends it. */
 extern const Component components[];
+
+/* node_components.c: what makes this machine a node. "make" hooks in before the informers start, "begin" sets to work
+ * after. */
+bool proxy_make(Clusterd *clusterd, GError **error);
+bool proxy_begin(Clusterd *clusterd, GError **error);
+void proxy_end(Clusterd *clusterd);
+bool dns_make(Clusterd *clusterd, GError **error);
+bool dns_begin(Clusterd *clusterd, GError **error);
+void dns_end(Clusterd *clusterd);
+bool node_make(Clusterd *clusterd, GError **error);
+bool node_begin(Clusterd *clusterd, GError **error);
+void node_end(Clusterd *clusterd);

@@ -1,14 +1,14 @@
 #include "clusterd/node/machine.h"
 
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-
-#include "base/file.h"
-
-#define SMALL_FILE_MAX 65536
 
 static char *read_small(const char *path)
 {
@@ -70,4 +70,36 @@ const char *machine_arch(void)
   if (uname(&info) == 0 && g_str_equal(info.machine, "aarch64"))
     return "arm64";
   return "amd64";
+}
+
+/* How good an interface is as the machine's own; 0: not at all. */
+static int rank(const struct ifaddrs *entry)
+{
+  if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_INET || (entry->ifa_flags & IFF_LOOPBACK) ||
+      !(entry->ifa_flags & IFF_UP))
+    return 0;
+  if (g_str_equal(entry->ifa_name, "eth0"))
+    return 3;
+  if (g_str_equal(entry->ifa_name, "tap0"))
+    return 2;
+  return g_str_has_prefix(entry->ifa_name, "pods") || g_str_has_prefix(entry->ifa_name, "docker") ? 0 : 1;
+}
+
+char *machine_ip(void)
+{
+  struct ifaddrs *list = NULL;
+  const struct ifaddrs *best = NULL;
+  char text[INET_ADDRSTRLEN];
+  char *ip = NULL;
+  if (getifaddrs(&list) != 0)
+    return NULL;
+  for (const struct ifaddrs *entry = list; entry; entry = entry->ifa_next)
+    if (rank(entry) > (best ? rank(best) : 0))
+      best = entry;
+  if (best) {
+    const struct sockaddr_in *address = (const struct sockaddr_in *)(const void *)best->ifa_addr;
+    ip = g_strdup(inet_ntop(AF_INET, &address->sin_addr, text, sizeof text));
+  }
+  freeifaddrs(list);
+  return ip;
 }

@@ -18,3 +18,7 @@ char *machine_os_image(void);
 
 /* As GOARCH writes it: "amd64", "arm64". Static. */
 const char *machine_arch(void);
+
+/* The IPv4 address others reach this machine by: that of eth0 or tap0, else of the first interface that is up and no
+ * loopback, bridge or pod's. NULL: none. The caller frees. */
+char *machine_ip(void);

@@ -1,0 +1,124 @@
+/* Service proxy, cluster DNS and kubelet as components. Each is hooked to the informers first and set to work once they
+ * run. */
+#include "base/reason.h"
+#include "clusterd/components.h"
+#include "clusterd/node/machine.h"
+#include "clusterd/node/native/native.h"
+
+#define RUN_DIR "/run/launcher"
+#define LOGS_DIR "/var/log/pods"
+
+bool proxy_make(Clusterd *clusterd, GError **error)
+{
+  const ClusterConfig *config = clusterd->config;
+  ProxyConfig proxy = { .node_name = config->node_name,
+                        .pod_cidr = config->pod_cidr,
+                        .reserved_ip = config->with_dns ? config->dns_ip : NULL };
+  if (config->with_proxy)
+    clusterd->proxy = proxy_new(clusterd->informers, &proxy);
+  return true;
+}
+
+void proxy_end(Clusterd *clusterd)
+{
+  g_clear_pointer(&clusterd->proxy, proxy_free);
+}
+
+bool proxy_begin(Clusterd *clusterd, GError **error)
+{
+  return !clusterd->proxy || proxy_start(clusterd->proxy, error);
+}
+
+bool dns_make(Clusterd *clusterd, GError **error)
+{
+  DnsConfig dns = { .address = clusterd->config->dns_ip, .domain = clusterd->config->dns_domain };
+  if (!clusterd->config->with_dns)
+    return true;
+  clusterd->dns_client = client_new(clusterd->registry, "cluster-dns");
+  clusterd->dns = dns_new(clusterd->dns_client, clusterd->informers, &dns);
+  return true;
+}
+
+void dns_end(Clusterd *clusterd)
+{
+  g_clear_pointer(&clusterd->dns, dns_free);
+  g_clear_pointer(&clusterd->dns_client, client_free);
+}
+
+bool dns_begin(Clusterd *clusterd, GError **error)
+{
+  if (!clusterd->dns)
+    return true;
+  if (!dns_start(clusterd->dns, error))
+    return false;
+  events_write(clusterd->events, "dns", "%s", clusterd->config->dns_ip);
+  return true;
+}
+
+static char *issue_token(void *data, const char *namespace_, const char *service_account, const char *const *audiences,
+                         int64_t lifetime_seconds, const char *pod_name, const char *pod_uid, int64_t *expires_us,
+                         GError **error)
+{
+  Clusterd *clusterd = data;
+  return api_server_issue_token(clusterd->server, namespace_, service_account, audiences, lifetime_seconds, pod_name,
+                                pod_uid, expires_us, error);
+}
+
+static bool find_node_ip(Clusterd *clusterd, GError **error)
+{
+  const char *given = clusterd->config->node_ip;
+  clusterd->node_ip = given && *given ? g_strdup(given) : machine_ip();
+  return clusterd->node_ip || reason_set(error, REASON_LOCAL_NETWORK, "this machine has no IPv4 address");
+}
+
+bool node_make(Clusterd *clusterd, GError **error)
+{
+  const ClusterConfig *config = clusterd->config;
+  if (!config->with_node)
+    return true;
+  if (!find_node_ip(clusterd, error))
+    return false;
+  NativeRuntimeConfig native = { .data_dir = config->data_dir,
+                                 .run_dir = RUN_DIR,
+                                 .preloaded_store = config->image_store,
+                                 .pod_cidr = config->pod_cidr };
+  clusterd->runtime = native_runtime_new(&native, error);
+  if (!clusterd->runtime)
+    return false;
+  g_autofree char *pods_dir = g_build_filename(config->data_dir, "pods", NULL);
+  KubeletConfig kubelet = { .node_name = config->node_name,
+                            .node_ip = clusterd->node_ip,
+                            .pod_cidr = config->pod_cidr,
+                            .dns_ip = config->dns_ip,
+                            .dns_domain = config->dns_domain,
+                            .kubernetes_version = config->kubernetes_version,
+                            .pods_dir = pods_dir,
+                            .logs_dir = LOGS_DIR,
+                            .issue_token = issue_token,
+                            .issuer = clusterd };
+  clusterd->kubelet_client = client_new(clusterd->registry, "kubelet");
+  clusterd->kubelet = kubelet_new(clusterd->kubelet_client, clusterd->informers, clusterd->runtime, &kubelet);
+  api_server_set_node(clusterd->server, kubelet_node_access(clusterd->kubelet));
+  return true;
+}
+
+void node_end(Clusterd *clusterd)
+{
+  api_server_set_node(clusterd->server, NULL);
+  g_clear_pointer(&clusterd->kubelet, kubelet_free);
+  g_clear_pointer(&clusterd->kubelet_client, client_free);
+  if (clusterd->runtime)
+    clusterd->runtime->free(clusterd->runtime);
+  clusterd->runtime = NULL;
+  g_clear_pointer(&clusterd->node_ip, g_free);
+}
+
+bool node_begin(Clusterd *clusterd, GError **error)
+{
+  if (!clusterd->kubelet)
+    return true;
+  if (!kubelet_start(clusterd->kubelet, error))
+    return false;
+  events_write(clusterd->events, "node", "%s", clusterd->config->node_name);
+  return true;
+}
