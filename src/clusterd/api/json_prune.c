@@ -287,6 +287,13 @@ static bool is_omitted(const ApiField *field, const json_t *value)
   }
 }
 
+static void append_step(GString *path, const char *name)
+{
+  if (path->len)
+    g_string_append_c(path, '.');
+  g_string_append(path, name);
+}
+
 static bool prune_field(Prune *prune, const ApiField *field, const json_t *value, json_t *result)
 {
   if (json_is_null(value)) {
@@ -295,8 +302,8 @@ static bool prune_field(Prune *prune, const ApiField *field, const json_t *value
     return true;
   }
   gsize path_length = prune->path->len, go_length = prune->go_path->len;
-  g_string_append_printf(prune->path, "%s%s", path_length ? "." : "", field->name);
-  g_string_append_printf(prune->go_path, "%s%s", go_length ? "." : "", field->name);
+  append_step(prune->path, field->name);
+  append_step(prune->go_path, field->name);
   json_t *member = field->flags & API_FIELD_LIST  ? prune_list(prune, field, value)
                    : field->flags & API_FIELD_MAP ? prune_map(prune, field, value)
                                                   : prune_element(prune, field, value);

@@ -100,7 +100,9 @@ static void walk_member(Walk *walk, const ApiField *field, const json_t *value, 
 static void walk_field(Walk *walk, const ApiField *field, const json_t *value, const json_t *old)
 {
   size_t length = walk->path->len;
-  g_string_append_printf(walk->path, "%s%s", length ? "." : "", field->name);
+  if (length)
+    g_string_append_c(walk->path, '.');
+  g_string_append(walk->path, field->name);
   bool missing = is_empty(value) || (field->flags & API_FIELD_NONEMPTY && json_is_integer(value) &&
                                      json_integer_value(value) == 0 && field->type != API_INT_OR_STRING);
   if (field->flags & API_FIELD_NONEMPTY && missing)
