@@ -24,7 +24,7 @@ noinst_LIBRARIES += %D%/libapi.a
 
 # the tables and what is read from them
 %C%_libapi_a_SOURCES += \
-	%D%/conversion.c %D%/conversion.h \
+	%D%/conversion.c %D%/conversion.h %D%/conversion_autoscaling.c \
 	%D%/codec.c %D%/codec.h \
 	%D%/field_errors.c %D%/field_errors.h \
 	%D%/json_prune.c %D%/json_prune.h \

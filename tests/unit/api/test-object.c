@@ -259,6 +259,31 @@ static void test_event_conversion(void)
   g_assert_true(json_equal(back, event));
 }
 
+/* What a v1 client reads and writes back loses nothing, and CPU is the number v1 knows. */
+static void test_autoscaler_conversion(void)
+{
+  g_autoptr(GError) error = NULL;
+  const char *text =
+      "{\"kind\":\"HorizontalPodAutoscaler\",\"apiVersion\":\"autoscaling/v2\",\"metadata\":{\"name\":\"h\"},"
+      "\"spec\":{\"maxReplicas\":3,\"metrics\":[{\"type\":\"Resource\",\"resource\":{\"name\":\"cpu\","
+      "\"target\":{\"type\":\"Utilization\",\"averageUtilization\":50}}},{\"type\":\"Resource\","
+      "\"resource\":{\"name\":\"memory\",\"target\":{\"type\":\"AverageValue\",\"averageValue\":\"1Gi\"}}}],"
+      "\"behavior\":{\"scaleDown\":{\"selectPolicy\":\"Disabled\"}}},\"status\":{\"currentReplicas\":1}}";
+  g_autoptr(json_t) stored = json_parse(text, strlen(text), true, &error);
+  g_assert_no_error(error);
+  g_autoptr(json_t) served = convert_autoscaling_v1_from_storage(stored);
+  g_assert_cmpint(json_int(json_object_get(served, "spec"), "targetCPUUtilizationPercentage", 0), ==, 50);
+  g_assert_null(json_at(served, "spec", "behavior", NULL));
+  g_autoptr(json_t) back = convert_autoscaling_v1_to_storage(served);
+  g_assert_true(json_equal(back, stored));
+  /* an annotation that does not fit is no metric */
+  json_object_set_new(json_at(served, "metadata", "annotations", NULL), "autoscaling.alpha.kubernetes.io/metrics",
+                      json_string("{\"a\":1}"));
+  g_autoptr(json_t) odd = convert_autoscaling_v1_to_storage(served);
+  g_assert_cmpuint(json_array_size(json_at(odd, "spec", "metrics", NULL)), ==, 1);
+  g_assert_nonnull(json_at(odd, "metadata", "annotations", "autoscaling.alpha.kubernetes.io/metrics", NULL));
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -275,6 +300,7 @@ int main(int argc, char **argv)
   g_test_add_func("/scheme/names", test_names);
   g_test_add_func("/field-errors", test_field_errors);
   g_test_add_func("/conversion/events", test_event_conversion);
+  g_test_add_func("/conversion/autoscaler", test_autoscaler_conversion);
   int result = g_test_run();
   api_scheme_free(scheme);
   return result;
