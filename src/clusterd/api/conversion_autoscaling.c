@@ -58,7 +58,7 @@ static void put_cpu(json_t *part, const char *member, const char *target, const 
   if (strcmp(target, "target") == 0)
     json_object_set_new(json_at(metric, "resource", "target", NULL), "type", json_string("Utilization"));
   json_t *list = json_object_get(part, member);
-  if (!json_is_array(list)) {
+  if (!list) {
     list = json_array();
     json_object_set_new(part, member, list);
   }
