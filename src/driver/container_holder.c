@@ -103,8 +103,10 @@ static bool crun(Holder *holder, const char *const *words, int output, GError **
 {
   g_autofree char *root = in_folder(holder->mount, "crun/state");
   g_autofree char *log = in_folder(holder->mount, "crun/log");
+  g_autofree char *log_option =
+      g_strconcat("--log=file:", log, NULL); /* crun takes what precedes a colon for a kind of log */
   g_autoptr(GPtrArray) argv = g_ptr_array_new();
-  const char *const own[] = { "crun", "--root", root, "--log", log, "--cgroup-manager", "cgroupfs" };
+  const char *const own[] = { "crun", "--root", root, log_option, "--cgroup-manager", "cgroupfs" };
   for (size_t i = 0; i < G_N_ELEMENTS(own); i++)
     g_ptr_array_add(argv, (void *)(guintptr)own[i]);
   for (size_t i = 0; words[i]; i++)
