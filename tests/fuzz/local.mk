@@ -41,6 +41,7 @@ TESTS += %D%/fuzz-protobuf
 %C%_fuzz_protobuf_SOURCES = %D%/fuzz-protobuf.c $(fuzz_main)
 %C%_fuzz_protobuf_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_protobuf_LDADD = $(fuzz_api_libs)
+
 check_PROGRAMS += %D%/fuzz-iso
 TESTS += %D%/fuzz-iso
 %C%_fuzz_iso_SOURCES = %D%/fuzz-iso.c $(fuzz_main)
