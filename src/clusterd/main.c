@@ -13,9 +13,12 @@
 #include "base/log.h"
 #include "base/reason.h"
 #include "clusterd/components.h"
+#include "clusterd/node/image_cli.h"
+#include "clusterd/node/native/pause.h"
 #include "config.h"
 
 static const char usage[] = "Usage: clusterd --config FILE [-v]...\n"
+                            "       clusterd image load|ls|rm ...\n"
                             "The embedded control plane and node agent of a launcher machine.\n\n"
                             "  --config FILE   cluster.json of the machine\n"
                             "  -v, --verbose   log more (may be given three times)\n"
@@ -116,6 +119,10 @@ int main(int argc, char **argv)
 {
   Options options = { 0 };
   int status = EXIT_SUCCESS;
+  if (argc > 0 && g_str_equal(argv[0], PAUSE_NAME))
+    return pause_main();
+  if (argc > 1 && g_str_equal(argv[1], "image"))
+    return image_cli_main(argc - 1, argv + 1);
   if (!parse_options(argc, argv, &options, &status))
     return status;
   log_setup(1 + options.verbosity);

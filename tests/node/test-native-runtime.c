@@ -1,6 +1,6 @@
 /*
  * The native runtime with real containers. Run through tests/node/sandbox.sh, as root, with image archives made by
- * tests/images/make-image.py: test-native-runtime BUSYBOX_ARCHIVE PAUSE
+ * tests/images/make-image.py: test-native-runtime BUSYBOX_ARCHIVE
  */
 #include <fcntl.h>
 #include <glib.h>
@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/node/native/native.h"
+#include "clusterd/node/native/pause.h"
 #include "clusterd/server/node_access.h"
 
 #define IMAGE "busybox:1.36"
@@ -480,12 +481,13 @@ int main(int argc, char **argv)
                 { "monitor-killed", test_monitor_killed },
                 { "image-in-use", test_image_in_use },
                 { "nothing-left", test_nothing_left } };
+  if (g_str_equal(argv[0], PAUSE_NAME))
+    return pause_main();
   g_test_init(&argc, &argv, NULL);
-  if (argc != 3) {
-    g_printerr("usage: %s ARCHIVE PAUSE, inside sandbox.sh\n", argv[0]);
+  if (argc != 2) {
+    g_printerr("usage: %s ARCHIVE, inside sandbox.sh\n", argv[0]);
     return 2;
   }
-  config.pause = argv[2];
   open_runtime();
   load_image(argv[1]);
   for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {

@@ -60,13 +60,10 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/native/oci_seccomp.c \
 	%D%/native/oci_spec.c %D%/native/oci_spec.h \
 	%D%/native/oci_user.c %D%/native/oci_user.h \
+	%D%/native/pause.c %D%/native/pause.h \
 	%D%/native/registry.c %D%/native/registry.h \
 	%D%/native/registry_http.c %D%/native/registry_http.h \
 	%D%/native/rootfs.c %D%/native/rootfs.h \
 	%D%/native/sandbox.c %D%/native/sandbox.h \
 	%D%/native/sandbox_setup.c %D%/native/sandbox_setup.h \
 	%D%/runtime.c %D%/runtime.h
-
-# the first process of a shared process namespace; static, so that it costs nothing to start
-pkglibexec_PROGRAMS += %D%/native/pause
-%C%_native_pause_SOURCES = %D%/native/pause.c

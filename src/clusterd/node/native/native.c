@@ -79,8 +79,7 @@ static void native_free(Runtime *runtime)
   image_store_free(native->images);
   address_pool_free(native->addresses);
   char **strings[] = { &native->data_dir,  &native->run_dir, &native->bridge,          &native->crun,
-                       &native->crun_root, &native->conmon,  &native->seccomp_profile, &native->pause,
-                       &native->version };
+                       &native->crun_root, &native->conmon,  &native->seccomp_profile, &native->version };
   for (size_t i = 0; i < G_N_ELEMENTS(strings); i++)
     g_free(*strings[i]);
   g_mutex_clear(&native->lock);
@@ -130,7 +129,6 @@ static NativeRuntime *native_alloc(const NativeRuntimeConfig *config)
   native->crun = g_strdup(or_default(config->crun, "/usr/bin/crun"));
   native->crun_root = g_build_filename(config->run_dir, "crun", NULL);
   native->conmon = g_strdup(or_default(config->conmon, "/usr/bin/conmon"));
-  native->pause = g_strdup(or_default(config->pause, LAUNCHER_LIBEXECDIR "/pause"));
   native->seccomp_profile = g_strdup(or_default(config->seccomp_profile, DEFAULT_SECCOMP));
   native->sandboxes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)sandbox_unref);
   native->containers = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)container_unref);

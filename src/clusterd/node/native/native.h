@@ -10,11 +10,11 @@ typedef struct NativeRuntimeConfig {
   const char *pod_cidr;        /* "10.244.0.0/24"; its first address is the bridge's */
   const char *bridge;          /* NULL: pods0 */
   const char *crun, *conmon;   /* programs; NULL: /usr/bin/crun, /usr/bin/conmon */
-  const char *pause;           /* first process of a shared process namespace; NULL: LAUNCHER_LIBEXECDIR/pause */
   const char *seccomp_profile; /* RuntimeDefault; NULL: /usr/share/containers/seccomp.json */
 } NativeRuntimeConfig;
 
 /* Opens the runtime: makes its folders and the bridge, and takes up the sandboxes and containers an earlier process
- * left (those that died meanwhile are CONTAINER_EXITED with 255). All of CONFIG is copied. Needs root. Every call of
+ * left (those that died meanwhile are CONTAINER_EXITED with 255). All of CONFIG is copied. Needs root, and a main()
+ * that knows PAUSE_NAME (pause.h). Every call of
  * the result may be made from any thread. NULL with REASON_RUNTIME or REASON_FILE. */
 Runtime *native_runtime_new(const NativeRuntimeConfig *config, GError **error);

@@ -34,7 +34,7 @@ typedef struct ExitWatch ExitWatch;
 
 typedef struct NativeRuntime {
   Runtime table; /* first: the kubelet's view */
-  char *data_dir, *run_dir, *bridge, *crun, *crun_root, *conmon, *pause, *seccomp_profile, *version;
+  char *data_dir, *run_dir, *bridge, *crun, *crun_root, *conmon, *seccomp_profile, *version;
   ImageStore *images;
   AddressPool *addresses;
   ExitWatch *watch;

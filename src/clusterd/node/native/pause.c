@@ -1,11 +1,13 @@
-/* The first process of a pod's shared process namespace: adopts what the containers leave behind and reaps it. */
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "clusterd/node/native/pause.h"
 
-int main(void)
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+int pause_main(void)
 {
   sigset_t signals;
+  prctl(PR_SET_NAME, "pause");
   sigfillset(&signals);
   sigprocmask(SIG_BLOCK, &signals, NULL);
   for (;;) {

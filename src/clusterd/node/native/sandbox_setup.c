@@ -17,6 +17,7 @@
 #include "clusterd/node/native/command.h"
 #include "clusterd/node/native/namespace.h"
 #include "clusterd/node/native/network.h"
+#include "clusterd/node/native/pause.h"
 
 #define SHM_OPTIONS "mode=1777,size=67108864" /* as every other runtime: 64 MiB */
 
@@ -111,8 +112,8 @@ static bool start_pause(Setup *setup, GError **error)
 {
   g_autofree char *path = g_build_filename(setup->folder, "pid", NULL);
   g_autofree char *pid_path = g_build_filename(setup->folder, "pause.pid", NULL);
-  const char *const argv[] = { "/pause", NULL }; /* how it is called everywhere, in `ps` too */
-  CommandOptions options = { .program = setup->native->pause };
+  const char *const argv[] = { PAUSE_NAME, NULL };
+  const CommandOptions options = { .program = "/proc/self/exe" };
   if (!json_flag(setup->facts, "sharePid", false))
     return true;
   if (unshare(CLONE_NEWPID) < 0)
