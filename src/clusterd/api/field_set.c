@@ -111,6 +111,21 @@ json_t *field_set_both(const json_t *a, const json_t *b)
   return set;
 }
 
+bool field_set_touches(const json_t *fields, const json_t *set)
+{
+  const char *element;
+  json_t *child;
+  json_object_foreach ((json_t *)(uintptr_t)set, element, child) {
+    const json_t *mine = is_self(element) ? NULL : json_object_get(fields, element);
+    if (!mine)
+      continue;
+    bool member = json_object_size(mine) == 0 || json_object_get(mine, SELF);
+    if ((member && json_object_get(child, SELF)) || field_set_touches(mine, child))
+      return true;
+  }
+  return false;
+}
+
 /* "f:name" → ".name", `k:{"a":1,"b":"x"}` → `[a=1,b="x"]`, `v:"x"` → `[="x"]`. */
 static void append_element(GString *path, const char *element)
 {

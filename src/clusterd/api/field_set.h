@@ -23,6 +23,9 @@ json_t *field_set_minus(const json_t *a, const json_t *b);
 json_t *field_set_both(const json_t *a, const json_t *b);
 bool field_set_is_empty(const json_t *set);
 
+/* True when FIELDS, in the form of FieldsV1, and SET have a path in common. */
+bool field_set_touches(const json_t *fields, const json_t *set);
+
 /* Adds the texts of all paths of SET (".spec.containers[name=\"c\"].image"), which the array frees. */
 void field_set_paths(const json_t *set, GPtrArray *paths);
 

@@ -113,24 +113,70 @@ static json_t *leaf(void)
   return json_pack("{s:{}}", SELF);
 }
 
+/* The path element of the member NAME. The caller frees. */
+static char *member_element(const char *name)
+{
+  return g_strconcat("f:", name, NULL);
+}
+
+/* True when VALUE is divided by SHAPE at all. */
+static bool has_parts(const Shape *shape, const json_t *value)
+{
+  switch (shape->kind) {
+  case SHAPE_LEAF:
+    return false;
+  case SHAPE_KEYED:
+  case SHAPE_SET:
+    return json_is_array(value);
+  default:
+    return json_is_object(value);
+  }
+}
+
+static const ApiField *field_named(const Shape *shape, const char *name)
+{
+  return shape->kind == SHAPE_STRUCT ? api_message_field(shape->message, name) : NULL;
+}
+
+static Shape shape_of_member(const Shape *shape, const ApiField *field)
+{
+  if (shape->kind == SHAPE_STRUCT)
+    return shape_of_field(field);
+  return shape->kind == SHAPE_MAP ? shape_of_element(shape->field) : (Shape){ .kind = SHAPE_ANY };
+}
+
+static json_t *applied_set(const Shape *shape, const json_t *value);
+
 /* Names of a message's fields are always there in principle; entries and items are not, so they are owned themselves.
  */
+static void add_applied(json_t *set, const char *element, const Shape *child, const json_t *part, bool named)
+{
+  json_t *below = applied_set(child, part);
+  if (!named || (json_is_object(part) && json_object_size(part) == 0))
+    json_object_set_new(below, SELF, json_object());
+  if (!field_set_is_empty(below))
+    json_object_set(set, element, below);
+  json_decref(below);
+}
+
 static json_t *applied_set(const Shape *shape, const json_t *value)
 {
-  g_autoptr(json_t) parts = parts_of(shape, value);
-  if (!parts)
+  if (!has_parts(shape, value))
     return leaf();
   json_t *set = json_object(), *part;
-  const char *element;
-  json_object_foreach (parts, element, part) {
-    Shape child = shape_of_child(shape, element);
-    bool named = shape->kind == SHAPE_STRUCT && api_message_field(shape->message, element + 2);
-    json_t *below = applied_set(&child, part);
-    if (!named || (json_is_object(part) && json_object_size(part) == 0))
-      json_object_set_new(below, SELF, json_object());
-    if (!field_set_is_empty(below))
-      json_object_set(set, element, below);
-    json_decref(below);
+  const char *name;
+  size_t i;
+  json_object_foreach ((json_t *)(uintptr_t)value, name, part) {
+    const ApiField *field = field_named(shape, name);
+    Shape child = shape_of_member(shape, field);
+    g_autofree char *element = member_element(name);
+    if (!json_is_null(part))
+      add_applied(set, element, &child, part, field != NULL);
+  }
+  json_array_foreach (value, i, part) {
+    Shape child = shape_of_element(shape->field);
+    g_autofree char *element = list_element(shape, part);
+    add_applied(set, element, &child, part, false);
   }
   return set;
 }
@@ -144,21 +190,23 @@ json_t *field_set_of_value(const ApiMessage *message, const json_t *value)
 /* Every path in VALUE and that of VALUE itself: what comes or goes with it. */
 static json_t *whole_set(const Shape *shape, const json_t *value)
 {
-  g_autoptr(json_t) parts = parts_of(shape, value);
   json_t *set = leaf(), *part;
-  const char *element;
-  json_object_foreach (parts, element, part) {
-    Shape child = shape_of_child(shape, element);
+  const char *name;
+  size_t i;
+  if (!has_parts(shape, value))
+    return set;
+  json_object_foreach ((json_t *)(uintptr_t)value, name, part) {
+    Shape child = shape_of_member(shape, field_named(shape, name));
+    g_autofree char *element = member_element(name);
+    if (!json_is_null(part))
+      json_object_set_new(set, element, whole_set(&child, part));
+  }
+  json_array_foreach (value, i, part) {
+    Shape child = shape_of_element(shape->field);
+    g_autofree char *element = list_element(shape, part);
     json_object_set_new(set, element, whole_set(&child, part));
   }
   return set;
-}
-
-/* Upstream's structs write these members even when they hold nothing: they are never added, only filled. */
-static bool is_always_there(const Shape *shape, const char *element)
-{
-  const ApiField *field = shape->kind == SHAPE_STRUCT ? api_message_field(shape->message, element + 2) : NULL;
-  return field && (field->flags & (API_FIELD_KEEP_EMPTY | API_FIELD_REQUIRED));
 }
 
 static void compare(const Shape *shape, const json_t *old, const json_t *new_value, json_t *changed, json_t *removed);
@@ -170,41 +218,81 @@ static void keep_nonempty(json_t *set, const char *element, json_t *below)
   json_decref(below);
 }
 
-/* Compares one part that is there in NEW; OLD_PART is NULL when it was not there before. */
-static void compare_part(const Shape *shape, const char *element, json_t *old_part, json_t *new_part, json_t *changed,
-                         json_t *removed)
+/* Compares one part that is there in NEW and not equal to OLD_PART, which is NULL when it was not there before. */
+static void compare_part(const Shape *child, const char *element, const json_t *old_part, const json_t *new_part,
+                         json_t *changed, json_t *removed)
 {
-  Shape child = shape_of_child(shape, element);
-  g_autoptr(json_t) new_parts = parts_of(&child, new_part);
-  g_autoptr(json_t) nothing = json_is_array(new_part) ? json_array() : json_object();
-  if (!old_part && new_parts && is_always_there(shape, element))
-    old_part = nothing;
-  g_autoptr(json_t) old_parts = old_part ? parts_of(&child, old_part) : NULL;
   if (!old_part) {
-    json_object_set_new(changed, element, whole_set(&child, new_part));
-  } else if (old_parts && new_parts) {
+    json_object_set_new(changed, element, whole_set(child, new_part));
+  } else if (has_parts(child, old_part) && has_parts(child, new_part)) {
     json_t *changed_below = json_object(), *removed_below = json_object();
-    compare(&child, old_part, new_part, changed_below, removed_below);
+    compare(child, old_part, new_part, changed_below, removed_below);
     keep_nonempty(changed, element, changed_below);
     keep_nonempty(removed, element, removed_below);
-  } else if (!json_equal(old_part, new_part)) {
+  } else {
     json_object_set_new(changed, element, leaf());
   }
 }
 
-static void compare(const Shape *shape, const json_t *old, const json_t *new_value, json_t *changed, json_t *removed)
+/* The member NAME; null is absent. */
+static json_t *member_of(const json_t *object, const char *name)
+{
+  json_t *member = json_object_get(object, name);
+  return json_is_null(member) ? NULL : member;
+}
+
+/* What differs is rare: elements are only written for that. Upstream's structs write some members even when they hold
+ * nothing: those are never added, only filled. */
+static void compare_objects(const Shape *shape, const json_t *old, const json_t *new_value, json_t *changed,
+                            json_t *removed)
+{
+  const char *name;
+  json_t *part;
+  json_object_foreach ((json_t *)(uintptr_t)new_value, name, part) {
+    json_t *old_part = member_of(old, name);
+    if (json_is_null(part) || (old_part && json_equal(old_part, part)))
+      continue;
+    const ApiField *field = field_named(shape, name);
+    Shape child = shape_of_member(shape, field);
+    g_autofree char *element = member_element(name);
+    g_autoptr(json_t) nothing = json_is_array(part) ? json_array() : json_object();
+    if (!old_part && field && (field->flags & (API_FIELD_KEEP_EMPTY | API_FIELD_REQUIRED)) && has_parts(&child, part))
+      old_part = nothing;
+    compare_part(&child, element, old_part, part, changed, removed);
+  }
+  json_object_foreach ((json_t *)(uintptr_t)old, name, part) {
+    if (json_is_null(part) || member_of(new_value, name))
+      continue;
+    Shape child = shape_of_member(shape, field_named(shape, name));
+    g_autofree char *element = member_element(name);
+    json_object_set_new(removed, element, whole_set(&child, part));
+  }
+}
+
+static void compare_lists(const Shape *shape, const json_t *old, const json_t *new_value, json_t *changed,
+                          json_t *removed)
 {
   g_autoptr(json_t) old_parts = parts_of(shape, old);
   g_autoptr(json_t) new_parts = parts_of(shape, new_value);
+  Shape child = shape_of_element(shape->field);
   const char *element;
   json_t *part;
-  json_object_foreach (new_parts, element, part)
-    compare_part(shape, element, json_object_get(old_parts, element), part, changed, removed);
+  json_object_foreach (new_parts, element, part) {
+    const json_t *old_part = json_object_get(old_parts, element);
+    if (!old_part || !json_equal(old_part, part))
+      compare_part(&child, element, old_part, part, changed, removed);
+  }
   json_object_foreach (old_parts, element, part)
-    if (!json_object_get(new_parts, element)) {
-      Shape child = shape_of_child(shape, element);
+    if (!json_object_get(new_parts, element))
       json_object_set_new(removed, element, whole_set(&child, part));
-    }
+}
+
+static void compare(const Shape *shape, const json_t *old, const json_t *new_value, json_t *changed, json_t *removed)
+{
+  if (shape->kind == SHAPE_KEYED || shape->kind == SHAPE_SET)
+    compare_lists(shape, old, new_value, changed, removed);
+  else
+    compare_objects(shape, old, new_value, changed, removed);
 }
 
 void field_set_compare(const ApiMessage *message, const json_t *old, const json_t *new_value, json_t **changed,

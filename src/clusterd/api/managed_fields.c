@@ -16,7 +16,8 @@ enum { UPDATE_MANAGERS_MAX = 10 }; /* older ones are put together, as upstream d
 
 typedef struct Manager {
   char *name, *operation, *api_version, *subresource, *time; /* TIME: NULL when unknown */
-  json_t *set;
+  json_t *fields; /* as stored (FieldsV1), while nothing has changed; else NULL */
+  json_t *set;    /* made from FIELDS when it is looked into */
 } Manager;
 
 static void manager_free(gpointer data)
@@ -27,8 +28,16 @@ static void manager_free(gpointer data)
   g_free(manager->api_version);
   g_free(manager->subresource);
   g_free(manager->time);
+  json_decref(manager->fields);
   json_decref(manager->set);
   g_free(manager);
+}
+
+static const json_t *manager_set(Manager *manager)
+{
+  if (!manager->set)
+    manager->set = field_set_from_json(manager->fields);
+  return manager->set;
 }
 
 /* Takes SET. */
@@ -45,10 +54,18 @@ static Manager *manager_new(const char *name, const char *operation, const char 
   return manager;
 }
 
-static void manager_set(Manager *manager, json_t *set)
+/* Takes SET. */
+static void manager_change(Manager *manager, json_t *set)
 {
+  json_decref(manager->fields);
+  manager->fields = NULL;
   json_decref(manager->set);
   manager->set = set;
+}
+
+static bool owns_nothing(const Manager *manager)
+{
+  return json_object_size(manager->fields ? manager->fields : manager->set) == 0;
 }
 
 /* The entries of OBJECT's metadata.managedFields. */
@@ -59,11 +76,13 @@ static GPtrArray *read_managers(const json_t *object)
   json_t *entry;
   json_array_foreach (json_at(object, "metadata", "managedFields", NULL), i, entry) {
     const char *operation = json_str(entry, "operation", "");
-    if (*operation)
-      g_ptr_array_add(managers,
-                      manager_new(json_str(entry, "manager", ""), operation, json_str(entry, "apiVersion", ""),
-                                  json_str(entry, "subresource", ""), json_str(entry, "time", NULL),
-                                  field_set_from_json(json_object_get(entry, "fieldsV1"))));
+    if (!*operation)
+      continue;
+    Manager *manager = manager_new(json_str(entry, "manager", ""), operation, json_str(entry, "apiVersion", ""),
+                                   json_str(entry, "subresource", ""), json_str(entry, "time", NULL), NULL);
+    json_t *fields = json_object_get(entry, "fieldsV1");
+    manager->fields = json_is_object(fields) ? json_incref(fields) : json_object();
+    g_ptr_array_add(managers, manager);
   }
   return managers;
 }
@@ -88,36 +107,33 @@ static int compare_managers(gconstpointer a, gconstpointer b)
 
 static json_t *manager_entry(const Manager *manager)
 {
-  json_t *entry = json_pack("{s:s, s:s, s:s, s:s*, s:s, s:o}", "manager", manager->name, "operation",
-                            manager->operation, "apiVersion", manager->api_version, "time", manager->time, "fieldsType",
-                            "FieldsV1", "fieldsV1", field_set_to_json(manager->set));
+  json_t *entry =
+      json_pack("{s:s, s:s, s:s, s:s*, s:s, s:o}", "manager", manager->name, "operation", manager->operation,
+                "apiVersion", manager->api_version, "time", manager->time, "fieldsType", "FieldsV1", "fieldsV1",
+                manager->fields ? json_incref(manager->fields) : field_set_to_json(manager->set));
   if (*manager->subresource)
     json_object_set_new(entry, "subresource", json_string(manager->subresource));
   return entry;
 }
 
-/* What nobody manages: the object's identity and what the server keeps of itself. */
-static json_t *unmanaged_set(void)
-{
-  static const char *const metadata[] = { "name",       "namespace",     "creationTimestamp", "selfLink",   "uid",
-                                          "generation", "managedFields", "resourceVersion",   "clusterName" };
-  json_t *below = json_pack("{s:{}}", ".");
-  for (gsize i = 0; i < G_N_ELEMENTS(metadata); i++) {
-    g_autofree char *element = g_strconcat("f:", metadata[i], NULL);
-    json_object_set_new(below, element, json_pack("{s:{}}", "."));
-  }
-  return json_pack("{s:{s:{}}, s:{s:{}}, s:o}", "f:apiVersion", ".", "f:kind", ".", "f:metadata", below);
-}
-
-/* SET (taken) without what nobody manages and what a write to this subresource cannot set. */
+/* SET (taken) without what nobody manages: the object's identity, what the server keeps of itself, and what a write to
+ * this subresource cannot set. */
 static json_t *strip(const ApiKind *kind, const char *subresource, json_t *set)
 {
-  g_autoptr(json_t) unmanaged = unmanaged_set();
-  json_t *left = field_set_minus(set, unmanaged);
-  json_decref(set);
+  static const char *const unmanaged[] = {
+    "f:name",       "f:namespace",     "f:creationTimestamp", "f:selfLink",    "f:uid",
+    "f:generation", "f:managedFields", "f:resourceVersion",   "f:clusterName", "."
+  };
+  json_t *metadata = json_object_get(set, "f:metadata");
+  json_object_del(set, "f:apiVersion");
+  json_object_del(set, "f:kind");
+  for (gsize i = 0; i < G_N_ELEMENTS(unmanaged); i++)
+    json_object_del(metadata, unmanaged[i]);
+  if (json_object_size(metadata) == 0)
+    json_object_del(set, "f:metadata");
   if (!*subresource && api_kind_subresource(kind, "status"))
-    json_object_del(left, "f:status");
-  return left;
+    json_object_del(set, "f:status");
+  return set;
 }
 
 /* Writes MANAGERS to OBJECT in upstream's order, those that own nothing left out. */
@@ -127,7 +143,7 @@ static void write_managers(json_t *object, GPtrArray *managers)
   g_ptr_array_sort(managers, compare_managers);
   for (guint i = 0; i < managers->len; i++) {
     const Manager *manager = managers->pdata[i];
-    if (!field_set_is_empty(manager->set))
+    if (!owns_nothing(manager))
       json_array_append_new(entries, manager_entry(manager));
   }
   json_t *metadata = json_ensure_object(object, "metadata", NULL);
@@ -178,7 +194,7 @@ static void cap_managers(GPtrArray *managers, const char *api_version)
       ancient = manager;
       i++;
     } else {
-      manager_set(ancient, field_set_union(ancient->set, manager->set));
+      manager_change(ancient, field_set_union(manager_set(ancient), manager_set(manager)));
       g_free(ancient->time);
       ancient->time = g_strdup(manager->time);
       g_ptr_array_remove_index(managers, i);
@@ -208,8 +224,10 @@ static void take_from_others(GPtrArray *managers, const Manager *except, const j
     Manager *manager = managers->pdata[i];
     if (manager == except)
       continue;
-    g_autoptr(json_t) kept = field_set_minus(manager->set, changed);
-    manager_set(manager, field_set_minus(kept, removed));
+    if (manager->fields && !field_set_touches(manager->fields, changed) && !field_set_touches(manager->fields, removed))
+      continue;
+    g_autoptr(json_t) kept = field_set_minus(manager_set(manager), changed);
+    manager_change(manager, field_set_minus(kept, removed));
   }
 }
 
@@ -230,7 +248,7 @@ void managed_fields_update(const ApiKind *kind, const json_t *old, json_t *new_v
       manager = manager_new(writer->name, UPDATE, api_version, subresource, NULL, json_object());
       g_ptr_array_add(managers, manager);
     }
-    manager_set(manager, field_set_union(manager->set, mine));
+    manager_change(manager, field_set_union(manager_set(manager), mine));
     g_free(manager->time);
     manager->time = g_steal_pointer(&time);
   }
@@ -279,8 +297,8 @@ static bool check_conflicts(GPtrArray *managers, const Manager *except, const js
 {
   Conflicts conflicts = { .causes = json_array(), .text = g_string_new(NULL) };
   for (guint i = 0; i < managers->len; i++) {
-    const Manager *manager = managers->pdata[i];
-    g_autoptr(json_t) shared = manager == except ? json_object() : field_set_both(manager->set, changed);
+    Manager *manager = managers->pdata[i];
+    g_autoptr(json_t) shared = manager == except ? json_object() : field_set_both(manager_set(manager), changed);
     if (!field_set_is_empty(shared))
       add_conflicts(&conflicts, manager, shared);
   }
@@ -311,10 +329,10 @@ static json_t *owned_by_all(GPtrArray *managers, const Manager *applier, const j
 {
   json_t *owned = json_deep_copy(configured);
   for (guint i = 0; i < managers->len; i++) {
-    const Manager *manager = managers->pdata[i];
+    Manager *manager = managers->pdata[i];
     if (manager == applier)
       continue;
-    json_t *more = field_set_union(owned, manager->set);
+    json_t *more = field_set_union(owned, manager_set(manager));
     json_decref(owned);
     owned = more;
   }
@@ -324,13 +342,13 @@ static json_t *owned_by_all(GPtrArray *managers, const Manager *applier, const j
 /* Gives the applier its new set; the time moves when anything did. */
 static void claim(Manager *applier, const char *api_version, json_t *set, bool object_changed, const char *now)
 {
-  if (object_changed || !applier->time || !json_equal(applier->set, set)) {
+  if (object_changed || !applier->time || !json_equal(manager_set(applier), set)) {
     g_free(applier->time);
     applier->time = g_strdup(now);
   }
   g_free(applier->api_version);
   applier->api_version = g_strdup(api_version);
-  manager_set(applier, set);
+  manager_change(applier, set);
 }
 
 json_t *managed_fields_apply(const ApiKind *kind, const json_t *old, const json_t *config, const FieldManager *writer,
@@ -351,10 +369,10 @@ json_t *managed_fields_apply(const ApiKind *kind, const json_t *old, const json_
   }
   g_autoptr(json_t) result = old ? json_deep_copy(old) : json_object();
   field_set_merge(kind->message, result, config);
-  json_t *configured = field_set_of_value(kind->message, config);
+  g_autoptr(json_t) configured = field_set_of_value(kind->message, config);
   g_autoptr(json_t) owned = owned_by_all(managers, applier, configured);
-  field_set_prune(kind->message, result, applier->set, owned);
-  g_autoptr(json_t) set = strip(kind, subresource, configured);
+  field_set_prune(kind->message, result, manager_set(applier), owned);
+  g_autoptr(json_t) set = strip(kind, subresource, json_deep_copy(configured));
 
   json_t *difference = NULL;
   g_autoptr(json_t) removed = NULL;
