@@ -28,10 +28,10 @@ static GByteArray *transcript(const uint8_t *data, size_t size, size_t step)
     spdy_feed(spdy, data + at, MIN(step, size - at));
     while ((ok = spdy_next(spdy, &event, NULL)) && event.type != SPDY_NONE) {
       guint8 head[] = { (guint8)event.type, (guint8)event.stream, (guint8)event.status, event.fin };
-      if (event.type != SPDY_DATA || event.fin)
-        g_byte_array_append(log, head, sizeof head);
       if (event.length > 0)
         g_byte_array_append(log, event.data, (guint)event.length);
+      if (event.type != SPDY_DATA || event.fin) /* the end comes with the last piece */
+        g_byte_array_append(log, head, sizeof head);
       if (event.headers)
         log_headers(log, event.headers);
     }

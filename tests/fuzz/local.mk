@@ -47,3 +47,15 @@ TESTS += %D%/fuzz-iso
 %C%_fuzz_iso_SOURCES = %D%/fuzz-iso.c $(fuzz_main)
 %C%_fuzz_iso_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_iso_LDADD = src/driver/libdriver.a src/base/libbase.a $(BASE_LIBS)
+
+check_PROGRAMS += %D%/fuzz-selector
+TESTS += %D%/fuzz-selector
+%C%_fuzz_selector_SOURCES = %D%/fuzz-selector.c $(fuzz_main)
+%C%_fuzz_selector_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_selector_LDADD = $(fuzz_api_libs)
+
+check_PROGRAMS += %D%/fuzz-patch
+TESTS += %D%/fuzz-patch
+%C%_fuzz_patch_SOURCES = %D%/fuzz-patch.c $(fuzz_main)
+%C%_fuzz_patch_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_patch_LDADD = $(fuzz_api_libs)
