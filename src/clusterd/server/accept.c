@@ -21,8 +21,10 @@ static bool parse_format(const char *type, ReplyFormat *format)
     const char *type;
     ReplyFormat format;
   } types[] = {
-    { "application/json", REPLY_JSON }, { "application/vnd.kubernetes.protobuf", REPLY_PROTOBUF },
-    { "*/*", REPLY_JSON },              { "application/*", REPLY_JSON },
+    { "application/json", REPLY_JSON },
+    { "application/vnd.kubernetes.protobuf", REPLY_PROTOBUF },
+    { "*/*", REPLY_JSON },
+    { "application/*", REPLY_JSON },
     { "application/yaml", REPLY_YAML },
   };
   for (gsize i = 0; i < G_N_ELEMENTS(types); i++) {
@@ -86,8 +88,8 @@ bool accept_takes(const char *header, const char *type)
   for (int i = 0; entries[i]; i++) {
     g_auto(GStrv) parts = g_strsplit(entries[i], ";", 2);
     const char *given = parts[0] ? g_strstrip(parts[0]) : "";
-    bool wildcard = g_str_equal(given, "*/*") ||
-                    (g_str_has_suffix(given, "/*") && strncmp(given, type, strlen(given) - 1) == 0);
+    bool wildcard =
+        g_str_equal(given, "*/*") || (g_str_has_suffix(given, "/*") && strncmp(given, type, strlen(given) - 1) == 0);
     if (wildcard || g_ascii_strcasecmp(given, type) == 0)
       return true;
   }

@@ -3,7 +3,8 @@
 #include "clusterd/server/registry_private.h"
 
 static const AdmissionPlugin *const plugins[] = {
-  &admission_namespace_lifecycle,
+  &admission_namespace_lifecycle, &admission_service_account, &admission_priority,
+  &admission_default_tolerations, &admission_service_address,
 };
 
 struct Admission {
@@ -44,6 +45,14 @@ bool admission_mutate(Admission *admission, AdmissionRequest *request, GError **
   return true;
 }
 
+bool admission_allocate(Admission *admission, AdmissionRequest *request, GError **error)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++)
+    if (plugins[i]->allocate && !plugins[i]->allocate(admission->states[i], request, error))
+      return false;
+  return true;
+}
+
 bool admission_validate(Admission *admission, const AdmissionRequest *request, GError **error)
 {
   for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++)
@@ -57,6 +66,14 @@ void admission_finish(Admission *admission, const AdmissionRequest *request)
   for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++)
     if (plugins[i]->finish)
       plugins[i]->finish(admission->states[i], request);
+}
+
+bool admission_use_service_range(Admission *admission, const char *range, GError **error)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++)
+    if (plugins[i] == &admission_service_address)
+      return admission_set_service_range(admission->states[i], range, error);
+  return true;
 }
 
 bool admission_is_about(const AdmissionRequest *request, const char *group, const char *plural)

@@ -27,6 +27,9 @@ typedef struct AdmissionPlugin {
   void (*load)(void *state);
   /* May change the object. False refuses the write. */
   bool (*mutate)(void *state, AdmissionRequest *request, GError **error);
+  /* Gives out what objects may not share (addresses, ports). After the strategy has brought the object to its final form
+   * and before it is validated. */
+  bool (*allocate)(void *state, AdmissionRequest *request, GError **error);
   /* May only refuse. */
   bool (*validate)(void *state, const AdmissionRequest *request, GError **error);
   /* The write has ended, one way or the other: reservations made for it can go. Called for every request whose mutate
@@ -40,8 +43,13 @@ void admission_load(Admission *admission);
 void admission_free(Admission *admission);
 
 bool admission_mutate(Admission *admission, AdmissionRequest *request, GError **error);
+bool admission_allocate(Admission *admission, AdmissionRequest *request, GError **error);
 bool admission_validate(Admission *admission, const AdmissionRequest *request, GError **error);
 void admission_finish(Admission *admission, const AdmissionRequest *request);
+
+/* The range cluster IPs are from ("10.96.0.0/12", which is the default). REASON_CONFIG. */
+bool admission_use_service_range(Admission *admission, const char *range, GError **error);
+bool admission_set_service_range(void *state, const char *range, GError **error); /* of admission_service_address */
 
 /* True for a write of the main resource PLURAL of GROUP (not one of its subresources). */
 bool admission_is_about(const AdmissionRequest *request, const char *group, const char *plural);

@@ -41,7 +41,8 @@ Identity *authenticate(const HttpRequest *request, ServiceAccountTokens *tokens,
   return service_account_tokens_verify(tokens, authorization + sizeof scheme - 1, NULL, error);
 }
 
-/* --- impersonation ------------------------------------------------------------------------------------------------- */
+/* --- impersonation -------------------------------------------------------------------------------------------------
+ */
 
 static bool may_impersonate(Authorizer *authorizer, const Identity *identity, const char *group, const char *resource,
                             const char *subresource, const char *namespace_, const char *name, GError **error)
@@ -65,7 +66,8 @@ static bool may_be_user(Authorizer *authorizer, const Identity *identity, const 
   return may_impersonate(authorizer, identity, "", "users", NULL, NULL, user, error);
 }
 
-static bool may_have_extras(const HttpRequest *request, Authorizer *authorizer, const Identity *identity, GError **error)
+static bool may_have_extras(const HttpRequest *request, Authorizer *authorizer, const Identity *identity,
+                            GError **error)
 {
   static const char prefix[] = "Impersonate-Extra-";
   g_auto(GStrv) names = http_header_prefixed(request, prefix);

@@ -27,7 +27,8 @@ struct Authorizer {
   _Atomic bool stale;
 };
 
-/* --- the index ----------------------------------------------------------------------------------------------------- */
+/* --- the index -----------------------------------------------------------------------------------------------------
+ */
 
 static void grant_free(void *data)
 {
@@ -67,8 +68,7 @@ static json_t *aggregate(const json_t *selectors, GPtrArray *roles)
   json_t *rules = json_array();
   size_t i;
   json_t *value;
-  json_array_foreach(selectors, i, value)
-  {
+  json_array_foreach (selectors, i, value) {
     g_autoptr(LabelSelector) selector = label_selector_from_json(value, NULL);
     for (guint j = 0; selector && j < roles->len; j++) {
       const json_t *role = object_json(roles->pdata[j]);
@@ -128,8 +128,7 @@ static void add_binding(Index *index, GHashTable *rules, const Object *binding)
   json_t *subject;
   if (!granted)
     return;
-  json_array_foreach(json_object_get(value, "subjects"), i, subject)
-  {
+  json_array_foreach (json_object_get(value, "subjects"), i, subject) {
     g_autofree char *key = subject_key(subject, namespace_);
     GPtrArray *grants = g_hash_table_lookup(index->grants, key);
     if (!grants) {
@@ -199,13 +198,14 @@ void authorizer_free(Authorizer *authorizer)
   g_free(authorizer);
 }
 
-/* --- rules --------------------------------------------------------------------------------------------------------- */
+/* --- rules ---------------------------------------------------------------------------------------------------------
+ */
 
 static bool holds(const json_t *array, const char *text)
 {
   size_t i;
   json_t *item;
-  json_array_foreach(array, i, item)
+  json_array_foreach (array, i, item)
     if (json_is_string(item) && strcmp(json_string_value(item), text) == 0)
       return true;
   return false;
@@ -220,8 +220,7 @@ static bool url_matches(const json_t *urls, const char *path)
 {
   size_t i;
   json_t *item;
-  json_array_foreach(urls, i, item)
-  {
+  json_array_foreach (urls, i, item) {
     const char *pattern = json_is_string(item) ? json_string_value(item) : "";
     gsize length = strlen(pattern);
     if (length && pattern[length - 1] == '*' ? strncmp(pattern, path, length - 1) == 0 : strcmp(pattern, path) == 0)
@@ -263,7 +262,7 @@ static bool visit_subject(const Index *index, const char *key, const char *names
     json_t *rule;
     if (grant->namespace_ && g_strcmp0(grant->namespace_, namespace_) != 0)
       continue;
-    json_array_foreach(grant->rules, j, rule)
+    json_array_foreach (grant->rules, j, rule)
       if (visit(rule, data))
         return true;
   }
@@ -304,9 +303,8 @@ bool authorizer_allows(Authorizer *authorizer, const Identity *identity, const A
 static bool refuse(const Identity *identity, const Attributes *attributes, GError **error)
 {
   if (attributes->path)
-    return reason_set_details(error, REASON_FORBIDDEN, json_object(),
-                              "forbidden: User \"%s\" cannot %s path \"%s\"", identity->name, attributes->verb,
-                              attributes->path);
+    return reason_set_details(error, REASON_FORBIDDEN, json_object(), "forbidden: User \"%s\" cannot %s path \"%s\"",
+                              identity->name, attributes->verb, attributes->path);
   const char *sub = attributes->subresource && *attributes->subresource ? attributes->subresource : NULL;
   const char *name = attributes->name ? attributes->name : "";
   g_autofree char *resource = g_strconcat(attributes->resource, sub ? "/" : NULL, sub, NULL);
@@ -322,8 +320,8 @@ static bool refuse(const Identity *identity, const Attributes *attributes, GErro
     json_object_set_new(details, "group", json_string(attributes->group));
   json_object_set_new(details, "kind", json_string(attributes->resource));
   return reason_set_details(error, REASON_FORBIDDEN, details,
-                            "%s%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s", qualified,
-                            quoted, identity->name, attributes->verb, resource, attributes->group, where);
+                            "%s%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s",
+                            qualified, quoted, identity->name, attributes->verb, resource, attributes->group, where);
 }
 
 bool authorizer_check(Authorizer *authorizer, const Identity *identity, const Attributes *attributes, GError **error)
@@ -331,7 +329,8 @@ bool authorizer_check(Authorizer *authorizer, const Identity *identity, const At
   return authorizer_allows(authorizer, identity, attributes) || refuse(identity, attributes, error);
 }
 
-/* --- reviews ------------------------------------------------------------------------------------------------------- */
+/* --- reviews -------------------------------------------------------------------------------------------------------
+ */
 
 static bool visit_collect(const json_t *rule, void *data)
 {
@@ -361,7 +360,7 @@ static bool covers_all(const json_t *owned, const json_t *wanted)
   json_t *item;
   if (holds(owned, "*"))
     return true;
-  json_array_foreach(wanted, i, item)
+  json_array_foreach (wanted, i, item)
     if (!json_is_string(item) || !holds(owned, json_string_value(item)))
       return false;
   return true;
@@ -371,13 +370,15 @@ static bool covers_all(const json_t *owned, const json_t *wanted)
 static bool visit_covers(const json_t *rule, void *data)
 {
   const json_t *wanted = data;
-  const json_t *names = json_object_get(rule, "resourceNames"), *wanted_names = json_object_get(wanted, "resourceNames");
+  const json_t *names = json_object_get(rule, "resourceNames"),
+               *wanted_names = json_object_get(wanted, "resourceNames");
   bool names_covered =
       json_array_size(names) == 0 || (json_array_size(wanted_names) > 0 && covers_all(names, wanted_names));
   return covers_all(json_object_get(rule, "verbs"), json_object_get(wanted, "verbs")) &&
          covers_all(json_object_get(rule, "apiGroups"), json_object_get(wanted, "apiGroups")) &&
          covers_all(json_object_get(rule, "resources"), json_object_get(wanted, "resources")) &&
-         covers_all(json_object_get(rule, "nonResourceURLs"), json_object_get(wanted, "nonResourceURLs")) && names_covered;
+         covers_all(json_object_get(rule, "nonResourceURLs"), json_object_get(wanted, "nonResourceURLs")) &&
+         names_covered;
 }
 
 /* VALUE with MEMBER cut down to each of its items in turn; a rule without the member stays one. New array. */
@@ -386,13 +387,11 @@ static json_t *split(const json_t *rules, const char *member)
   json_t *result = json_array();
   size_t i, j;
   json_t *rule, *item;
-  json_array_foreach(rules, i, rule)
-  {
+  json_array_foreach (rules, i, rule) {
     const json_t *items = json_object_get(rule, member);
     if (json_array_size(items) == 0)
       json_array_append(result, rule);
-    json_array_foreach(items, j, item)
-    {
+    json_array_foreach (items, j, item) {
       json_t *part = json_copy(rule);
       json_object_set_new(part, member, json_pack("[O]", item));
       json_array_append_new(result, part);
@@ -412,7 +411,7 @@ bool authorizer_covers(Authorizer *authorizer, const Identity *identity, const c
   g_autoptr(json_t) pieces = split(by_resource, "nonResourceURLs");
   size_t i;
   json_t *piece;
-  json_array_foreach(pieces, i, piece)
+  json_array_foreach (pieces, i, piece)
     if (!visit_rules(authorizer, identity, namespace_, visit_covers, piece))
       return false;
   return true;

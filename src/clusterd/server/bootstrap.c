@@ -38,7 +38,8 @@ static bool ensure(Registry *registry, Target target, json_t *value, GError **er
   return false;
 }
 
-/* --- RBAC ---------------------------------------------------------------------------------------------------------- */
+/* --- RBAC ----------------------------------------------------------------------------------------------------------
+ */
 
 /* "a,b" as an array; "core" is the group "". */
 static json_t *items_of(const char *text)
@@ -114,21 +115,23 @@ static bool make_rbac(Registry *registry, GError **error)
 {
   for (const BootstrapRole *row = bootstrap_roles; row->name; row++) {
     const char *plural = row->namespace_ ? "roles" : "clusterroles";
-    if (!ensure(registry, target_of(registry, RBAC_GROUP, "v1", plural, row->namespace_, row->name), role_of(row), error))
+    if (!ensure(registry, target_of(registry, RBAC_GROUP, "v1", plural, row->namespace_, row->name), role_of(row),
+                error))
       return false;
   }
   for (const BootstrapBinding *row = bootstrap_bindings; row->name; row++) {
     const char *plural = row->namespace_ ? "rolebindings" : "clusterrolebindings";
-    json_t *binding = json_pack("{s:o, s:{s:s, s:s, s:s}, s:o}", "metadata", default_metadata(), "roleRef", "apiGroup",
-                                RBAC_GROUP, "kind", row->role_kind, "name", row->role, "subjects",
-                                subjects_of(row->subjects));
+    json_t *binding =
+        json_pack("{s:o, s:{s:s, s:s, s:s}, s:o}", "metadata", default_metadata(), "roleRef", "apiGroup", RBAC_GROUP,
+                  "kind", row->role_kind, "name", row->role, "subjects", subjects_of(row->subjects));
     if (!ensure(registry, target_of(registry, RBAC_GROUP, "v1", plural, row->namespace_, row->name), binding, error))
       return false;
   }
   return true;
 }
 
-/* --- the rest ------------------------------------------------------------------------------------------------------ */
+/* --- the rest ------------------------------------------------------------------------------------------------------
+ */
 
 static bool make_namespaces(Registry *registry, GError **error)
 {
@@ -202,8 +205,8 @@ static bool keep(Registry *registry, Target target, json_t *value, Replacement *
 bool bootstrap_endpoints(Registry *registry, const ApiServerConfig *config, uint16_t port, GError **error)
 {
   const char *address = config->advertise_address;
-  g_autoptr(json_t) subsets = json_pack("[{s:[{s:s}], s:[{s:s, s:i, s:s}]}]", "addresses", "ip", address, "ports", "name",
-                                        "https", "port", (int)port, "protocol", "TCP");
+  g_autoptr(json_t) subsets = json_pack("[{s:[{s:s}], s:[{s:s, s:i, s:s}]}]", "addresses", "ip", address, "ports",
+                                        "name", "https", "port", (int)port, "protocol", "TCP");
   g_autoptr(json_t) slice_endpoints = json_pack("[{s:[s], s:{s:b}}]", "addresses", address, "conditions", "ready", 1);
   g_autoptr(json_t) slice_ports = json_pack("[{s:s, s:s, s:i}]", "name", "https", "protocol", "TCP", "port", (int)port);
   json_t *endpoints = json_pack("{s:{s:{s:s}}, s:O}", "metadata", "labels", "endpointslice.kubernetes.io/skip-mirror",

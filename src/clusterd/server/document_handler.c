@@ -32,7 +32,7 @@ typedef struct Document {
 struct Documents {
   const ApiScheme *scheme;
   GMutex lock;
-  guint n_kinds;        /* of the scheme the documents were made from */
+  guint n_kinds;         /* of the scheme the documents were made from */
   GHashTable *documents; /* key → Document* */
 };
 
@@ -62,7 +62,8 @@ void documents_free(Documents *documents)
   g_free(documents);
 }
 
-/* --- making -------------------------------------------------------------------------------------------------------- */
+/* --- making --------------------------------------------------------------------------------------------------------
+ */
 
 static Document *document_new(GBytes *bytes)
 {
@@ -134,7 +135,8 @@ static GBytes *document_get(Documents *documents, const char *key, char **etag)
   return g_bytes_ref(document->bytes);
 }
 
-/* --- answering ----------------------------------------------------------------------------------------------------- */
+/* --- answering -----------------------------------------------------------------------------------------------------
+ */
 
 static void not_found(ApiRequest *request)
 {
@@ -168,8 +170,8 @@ static bool reply_aggregated(ApiRequest *request, bool core)
   static const char *const versions[] = { "v2", "v2beta1" };
   const char *accept = http_header(request->http, "Accept");
   for (gsize i = 0; accept && i < G_N_ELEMENTS(versions); i++) {
-    g_autofree char *type = g_strdup_printf("application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList",
-                                            versions[i]);
+    g_autofree char *type =
+        g_strdup_printf("application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList", versions[i]);
     if (!strstr(accept, type))
       continue;
     g_autofree char *key = g_strdup_printf("aggregated %s %s", core ? "core" : "groups", versions[i]);
@@ -267,10 +269,10 @@ static void handle_version(ApiRequest *request, char *const *parts)
 {
   const char *version = API_SERVER_VERSION;
   g_auto(GStrv) numbers = g_strsplit(version + 1, ".", 3);
-  g_autoptr(json_t) document = json_pack(
-      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "major", numbers[0], "minor", numbers[1], "gitVersion", version,
-      "gitCommit", "", "gitTreeState", "clean", "buildDate", "1970-01-01T00:00:00Z", "goVersion", "", "compiler",
-      PACKAGE_NAME " " PACKAGE_VERSION, "platform", "linux/" API_SERVER_ARCHITECTURE);
+  g_autoptr(json_t) document =
+      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "major", numbers[0], "minor", numbers[1], "gitVersion",
+                version, "gitCommit", "", "gitTreeState", "clean", "buildDate", "1970-01-01T00:00:00Z", "goVersion", "",
+                "compiler", PACKAGE_NAME " " PACKAGE_VERSION, "platform", "linux/" API_SERVER_ARCHITECTURE);
   g_autofree char *text = json_text_pretty(document);
   respond_text(request, 200, "application/json", text);
 }
@@ -297,20 +299,20 @@ static void handle_metrics(ApiRequest *request, char *const *parts)
 {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  g_autofree char *text = g_strdup_printf(
-      "# HELP apiserver_storage_revision The newest revision of the store.\n"
-      "# TYPE apiserver_storage_revision counter\n"
-      "apiserver_storage_revision %" G_GINT64_FORMAT "\n"
-      "# HELP process_cpu_seconds_total Total user and system CPU time spent in seconds.\n"
-      "# TYPE process_cpu_seconds_total counter\n"
-      "process_cpu_seconds_total %.2f\n"
-      "# HELP process_max_resident_memory_bytes Largest resident memory size in bytes.\n"
-      "# TYPE process_max_resident_memory_bytes gauge\n"
-      "process_max_resident_memory_bytes %ld\n",
-      registry_revision(request->registry),
-      (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
-      usage.ru_maxrss * 1024);
+  g_autofree char *text =
+      g_strdup_printf("# HELP apiserver_storage_revision The newest revision of the store.\n"
+                      "# TYPE apiserver_storage_revision counter\n"
+                      "apiserver_storage_revision %" G_GINT64_FORMAT "\n"
+                      "# HELP process_cpu_seconds_total Total user and system CPU time spent in seconds.\n"
+                      "# TYPE process_cpu_seconds_total counter\n"
+                      "process_cpu_seconds_total %.2f\n"
+                      "# HELP process_max_resident_memory_bytes Largest resident memory size in bytes.\n"
+                      "# TYPE process_max_resident_memory_bytes gauge\n"
+                      "process_max_resident_memory_bytes %ld\n",
+                      registry_revision(request->registry),
+                      (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
+                      usage.ru_maxrss * 1024);
   respond_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text);
 }
 
@@ -338,8 +340,16 @@ static void handle_root(ApiRequest *request)
   json_t *paths = json_array();
   g_autoptr(GPtrArray) kinds = api_scheme_list(registry_scheme(request->registry));
   g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  static const char *const fixed[] = { "/.well-known/openid-configuration", "/api", "/apis", "/healthz", "/livez",
-                                       "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz",
+  static const char *const fixed[] = { "/.well-known/openid-configuration",
+                                       "/api",
+                                       "/apis",
+                                       "/healthz",
+                                       "/livez",
+                                       "/metrics",
+                                       "/openapi/v2",
+                                       "/openapi/v3",
+                                       "/openid/v1/jwks",
+                                       "/readyz",
                                        "/version" };
   for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
     json_array_append_new(paths, json_string(fixed[i]));
@@ -360,10 +370,11 @@ typedef struct DocumentRow {
 } DocumentRow;
 
 static const DocumentRow rows[] = {
-  { "api", handle_api },         { "apis", handle_apis },       { "openapi", handle_openapi },
-  { "version", handle_version }, { "healthz", handle_health },  { "livez", handle_health },
-  { "readyz", handle_health },   { "metrics", handle_metrics }, { "openid", handle_openid },
-  { ".well-known", handle_well_known },
+  { "api", handle_api },         { "apis", handle_apis },
+  { "openapi", handle_openapi }, { "version", handle_version },
+  { "healthz", handle_health },  { "livez", handle_health },
+  { "readyz", handle_health },   { "metrics", handle_metrics },
+  { "openid", handle_openid },   { ".well-known", handle_well_known },
 };
 
 void handle_document(ApiRequest *request)

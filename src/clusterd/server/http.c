@@ -8,15 +8,16 @@
 #include "base/reason.h"
 #include "clusterd/server/http_private.h"
 
-/* --- requests ------------------------------------------------------------------------------------------------------ */
+/* --- requests ------------------------------------------------------------------------------------------------------
+ */
 
 static const char *method_name(enum evhttp_cmd_type method)
 {
   static const struct {
     enum evhttp_cmd_type type;
     const char *name;
-  } names[] = { { EVHTTP_REQ_GET, "GET" },       { EVHTTP_REQ_POST, "POST" },   { EVHTTP_REQ_PUT, "PUT" },
-                { EVHTTP_REQ_PATCH, "PATCH" },   { EVHTTP_REQ_DELETE, "DELETE" }, { EVHTTP_REQ_HEAD, "HEAD" },
+  } names[] = { { EVHTTP_REQ_GET, "GET" },        { EVHTTP_REQ_POST, "POST" },     { EVHTTP_REQ_PUT, "PUT" },
+                { EVHTTP_REQ_PATCH, "PATCH" },    { EVHTTP_REQ_DELETE, "DELETE" }, { EVHTTP_REQ_HEAD, "HEAD" },
                 { EVHTTP_REQ_OPTIONS, "OPTIONS" } };
   for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
     if (names[i].type == method)
@@ -173,7 +174,8 @@ void http_add_header(HttpRequest *request, const char *name, const char *value)
   evhttp_add_header(evhttp_request_get_output_headers(request->request), name, value);
 }
 
-/* --- replies ------------------------------------------------------------------------------------------------------- */
+/* --- replies -------------------------------------------------------------------------------------------------------
+ */
 
 static void release_bytes(const void *data, size_t length, void *bytes)
 {
@@ -209,7 +211,8 @@ void http_reply(HttpRequest *request, int status, const char *content_type, GByt
   http_loop_run(request->loop, send_reply, request);
 }
 
-/* --- streams ------------------------------------------------------------------------------------------------------- */
+/* --- streams -------------------------------------------------------------------------------------------------------
+ */
 
 static void stream_unref(HttpStream *stream)
 {
@@ -367,7 +370,8 @@ void http_stream_close(HttpStream *stream)
   stream_unref(stream);
 }
 
-/* --- takeover ------------------------------------------------------------------------------------------------------ */
+/* --- takeover ------------------------------------------------------------------------------------------------------
+ */
 
 static void start_relay(void *data)
 {

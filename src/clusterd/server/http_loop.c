@@ -1,8 +1,8 @@
 /* Threads, the listening socket and TLS. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <event2/thread.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -53,7 +53,8 @@ static void *loop_main(void *data)
   return NULL;
 }
 
-/* --- TLS ----------------------------------------------------------------------------------------------------------- */
+/* --- TLS -----------------------------------------------------------------------------------------------------------
+ */
 
 /* Every certificate passes the handshake: one that does not verify is answered with 401, which a person can read. */
 static int accept_any_certificate(int ok, X509_STORE_CTX *context)
@@ -110,7 +111,8 @@ static struct bufferevent *accept_connection(struct event_base *base, void *data
   return connection;
 }
 
-/* --- the socket ---------------------------------------------------------------------------------------------------- */
+/* --- the socket ----------------------------------------------------------------------------------------------------
+ */
 
 static bool open_listener(HttpServer *server, GError **error)
 {
@@ -126,7 +128,8 @@ static bool open_listener(HttpServer *server, GError **error)
       bind(server->listener, (struct sockaddr *)&address, sizeof address) < 0 ||
       listen(server->listener, LISTEN_BACKLOG) < 0 ||
       getsockname(server->listener, (struct sockaddr *)&address, &length) < 0)
-    return reason_set_errno(error, REASON_LOCAL_NETWORK, errno, "cannot listen on %s:%u", config->address, config->port);
+    return reason_set_errno(error, REASON_LOCAL_NETWORK, errno, "cannot listen on %s:%u", config->address,
+                            config->port);
   server->port = ntohs(address.sin_port);
   return true;
 }

@@ -5,7 +5,11 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/accept.h \
 	%D%/admission.c \
 	%D%/admission.h \
+	%D%/admission/default_tolerations.c \
 	%D%/admission/namespace_lifecycle.c \
+	%D%/admission/priority.c \
+	%D%/admission/service_account.c \
+	%D%/admission/service_address.c \
 	%D%/api_error.c \
 	%D%/api_error.h \
 	%D%/api_request.h \

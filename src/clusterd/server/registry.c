@@ -154,6 +154,11 @@ void registry_free(Registry *registry)
   g_free(registry);
 }
 
+bool registry_use_service_range(Registry *registry, const char *cidr, GError **error)
+{
+  return admission_use_service_range(registry->admission, cidr, error);
+}
+
 const ApiScheme *registry_scheme(const Registry *registry)
 {
   return registry->scheme;

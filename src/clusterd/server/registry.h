@@ -24,6 +24,9 @@ Registry *registry_new(Store *store, ApiScheme *scheme, GError **error);
 void registry_free(Registry *registry);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Registry, registry_free)
 
+/* The range cluster IPs of services are given out from; 10.96.0.0/12 without this. REASON_CONFIG. */
+bool registry_use_service_range(Registry *registry, const char *cidr, GError **error);
+
 const ApiScheme *registry_scheme(const Registry *registry);
 
 /* What a request is about. */

@@ -43,12 +43,14 @@ static AdmissionRequest admission_request(Write *write, AdmissionOperation opera
   };
 }
 
+/* To the strategies a scale is a write of the object itself. */
 static ApiWriteContext write_context(const Write *write)
 {
   const Identity *identity = write->caller ? write->caller->identity : NULL;
+  bool scale = g_strcmp0(write->target->subresource, "scale") == 0;
   return (ApiWriteContext){
     .is_update = write->old != NULL,
-    .subresource = write->target->subresource,
+    .subresource = scale ? NULL : write->target->subresource,
     .user = identity ? identity->name : "system:apiserver",
   };
 }
@@ -290,7 +292,8 @@ static Object *create_admitted(Write *write, AdmissionRequest *request, GError *
   if (strategy && strategy->prepare_create)
     strategy->prepare_create(write->value);
   api_set_defaults(write->storage->message, write->value);
-  if (!api_validate(write->storage, write->value, NULL, &context, error) ||
+  if (!admission_allocate(write->registry->admission, request, error) ||
+      !api_validate(write->storage, write->value, NULL, &context, error) ||
       !admission_validate(write->registry->admission, request, error))
     return NULL;
   warn(write);
@@ -465,7 +468,8 @@ static Object *replace_admitted(Write *write, AdmissionRequest *request, GError 
   if (strategy && strategy->prepare_update)
     strategy->prepare_update(write->value, old, &context);
   bump_generation(write);
-  if (!check_finalizers(write, error) || !api_validate(write->storage, write->value, old, &context, error) ||
+  if (!check_finalizers(write, error) || !admission_allocate(write->registry->admission, request, error) ||
+      !api_validate(write->storage, write->value, old, &context, error) ||
       !admission_validate(write->registry->admission, request, error))
     return NULL;
   if (json_object_get(json_object_get(old, "metadata"), "deletionTimestamp") && deletion_is_complete(write))

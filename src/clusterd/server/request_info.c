@@ -20,8 +20,8 @@ void request_info_free(RequestInfo *info)
 
 static const char *plain_verb(const char *method)
 {
-  static const char *const verbs[][2] = { { "GET", "get" },     { "HEAD", "head" },     { "POST", "post" },
-                                          { "PUT", "put" },     { "PATCH", "patch" },   { "DELETE", "delete" },
+  static const char *const verbs[][2] = { { "GET", "get" },        { "HEAD", "head" },   { "POST", "post" },
+                                          { "PUT", "put" },        { "PATCH", "patch" }, { "DELETE", "delete" },
                                           { "OPTIONS", "options" } };
   for (gsize i = 0; i < G_N_ELEMENTS(verbs); i++)
     if (g_str_equal(verbs[i][0], method))

@@ -11,9 +11,11 @@
 #define FIELD_MANAGER_MAX 128
 #define META_PACKAGE "io.k8s.apimachinery.pkg.apis.meta.v1."
 
-/* --- options ------------------------------------------------------------------------------------------------------- */
+/* --- options -------------------------------------------------------------------------------------------------------
+ */
 
-static bool invalid_option(GError **error, const char *options, const char *cause, const char *field, const char *detail)
+static bool invalid_option(GError **error, const char *options, const char *cause, const char *field,
+                           const char *detail)
 {
   return api_error_invalid(error, options, "meta.k8s.io", "", cause, field, "%s", detail);
 }
@@ -89,8 +91,7 @@ static bool parse_match(const ApiRequest *request, ListOptions *options, GError 
   else if (g_str_equal(match, "NotOlderThan"))
     options->match = VERSION_MATCH_NOT_OLDER_THAN;
   else {
-    g_autofree char *detail =
-        g_strdup_printf("\"%s\": supported values: \"Exact\", \"NotOlderThan\", \"\"", match);
+    g_autofree char *detail = g_strdup_printf("\"%s\": supported values: \"Exact\", \"NotOlderThan\", \"\"", match);
     return invalid_option(error, "ListOptions", "FieldValueNotSupported", "resourceVersionMatch", detail);
   }
   if (options->match == VERSION_MATCH_EXACT && g_str_equal(version, "0"))
@@ -121,7 +122,8 @@ bool request_list_options(ApiRequest *request, ListOptions *options, LabelSelect
   return true;
 }
 
-/* --- bodies -------------------------------------------------------------------------------------------------------- */
+/* --- bodies --------------------------------------------------------------------------------------------------------
+ */
 
 /* The body must be of the kind the URL is about. */
 static bool check_body_kind(CodecType type, GBytes *body, const char *group_version, const char *kind, GError **error)
@@ -134,16 +136,18 @@ static bool check_body_kind(CodecType type, GBytes *body, const char *group_vers
   const char *slash = strrchr(group_version, '/');
   const char *version = slash ? slash + 1 : group_version;
   if (given_kind && *given_kind && !g_str_equal(given_kind, kind))
-    return reason_set(error, REASON_BAD_REQUEST,
-                      "%s in version \"%s\" cannot be handled as a %s: converting (%s.%s) to (%s.%s): unknown conversion",
-                      given_kind, version, kind, version, given_kind, version, kind);
+    return reason_set(
+        error, REASON_BAD_REQUEST,
+        "%s in version \"%s\" cannot be handled as a %s: converting (%s.%s) to (%s.%s): unknown conversion", given_kind,
+        version, kind, version, given_kind, version, kind);
   if (given_version && *given_version && !g_str_equal(given_version, group_version)) {
     const char *given_slash = strrchr(given_version, '/');
     const char *short_version = given_slash ? given_slash + 1 : given_version;
-    return reason_set(error, REASON_BAD_REQUEST,
-                      "%s in version \"%s\" cannot be handled as a %s: no kind \"%s\" is registered for version \"%s\" in "
-                      "scheme \"pkg/api/legacyscheme/scheme.go:30\"",
-                      kind, short_version, kind, kind, given_version);
+    return reason_set(
+        error, REASON_BAD_REQUEST,
+        "%s in version \"%s\" cannot be handled as a %s: no kind \"%s\" is registered for version \"%s\" in "
+        "scheme \"pkg/api/legacyscheme/scheme.go:30\"",
+        kind, short_version, kind, kind, given_version);
   }
   return true;
 }
@@ -195,7 +199,8 @@ static Target target_of(const ApiRequest *request)
   return (Target){ request->kind, info->namespace_, info->name, info->subresource };
 }
 
-/* --- reads --------------------------------------------------------------------------------------------------------- */
+/* --- reads ---------------------------------------------------------------------------------------------------------
+ */
 
 static bool handle_get(ApiRequest *request, GError **error)
 {
@@ -222,7 +227,8 @@ static bool handle_list(ApiRequest *request, GError **error)
   return list != NULL;
 }
 
-/* --- writes -------------------------------------------------------------------------------------------------------- */
+/* --- writes --------------------------------------------------------------------------------------------------------
+ */
 
 /* TokenRequest: the answer is the request with its status filled in. */
 static bool create_token(ApiRequest *request, json_t *body, GError **error)
@@ -232,15 +238,16 @@ static bool create_token(ApiRequest *request, json_t *body, GError **error)
   g_autoptr(GPtrArray) audiences = g_ptr_array_new();
   size_t i;
   json_t *audience;
-  json_array_foreach(json_object_get(spec, "audiences"), i, audience)
+  json_array_foreach (json_object_get(spec, "audiences"), i, audience)
     g_ptr_array_add(audiences, (char *)(uintptr_t)json_string_value(audience));
   g_ptr_array_add(audiences, NULL);
   int64_t lifetime = json_int(spec, "expirationSeconds", 3600), expires_us = 0;
   bool for_pod = g_strcmp0(json_str(bound, "kind", ""), "Pod") == 0;
-  g_autofree char *token = service_account_tokens_issue(
-      api_server_tokens(request->server), request->info->namespace_, request->info->name,
-      audiences->len > 1 ? (const char *const *)audiences->pdata : NULL, lifetime,
-      for_pod ? json_str(bound, "name", NULL) : NULL, for_pod ? json_str(bound, "uid", NULL) : NULL, &expires_us, error);
+  g_autofree char *token =
+      service_account_tokens_issue(api_server_tokens(request->server), request->info->namespace_, request->info->name,
+                                   audiences->len > 1 ? (const char *const *)audiences->pdata : NULL, lifetime,
+                                   for_pod ? json_str(bound, "name", NULL) : NULL,
+                                   for_pod ? json_str(bound, "uid", NULL) : NULL, &expires_us, error);
   if (!token)
     return false;
   if (audiences->len == 1)
@@ -329,10 +336,11 @@ static bool patch_type(const char *content_type, PatchType *type, GError **error
       return true;
     }
   }
-  return reason_set(error, REASON_UNSUPPORTED_MEDIA_TYPE,
-                    "the body of the request was in an unknown format - accepted media types include: "
-                    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
-                    "application/apply-patch+yaml");
+  return reason_set(
+      error, REASON_UNSUPPORTED_MEDIA_TYPE,
+      "the body of the request was in an unknown format - accepted media types include: "
+      "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
+      "application/apply-patch+yaml");
 }
 
 static bool handle_patch(ApiRequest *request, GError **error)
@@ -358,7 +366,8 @@ static bool handle_patch(ApiRequest *request, GError **error)
   return object != NULL;
 }
 
-/* --- deletion ------------------------------------------------------------------------------------------------------ */
+/* --- deletion ------------------------------------------------------------------------------------------------------
+ */
 
 /* Body and query of a deletion; *BODY holds what OPTIONS borrows. */
 static bool delete_options(ApiRequest *request, DeleteOptions *options, Caller *caller, json_t **body, char **manager,
@@ -377,8 +386,8 @@ static bool delete_options(ApiRequest *request, DeleteOptions *options, Caller *
     options->propagation = json_flag(*body, "orphanDependents", false) ? "Orphan" : "Background";
   static const char *const policies[] = { "Background", "Foreground", "Orphan", NULL };
   if (options->propagation && !g_strv_contains(policies, options->propagation)) {
-    g_autofree char *detail = g_strdup_printf(
-        "\"%s\": supported values: \"Background\", \"Foreground\", \"Orphan\"", options->propagation);
+    g_autofree char *detail =
+        g_strdup_printf("\"%s\": supported values: \"Background\", \"Foreground\", \"Orphan\"", options->propagation);
     return invalid_option(error, "DeleteOptions", "FieldValueNotSupported", "propagationPolicy", detail);
   }
   const json_t *preconditions = json_object_get(*body, "preconditions");
@@ -391,8 +400,10 @@ static bool delete_options(ApiRequest *request, DeleteOptions *options, Caller *
 /* Kinds whose deletion is answered with the object itself even when it is gone at once. */
 static bool returns_deleted(const ApiKind *kind)
 {
-  static const char *const plurals[] = { "pods", "podtemplates", "persistentvolumes", "persistentvolumeclaims",
-                                         "resourcequotas", "services", "serviceaccounts", NULL };
+  static const char *const plurals[] = {
+    "pods",           "podtemplates", "persistentvolumes", "persistentvolumeclaims",
+    "resourcequotas", "services",     "serviceaccounts",   NULL
+  };
   return !*kind->group && g_strv_contains(plurals, kind->plural);
 }
 
@@ -446,7 +457,8 @@ static bool handle_delete_collection(ApiRequest *request, GError **error)
   return true;
 }
 
-/* --- dispatch ------------------------------------------------------------------------------------------------------ */
+/* --- dispatch ------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct VerbRow {
   const char *verb;
@@ -470,12 +482,14 @@ static bool check_served(const ApiRequest *request, ApiVerb bit, GError **error)
   const char *name = request->info->subresource;
   const ApiSubresource *sub = name ? api_kind_subresource(request->kind, name) : NULL;
   if (name && !sub)
-    return reason_set_details(error, REASON_NOT_FOUND, json_object(), "the server could not find the requested resource");
+    return reason_set_details(error, REASON_NOT_FOUND, json_object(),
+                              "the server could not find the requested resource");
   bool on_collection = bit == API_VERB_CREATE && !name && request->info->name;
   if (on_collection || !((sub ? sub->verbs : request->kind->verbs) & bit))
     return api_error_method(error);
   if (request->kind->namespaced && request->info->name && !request->info->namespace_)
-    return reason_set_details(error, REASON_NOT_FOUND, json_object(), "the server could not find the requested resource");
+    return reason_set_details(error, REASON_NOT_FOUND, json_object(),
+                              "the server could not find the requested resource");
   return true;
 }
 

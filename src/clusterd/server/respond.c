@@ -42,15 +42,15 @@ void respond_warnings(ApiRequest *request)
 {
   size_t i;
   json_t *warning;
-  json_array_foreach(request->warnings, i, warning)
-  {
+  json_array_foreach (request->warnings, i, warning) {
     g_autofree char *quoted = quote(json_string_value(warning));
     g_autofree char *value = g_strdup_printf("299 - %s", quoted);
     http_add_header(request->http, "Warning", value);
   }
 }
 
-/* --- errors -------------------------------------------------------------------------------------------------------- */
+/* --- errors --------------------------------------------------------------------------------------------------------
+ */
 
 json_t *status_of_error(const GError *error)
 {
@@ -62,8 +62,8 @@ json_t *status_of_error(const GError *error)
     json_object_set_new(metadata, "continue", json_string(token));
     json_object_del(details, API_ERROR_CONTINUE);
   }
-  json_t *status = json_pack("{s:s, s:s, s:o, s:s, s:s, s:s}", "kind", "Status", "apiVersion", "v1", "metadata", metadata,
-                             "status", "Failure", "message", error->message, "reason", info->kube);
+  json_t *status = json_pack("{s:s, s:s, s:o, s:s, s:s, s:s}", "kind", "Status", "apiVersion", "v1", "metadata",
+                             metadata, "status", "Failure", "message", error->message, "reason", info->kube);
   if (!status) { /* a message that is not UTF-8: foreign text got into it */
     g_autofree char *valid = g_utf8_make_valid(error->message, -1);
     status = json_pack("{s:s, s:s, s:{}, s:s, s:s, s:s}", "kind", "Status", "apiVersion", "v1", "metadata", "status",
@@ -86,7 +86,8 @@ void respond_error(ApiRequest *request, const GError *error)
   respond_json(request, (int)json_int(status, "code", 500), status);
 }
 
-/* --- plain documents ----------------------------------------------------------------------------------------------- */
+/* --- plain documents -----------------------------------------------------------------------------------------------
+ */
 
 void respond_text(ApiRequest *request, int status, const char *content_type, const char *content)
 {
@@ -103,8 +104,8 @@ void respond_value(ApiRequest *request, int status, const ApiMessage *message, j
 {
   respond_warnings(request);
   if (request->accept.format == REPLY_PROTOBUF && message) {
-    GBytes *bytes = codec_encode_protobuf(message, json_str(value, "apiVersion", ""), json_str(value, "kind", ""), value,
-                                          NULL);
+    GBytes *bytes =
+        codec_encode_protobuf(message, json_str(value, "apiVersion", ""), json_str(value, "kind", ""), value, NULL);
     if (bytes) {
       reply(request, status, TYPE_PROTOBUF, bytes);
       json_decref(value);
@@ -130,7 +131,8 @@ void respond_success(ApiRequest *request, int status, const ApiKind *kind, const
   respond_value(request, status, api_builtin_message("io.k8s.apimachinery.pkg.apis.meta.v1.Status"), value);
 }
 
-/* --- objects and lists --------------------------------------------------------------------------------------------- */
+/* --- objects and lists ---------------------------------------------------------------------------------------------
+ */
 
 static TableInclude table_include(const ApiRequest *request)
 {
@@ -161,8 +163,8 @@ void respond_object(ApiRequest *request, int status, Object *object)
     reply(request, status, TYPE_JSON, g_bytes_ref(object_bytes(object)));
   } else {
     const ApiKind *kind = object_kind(object);
-    const ApiMessage *message = kind->message ? kind->message
-                                              : api_builtin_message_of(kind->group, kind->version, kind->kind);
+    const ApiMessage *message =
+        kind->message ? kind->message : api_builtin_message_of(kind->group, kind->version, kind->kind);
     respond_value(request, status, message, json_incref(object_json(object)));
   }
 }

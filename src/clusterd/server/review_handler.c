@@ -22,7 +22,8 @@ static json_t *user_info(const Identity *identity)
   return user;
 }
 
-/* --- access -------------------------------------------------------------------------------------------------------- */
+/* --- access --------------------------------------------------------------------------------------------------------
+ */
 
 static Attributes attributes_of(const json_t *spec)
 {
@@ -62,7 +63,7 @@ static Identity *identity_of_spec(const json_t *spec)
   g_autoptr(GStrvBuilder) groups = g_strv_builder_new();
   size_t i;
   json_t *group;
-  json_array_foreach(json_object_get(spec, "groups"), i, group)
+  json_array_foreach (json_object_get(spec, "groups"), i, group)
     if (json_is_string(group))
       g_strv_builder_add(groups, json_string_value(group));
   g_auto(GStrv) list = g_strv_builder_end(groups);
@@ -86,7 +87,8 @@ static bool answer_self_rules(ApiRequest *request, json_t *review, GError **erro
   return true;
 }
 
-/* --- identity ------------------------------------------------------------------------------------------------------ */
+/* --- identity ------------------------------------------------------------------------------------------------------
+ */
 
 static bool answer_self(ApiRequest *request, json_t *review, GError **error)
 {
@@ -104,21 +106,21 @@ static bool answer_token(ApiRequest *request, json_t *review, GError **error)
   json_t *audience;
   if (!*token)
     return reason_set(error, REASON_BAD_REQUEST, "token is required for TokenReview in authentication");
-  json_array_foreach(wanted, i, audience)
+  json_array_foreach (wanted, i, audience)
     if (json_is_string(audience))
       g_strv_builder_add(builder, json_string_value(audience));
   g_auto(GStrv) audiences = g_strv_builder_end(builder);
   g_autoptr(GError) problem = NULL;
-  g_autoptr(Identity) identity =
-      service_account_tokens_verify(api_server_tokens(request->server), token,
-                                    audiences[0] ? (const char *const *)audiences : NULL, &problem);
+  g_autoptr(Identity) identity = service_account_tokens_verify(
+      api_server_tokens(request->server), token, audiences[0] ? (const char *const *)audiences : NULL, &problem);
   json_t *status = json_object();
   if (identity) {
     json_object_set_new(status, "authenticated", json_true());
     json_object_set_new(status, "user", user_info(identity));
     json_object_set_new(status, "audiences",
-                        json_array_size(wanted) ? json_deep_copy(wanted)
-                                                : json_pack("[s]", api_server_config(request->server)->service_account_issuer));
+                        json_array_size(wanted)
+                            ? json_deep_copy(wanted)
+                            : json_pack("[s]", api_server_config(request->server)->service_account_issuer));
   } else {
     json_object_set_new(status, "user", json_object());
     json_object_set_new(status, "error", json_string("invalid bearer token"));
@@ -127,7 +129,8 @@ static bool answer_token(ApiRequest *request, json_t *review, GError **error)
   return true;
 }
 
-/* --- dispatch ------------------------------------------------------------------------------------------------------ */
+/* --- dispatch ------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct ReviewRow {
   const char *group, *plural;

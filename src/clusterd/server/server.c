@@ -221,7 +221,8 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
   server->sessions = session_set_new();
   server->tokens =
       service_account_tokens_new(registry, config->service_account_key_file, config->service_account_issuer, error);
-  if (!server->tokens || !bootstrap_objects(registry, config, error))
+  if (!server->tokens || !registry_use_service_range(registry, config->service_cidr, error) ||
+      !bootstrap_objects(registry, config, error))
     return NULL;
   HttpServerConfig http = {
     .address = config->listen_address,

@@ -26,7 +26,8 @@ struct ServiceAccountTokens {
   char *x, *y; /* of the public point, base64url */
 };
 
-/* --- the key ------------------------------------------------------------------------------------------------------- */
+/* --- the key -------------------------------------------------------------------------------------------------------
+ */
 
 static bool read_key(ServiceAccountTokens *tokens, const char *path, GError **error)
 {
@@ -39,7 +40,8 @@ static bool read_key(ServiceAccountTokens *tokens, const char *path, GError **er
   tokens->key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
   BIO_free(bio);
   char group[64] = "";
-  if (!tokens->key || EVP_PKEY_get_utf8_string_param(tokens->key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group, NULL) != 1 ||
+  if (!tokens->key ||
+      EVP_PKEY_get_utf8_string_param(tokens->key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group, NULL) != 1 ||
       !g_str_equal(group, "prime256v1"))
     return reason_set(error, REASON_CONFIG, "%s: not a private key on the curve P-256", path);
   return true;
@@ -94,8 +96,8 @@ void service_account_tokens_free(ServiceAccountTokens *tokens)
 
 json_t *service_account_tokens_jwks(const ServiceAccountTokens *tokens)
 {
-  return json_pack("{s:[{s:s, s:s, s:s, s:s, s:s, s:s, s:s}]}", "keys", "use", "sig", "kty", "EC", "kid", tokens->key_id,
-                   "crv", "P-256", "alg", "ES256", "x", tokens->x, "y", tokens->y);
+  return json_pack("{s:[{s:s, s:s, s:s, s:s, s:s, s:s, s:s}]}", "keys", "use", "sig", "kty", "EC", "kid",
+                   tokens->key_id, "crv", "P-256", "alg", "ES256", "x", tokens->x, "y", tokens->y);
 }
 
 json_t *service_account_tokens_configuration(const ServiceAccountTokens *tokens)
@@ -105,7 +107,8 @@ json_t *service_account_tokens_configuration(const ServiceAccountTokens *tokens)
                    "subject_types_supported", "public", "id_token_signing_alg_values_supported", "ES256");
 }
 
-/* --- signatures: JOSE wants r and s side by side, OpenSSL makes ASN.1 ---------------------------------------------- */
+/* --- signatures: JOSE wants r and s side by side, OpenSSL makes ASN.1 ----------------------------------------------
+ */
 
 static char *sign(const ServiceAccountTokens *tokens, const char *text)
 {
@@ -142,7 +145,8 @@ static bool signature_is_good(const ServiceAccountTokens *tokens, const char *te
   return good;
 }
 
-/* --- issue --------------------------------------------------------------------------------------------------------- */
+/* --- issue ---------------------------------------------------------------------------------------------------------
+ */
 
 static Object *find(const ServiceAccountTokens *tokens, const char *plural, const char *namespace_, const char *name)
 {
@@ -164,8 +168,8 @@ static json_t *claims_of(const ServiceAccountTokens *tokens, const Object *accou
                          const char *const *audiences, int64_t now, int64_t expires)
 {
   const char *namespace_ = object_namespace(account), *name = object_name(account);
-  json_t *bound = json_pack("{s:s, s:o}", "namespace", namespace_, "serviceaccount",
-                            binding_claim(name, object_uid(account)));
+  json_t *bound =
+      json_pack("{s:s, s:o}", "namespace", namespace_, "serviceaccount", binding_claim(name, object_uid(account)));
   if (pod) {
     json_object_set_new(bound, "pod", binding_claim(object_name(pod), object_uid(pod)));
     const char *node = json_str(json_object_get(object_json(pod), "spec"), "nodeName", "");
@@ -212,10 +216,11 @@ char *service_account_tokens_issue(ServiceAccountTokens *tokens, const char *nam
     return NULL;
   }
   if (pod && pod_uid && *pod_uid && !g_str_equal(pod_uid, object_uid(pod))) {
-    reason_set(error, REASON_CONFLICT,
-               "Operation cannot be fulfilled on pods \"%s\": the UID in the bound object reference (%s) does not match "
-               "the UID in record. The object might have been deleted and then recreated",
-               pod_name, pod_uid);
+    reason_set(
+        error, REASON_CONFLICT,
+        "Operation cannot be fulfilled on pods \"%s\": the UID in the bound object reference (%s) does not match "
+        "the UID in record. The object might have been deleted and then recreated",
+        pod_name, pod_uid);
     return NULL;
   }
   int64_t now = timestamp_now_us() / G_USEC_PER_SEC, expires = now + lifetime_seconds;
@@ -228,7 +233,8 @@ char *service_account_tokens_issue(ServiceAccountTokens *tokens, const char *nam
   return token;
 }
 
-/* --- verify -------------------------------------------------------------------------------------------------------- */
+/* --- verify --------------------------------------------------------------------------------------------------------
+ */
 
 static json_t *decode_part(const char *text, gsize length)
 {
@@ -261,14 +267,15 @@ static bool shares_audience(const ServiceAccountTokens *tokens, const json_t *cl
   const json_t *given = json_object_get(claims, "aud");
   size_t i;
   json_t *audience;
-  json_array_foreach(given, i, audience)
+  json_array_foreach (given, i, audience)
     if (json_is_string(audience) && g_strv_contains(audiences ? audiences : own, json_string_value(audience)))
       return true;
   return false;
 }
 
 /* The account, and the pod when the token is bound to one, must still be the ones it was made for. */
-static bool is_alive(const ServiceAccountTokens *tokens, const char *plural, const char *namespace_, const json_t *claim)
+static bool is_alive(const ServiceAccountTokens *tokens, const char *plural, const char *namespace_,
+                     const json_t *claim)
 {
   g_autoptr(Object) object = find(tokens, plural, namespace_, json_str(claim, "name", ""));
   return object && g_str_equal(object_uid(object), json_str(claim, "uid", ""));

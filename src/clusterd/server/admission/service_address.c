@@ -1,0 +1,359 @@
+/* Cluster IPs and node ports of services: given out, checked against what others have, free again when a service goes.
+ * What is taken is learned from the services themselves, so nothing has to be repaired after a crash. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/reason.h"
+#include "clusterd/server/admission.h"
+#include "clusterd/server/api_error.h"
+#include "clusterd/server/registry_private.h"
+
+#define NODE_PORT_MIN 30000
+#define NODE_PORT_MAX 32767
+#define DEFAULT_NETWORK 0x0a600000u /* 10.96.0.0/12 */
+#define DEFAULT_BITS 12
+/* Addresses at the front of the range are only given to those who name them (KEP-3070), at most so many. */
+#define STATIC_BAND_MAX 256
+
+typedef struct Allocator {
+  Registry *registry;
+  GMutex lock; /* guards all below */
+  uint32_t network, size;
+  char *range;           /* "10.96.0.0/12" */
+  GHashTable *addresses; /* number → owner "namespace/name" */
+  GHashTable *ports;     /* number → owner */
+  GHashTable *reserved;  /* object under way → GPtrArray of Claim* */
+} Allocator;
+
+/* A number taken for a write that has not ended yet. */
+typedef struct Claim {
+  GHashTable *table;
+  uint32_t number;
+  char *owner;
+} Claim;
+
+/* One service on its way: what the steps below share. */
+typedef struct Allocation {
+  Allocator *allocator;
+  const AdmissionRequest *request;
+  json_t *spec;
+  char *owner;
+  GPtrArray *claims;
+} Allocation;
+
+/* --- what is taken -------------------------------------------------------------------------------------------------
+ */
+
+static void claim_free(void *data)
+{
+  Claim *claim = data;
+  g_free(claim->owner);
+  g_free(claim);
+}
+
+static bool parse_address(const char *text, uint32_t *number)
+{
+  struct in_addr address;
+  if (inet_pton(AF_INET, text, &address) != 1)
+    return false;
+  *number = ntohl(address.s_addr);
+  return true;
+}
+
+/* Calls VISIT with every number a service holds. */
+typedef void (*NumberVisit)(GHashTable *table, uint32_t number, const char *owner);
+
+static void visit_numbers(Allocator *allocator, const Object *service, NumberVisit visit)
+{
+  g_autofree char *owner = registry_suffix(object_namespace(service), object_name(service));
+  const json_t *spec = json_object_get(object_json(service), "spec");
+  uint32_t number;
+  size_t i;
+  json_t *port;
+  if (parse_address(json_str(spec, "clusterIP", ""), &number))
+    visit(allocator->addresses, number, owner);
+  json_array_foreach (json_object_get(spec, "ports"), i, port)
+    if (json_int(port, "nodePort", 0))
+      visit(allocator->ports, (uint32_t)json_int(port, "nodePort", 0), owner);
+  if (json_int(spec, "healthCheckNodePort", 0))
+    visit(allocator->ports, (uint32_t)json_int(spec, "healthCheckNodePort", 0), owner);
+}
+
+static void take(GHashTable *table, uint32_t number, const char *owner)
+{
+  g_hash_table_insert(table, GUINT_TO_POINTER(number), g_strdup(owner));
+}
+
+static void give_back(GHashTable *table, uint32_t number, const char *owner)
+{
+  if (g_strcmp0(g_hash_table_lookup(table, GUINT_TO_POINTER(number)), owner) == 0)
+    g_hash_table_remove(table, GUINT_TO_POINTER(number));
+}
+
+static void observe(Object *old, Object *object, void *data)
+{
+  Allocator *allocator = data;
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&allocator->lock);
+  if (old)
+    visit_numbers(allocator, old, give_back);
+  if (object)
+    visit_numbers(allocator, object, take);
+}
+
+/* --- taking --------------------------------------------------------------------------------------------------------
+ */
+
+/* True when NUMBER is the service's own or free; then it is claimed. Called with the lock held. */
+static bool claim(Allocation *allocation, GHashTable *table, uint32_t number)
+{
+  const char *holder = g_hash_table_lookup(table, GUINT_TO_POINTER(number));
+  if (holder)
+    return g_str_equal(holder, allocation->owner);
+  take(table, number, allocation->owner);
+  Claim *made = g_new(Claim, 1);
+  *made = (Claim){ table, number, g_strdup(allocation->owner) };
+  g_ptr_array_add(allocation->claims, made);
+  return true;
+}
+
+/* A free number from COUNT on from FIRST, starting at a random one. False when there is none. */
+static bool claim_any(Allocation *allocation, GHashTable *table, uint32_t first, uint32_t count, uint32_t *number)
+{
+  uint32_t offset = count ? g_random_int() % count : 0;
+  for (uint32_t i = 0; i < count; i++) {
+    *number = first + (offset + i) % count;
+    if (!g_hash_table_contains(table, GUINT_TO_POINTER(*number)))
+      return claim(allocation, table, *number);
+  }
+  return false;
+}
+
+static bool invalid(const Allocation *allocation, const char *field, const char *detail, GError **error)
+{
+  const char *name = json_str(json_object_get(allocation->request->object, "metadata"), "name", "");
+  return api_error_invalid(error, "Service", "", name, "FieldValueInvalid", field, "%s", detail);
+}
+
+static bool claim_named_address(Allocation *allocation, const char *text, GError **error)
+{
+  const Allocator *allocator = allocation->allocator;
+  uint32_t number;
+  g_autofree char *detail = NULL;
+  if (!parse_address(text, &number))
+    return true; /* validation says it better */
+  if (number - allocator->network == 0 || number - allocator->network >= allocator->size - 1)
+    detail =
+        g_strdup_printf("[]string{\"%s\"}: failed to allocate IP %s: the provided IP (%s) is not in the valid range. "
+                        "The range of valid IPs is %s",
+                        text, text, text, allocator->range);
+  else if (!claim(allocation, allocator->addresses, number))
+    detail =
+        g_strdup_printf("[]string{\"%s\"}: failed to allocate IP %s: provided IP is already allocated", text, text);
+  return !detail || invalid(allocation, "spec.clusterIPs", detail, error);
+}
+
+static bool claim_new_address(Allocation *allocation, GError **error)
+{
+  const Allocator *allocator = allocation->allocator;
+  uint32_t band = MIN(MAX(16u, allocator->size / 16), (uint32_t)STATIC_BAND_MAX), number;
+  if (band > allocator->size - 2)
+    band = 1;
+  if (!claim_any(allocation, allocator->addresses, allocator->network + band, allocator->size - 1 - band, &number) &&
+      !claim_any(allocation, allocator->addresses, allocator->network + 1, band - 1, &number))
+    return reason_set(error, REASON_INTERNAL, "failed to allocate a serviceIP: range is full");
+  char text[INET_ADDRSTRLEN];
+  struct in_addr address = { htonl(number) };
+  inet_ntop(AF_INET, &address, text, sizeof text);
+  json_object_set_new(allocation->spec, "clusterIP", json_string(text));
+  return true;
+}
+
+static bool allocate_address(Allocation *allocation, GError **error)
+{
+  json_t *spec = allocation->spec;
+  const char *address = json_str(spec, "clusterIP", "");
+  if (g_str_equal(json_str(spec, "type", "ClusterIP"), "ExternalName"))
+    return true;
+  if (*address && !g_str_equal(address, "None")) {
+    if (!claim_named_address(allocation, address, error))
+      return false;
+  } else if (!*address && !claim_new_address(allocation, error)) {
+    return false;
+  }
+  if (!json_array_size(json_object_get(spec, "clusterIPs")))
+    json_object_set_new(spec, "clusterIPs", json_pack("[O]", json_object_get(spec, "clusterIP")));
+  if (!json_object_get(spec, "ipFamilies"))
+    json_object_set_new(spec, "ipFamilies", json_pack("[s]", "IPv4"));
+  if (!json_object_get(spec, "ipFamilyPolicy"))
+    json_object_set_new(spec, "ipFamilyPolicy", json_string("SingleStack"));
+  return true;
+}
+
+static bool claim_named_port(Allocation *allocation, const char *field, int64_t number, GError **error)
+{
+  g_autofree char *detail = NULL;
+  if (number < NODE_PORT_MIN || number > NODE_PORT_MAX)
+    detail =
+        g_strdup_printf("%" G_GINT64_FORMAT ": provided port is not in the valid range. The range of valid ports is "
+                        "%d-%d",
+                        number, NODE_PORT_MIN, NODE_PORT_MAX);
+  else if (!claim(allocation, allocation->allocator->ports, (uint32_t)number))
+    detail = g_strdup_printf("%" G_GINT64_FORMAT ": provided port is already allocated", number);
+  return !detail || invalid(allocation, field, detail, error);
+}
+
+/* Gives MEMBER of VALUE a node port, or checks the one it names. */
+static bool allocate_port(Allocation *allocation, json_t *value, const char *member, const char *field, GError **error)
+{
+  int64_t given = json_int(value, member, 0);
+  uint32_t number;
+  if (given)
+    return claim_named_port(allocation, field, given, error);
+  if (!claim_any(allocation, allocation->allocator->ports, NODE_PORT_MIN, NODE_PORT_MAX - NODE_PORT_MIN + 1, &number))
+    return reason_set(error, REASON_INTERNAL, "failed to allocate a nodePort: range is full");
+  json_object_set_new(value, member, json_integer(number));
+  return true;
+}
+
+/* One port number for several protocols gets one node port. */
+static int64_t port_of_twin(const json_t *ports, size_t index)
+{
+  int64_t port = json_int(json_array_get(ports, index), "port", 0);
+  for (size_t i = 0; i < index; i++)
+    if (json_int(json_array_get(ports, i), "port", 0) == port)
+      return json_int(json_array_get(ports, i), "nodePort", 0);
+  return 0;
+}
+
+static bool allocate_ports(Allocation *allocation, GError **error)
+{
+  json_t *spec = allocation->spec;
+  const char *type = json_str(spec, "type", "ClusterIP");
+  bool balanced = g_str_equal(type, "LoadBalancer");
+  bool wanted = g_str_equal(type, "NodePort") || (balanced && json_flag(spec, "allocateLoadBalancerNodePorts", true));
+  json_t *ports = json_object_get(spec, "ports");
+  for (size_t i = 0; i < json_array_size(ports); i++) {
+    json_t *port = json_array_get(ports, i);
+    g_autofree char *field = g_strdup_printf("spec.ports[%zu].nodePort", i);
+    int64_t twin = port_of_twin(ports, i);
+    if (!wanted && !(balanced && json_int(port, "nodePort", 0)))
+      continue;
+    if (twin && !json_int(port, "nodePort", 0))
+      json_object_set_new(port, "nodePort", json_integer(twin));
+    if (!allocate_port(allocation, port, "nodePort", field, error))
+      return false;
+  }
+  if (balanced && g_str_equal(json_str(spec, "externalTrafficPolicy", ""), "Local"))
+    return allocate_port(allocation, spec, "healthCheckNodePort", "spec.healthCheckNodePort", error);
+  return true;
+}
+
+static bool allocate(void *state, AdmissionRequest *request, GError **error)
+{
+  Allocator *allocator = state;
+  if (request->operation == ADMISSION_DELETE || !admission_is_about(request, "", "services"))
+    return true;
+  Allocation allocation = { .allocator = allocator,
+                            .request = request,
+                            .spec = json_ensure_object(request->object, "spec", NULL),
+                            .claims = g_ptr_array_new_with_free_func(claim_free) };
+  allocation.owner =
+      registry_suffix(request->target->namespace_, json_str(json_object_get(request->object, "metadata"), "name", ""));
+  g_mutex_lock(&allocator->lock);
+  g_hash_table_insert(allocator->reserved, request->object, allocation.claims);
+  bool ok = allocate_address(&allocation, error) && allocate_ports(&allocation, error);
+  g_mutex_unlock(&allocator->lock);
+  g_free(allocation.owner);
+  return ok;
+}
+
+/* A write that succeeded is in the store's services by now, and its numbers are taken by `observe`; what it does not
+ * hold goes back. */
+static void finish(void *state, const AdmissionRequest *request)
+{
+  Allocator *allocator = state;
+  if (request->operation == ADMISSION_DELETE || !admission_is_about(request, "", "services"))
+    return;
+  const char *name = json_str(json_object_get(request->object, "metadata"), "name", "");
+  g_autoptr(Object) stored = registry_lookup(allocator->registry, request->kind, request->target->namespace_, name);
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&allocator->lock);
+  g_autoptr(GPtrArray) claims = NULL;
+  if (!g_hash_table_steal_extended(allocator->reserved, request->object, NULL, (void **)&claims))
+    return;
+  for (guint i = 0; i < claims->len; i++) {
+    const Claim *claim_made = claims->pdata[i];
+    give_back(claim_made->table, claim_made->number, claim_made->owner);
+  }
+  if (stored)
+    visit_numbers(allocator, stored, take);
+}
+
+/* --- state ---------------------------------------------------------------------------------------------------------
+ */
+
+static void set_range(Allocator *allocator, uint32_t network, unsigned bits)
+{
+  allocator->size = 1u << (32 - bits);
+  allocator->network = network & ~(allocator->size - 1);
+  struct in_addr address = { htonl(allocator->network) };
+  char text[INET_ADDRSTRLEN];
+  g_free(allocator->range);
+  allocator->range = g_strdup_printf("%s/%u", inet_ntop(AF_INET, &address, text, sizeof text), bits);
+}
+
+static void *create(Registry *registry)
+{
+  Allocator *allocator = g_new0(Allocator, 1);
+  g_mutex_init(&allocator->lock);
+  allocator->registry = registry;
+  set_range(allocator, DEFAULT_NETWORK, DEFAULT_BITS);
+  allocator->addresses = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+  allocator->ports = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+  allocator->reserved = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_ptr_array_unref);
+  registry_observe(registry, "", "services", observe, allocator);
+  return allocator;
+}
+
+static void destroy(void *state)
+{
+  Allocator *allocator = state;
+  registry_unobserve(allocator->registry, allocator);
+  g_hash_table_unref(allocator->addresses);
+  g_hash_table_unref(allocator->ports);
+  g_hash_table_unref(allocator->reserved);
+  g_mutex_clear(&allocator->lock);
+  g_free(allocator->range);
+  g_free(allocator);
+}
+
+static bool load_service(Object *service, void *data)
+{
+  visit_numbers(data, service, take);
+  return false;
+}
+
+static void load(void *state)
+{
+  Allocator *allocator = state;
+  const ApiKind *kind = api_scheme_resource(registry_scheme(allocator->registry), "", "v1", "services");
+  registry_visit(allocator->registry, kind, NULL, load_service, allocator);
+}
+
+bool admission_set_service_range(void *state, const char *range, GError **error)
+{
+  Allocator *allocator = state;
+  g_auto(GStrv) parts = g_strsplit(range, "/", 2);
+  guint64 bits = 0;
+  uint32_t network;
+  if (!parts[0] || !parts[1] || !parse_address(parts[0], &network) ||
+      !g_ascii_string_to_unsigned(parts[1], 10, 8, 29, &bits, NULL))
+    return reason_set(error, REASON_CONFIG, "%s is not a usable IPv4 range of services", range);
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&allocator->lock);
+  set_range(allocator, network, (unsigned)bits);
+  return true;
+}
+
+const AdmissionPlugin admission_service_address = {
+  .name = "ServiceAddress", .create = create, .destroy = destroy, .load = load, .allocate = allocate, .finish = finish
+};
