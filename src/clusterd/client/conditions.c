@@ -61,14 +61,24 @@ bool condition_set(json_t *status, const char *type, const char *value, const ch
   return flipped || reworded;
 }
 
+void condition_touch(json_t *status, const char *type)
+{
+  g_autofree char *now = timestamp_now();
+  g_autoptr(json_t) condition = json_incref(condition_get(status, type));
+  json_object_set_new(condition, "lastUpdateTime", json_string(now));
+  condition_remove(status, type);
+  if (!json_object_get(status, "conditions"))
+    json_object_set_new(status, "conditions", json_array());
+  json_array_append(json_object_get(status, "conditions"), condition);
+}
+
 bool condition_set_updated(json_t *status, const char *type, const char *value, const char *reason, const char *message)
 {
   const json_t *known = condition_get(status, type);
   if (known && strcmp(json_str(known, "status", ""), value) == 0 && strcmp(json_str(known, "reason", ""), reason) == 0)
     return false;
   condition_set(status, type, value, reason, message);
-  g_autofree char *now = timestamp_now();
-  json_object_set_new(condition_get(status, type), "lastUpdateTime", json_string(now));
+  condition_touch(status, type);
   return true;
 }
 

@@ -17,6 +17,10 @@ bool condition_set(json_t *status, const char *type, const char *value, const ch
 bool condition_set_updated(json_t *status, const char *type, const char *value, const char *reason,
                            const char *message);
 
+/* Stamps lastUpdateTime of the condition TYPE, which must be there, and moves it to the end, where upstream has what
+ * changed last. */
+void condition_touch(json_t *status, const char *type);
+
 bool condition_remove(json_t *status, const char *type);
 
 /* Writes STATUS (borrowed) as the whole status of OBJECT through its status subresource, unless it is that already or

@@ -105,9 +105,8 @@ static void note_progress(Rollout *rollout)
     condition_set_updated(status, "Progressing", "True", "NewReplicaSetAvailable", text);
   } else if (has_progressed(rollout)) {
     g_autofree char *text = progress_text(rollout, "is progressing.");
-    g_autofree char *now = timestamp_now();
     condition_set(status, "Progressing", "True", "ReplicaSetUpdated", text);
-    json_object_set_new(condition_get(status, "Progressing"), "lastUpdateTime", json_string(now));
+    condition_touch(status, "Progressing");
   } else if (is_late(rollout)) {
     g_autofree char *text = progress_text(rollout, "has timed out progressing.");
     condition_set_updated(status, "Progressing", "False", "ProgressDeadlineExceeded", text);

@@ -56,7 +56,10 @@ static void test_life(void)
   cluster_wait(cluster_has_event(cluster, "web", "ScalingReplicaSet", "from 0 to 3"));
 
   /* scale */
-  cluster_patch(cluster, "apps/v1", "deployments", "web", "{spec: {replicas: 8}}");
+  g_autoptr(json_t) eight = json_pack("{s:{s:i}}", "spec", "replicas", 8);
+  g_autoptr(Object) scaled = client_patch(cluster_client(cluster), "apps/v1", "deployments", "default", "web", "scale",
+                                          PATCH_MERGE, eight, NULL);
+  g_assert_nonnull(scaled);
   cluster_wait(is_rolled_out(cluster, "web"));
   g_assert_cmpuint(cluster_count_pods(cluster, "web"), ==, 8);
   cluster_wait(cluster_has_event(cluster, "web", "ScalingReplicaSet", "from 3 to 8"));
