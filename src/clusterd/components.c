@@ -51,7 +51,6 @@ static bool server_start(Clusterd *clusterd, GError **error)
   g_autofree char *service_ip = cluster_config_service_ip(config, 1, error);
   if (!service_ip)
     return false;
-  bool addressed = config->node_ip && *config->node_ip;
   ApiServerConfig server = {
     .listen_address = config->listen_address,
     .port = config->api_port,
@@ -62,7 +61,7 @@ static bool server_start(Clusterd *clusterd, GError **error)
     .service_account_issuer = issuer,
     .service_ip = service_ip,
     .service_cidr = config->service_cidr,
-    .advertise_address = addressed ? config->node_ip : "10.0.2.15",
+    .advertise_address = clusterd->node_ip,
   };
   clusterd->server = api_server_start(clusterd->registry, &server, error);
   if (!clusterd->server)
@@ -139,6 +138,7 @@ static bool ready_begin(Clusterd *clusterd, GError **error)
 }
 
 const Component components[] = {
+  { "address", address_find, address_end },
   { "store", store_start, store_stop },
   { "registry", registry_start, registry_stop },
   { "apiserver", server_start, server_stop },
@@ -153,6 +153,7 @@ const Component components[] = {
   { "service rules", proxy_begin, NULL },
   { "node status", node_begin, NULL },
   { "dns answers", dns_begin, NULL },
+  { "docker", docker_begin, docker_end },
   { "ready", ready_begin, NULL },
   { NULL, NULL, NULL },
 };

@@ -5,6 +5,7 @@
 #include "clusterd/controllers/controllers.h"
 #include "clusterd/dns/dns.h"
 #include "clusterd/events.h"
+#include "clusterd/node/docker_activation.h"
 #include "clusterd/node/kubelet.h"
 #include "clusterd/proxy/proxy.h"
 #include "clusterd/scheduler/scheduler.h"
@@ -14,6 +15,7 @@
 typedef struct Clusterd {
   const ClusterConfig *config;
   Events *events;
+  char *node_ip; /* the machine's own address */
   Store *store;
   ApiScheme *scheme;
   Registry *registry;
@@ -22,11 +24,11 @@ typedef struct Clusterd {
   Controllers *controllers;
   Scheduler *scheduler;
   Client *kubelet_client, *dns_client;
-  char *node_ip;
   Runtime *runtime;
   Kubelet *kubelet;
   Proxy *proxy;
   Dns *dns;
+  DockerActivation *docker;
 } Clusterd;
 
 typedef struct Component {
@@ -40,6 +42,8 @@ extern const Component components[];
 
 /* node_components.c: what makes this machine a node. "make" hooks in before the informers start, "begin" sets to work
  * after. */
+bool address_find(Clusterd *clusterd, GError **error);
+void address_end(Clusterd *clusterd);
 bool proxy_make(Clusterd *clusterd, GError **error);
 bool proxy_begin(Clusterd *clusterd, GError **error);
 void proxy_end(Clusterd *clusterd);
@@ -49,3 +53,5 @@ void dns_end(Clusterd *clusterd);
 bool node_make(Clusterd *clusterd, GError **error);
 bool node_begin(Clusterd *clusterd, GError **error);
 void node_end(Clusterd *clusterd);
+bool docker_begin(Clusterd *clusterd, GError **error);
+void docker_end(Clusterd *clusterd);

@@ -1,5 +1,6 @@
 /* clusterd: the embedded control plane and node agent in one process. Start-up is a table of components, started in its
  * order and stopped in the reverse one. */
+#include <curl/curl.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -133,6 +134,7 @@ int main(int argc, char **argv)
     return reason_info((int)reason_of(error))->exit_code;
   }
   file_autofd int signals = open_signals();
+  curl_global_init(CURL_GLOBAL_DEFAULT); /* before there are threads */
   g_autoptr(Events) events = events_open(config->events_path);
   Clusterd clusterd = { .config = config, .events = events };
   events_write(events, "clusterd", "%s", PACKAGE_VERSION);

@@ -1,4 +1,4 @@
-/* Service proxy, cluster DNS and kubelet as components. Each is hooked to the informers first and set to work once they
+/* Service proxy, cluster DNS, kubelet and the docker daemon's sockets as components. Each is hooked to the informers first and set to work once they
  * run. */
 #include "base/reason.h"
 #include "clusterd/components.h"
@@ -7,6 +7,22 @@
 
 #define RUN_DIR "/run/launcher"
 #define LOGS_DIR "/var/log/pods"
+#define DOCKER_SOCKET "/var/run/docker.sock"
+#define DOCKER_ROOT "/var/lib/docker"
+#define DOCKER_LOG "/var/log/launcher/docker.log"
+#define DOCKER_PORT 2376
+
+bool address_find(Clusterd *clusterd, GError **error)
+{
+  const char *given = clusterd->config->node_ip;
+  clusterd->node_ip = given && *given ? g_strdup(given) : machine_ip();
+  return clusterd->node_ip || reason_set(error, REASON_LOCAL_NETWORK, "this machine has no IPv4 address");
+}
+
+void address_end(Clusterd *clusterd)
+{
+  g_clear_pointer(&clusterd->node_ip, g_free);
+}
 
 bool proxy_make(Clusterd *clusterd, GError **error)
 {
@@ -64,20 +80,11 @@ static char *issue_token(void *data, const char *namespace_, const char *service
                                 pod_uid, expires_us, error);
 }
 
-static bool find_node_ip(Clusterd *clusterd, GError **error)
-{
-  const char *given = clusterd->config->node_ip;
-  clusterd->node_ip = given && *given ? g_strdup(given) : machine_ip();
-  return clusterd->node_ip || reason_set(error, REASON_LOCAL_NETWORK, "this machine has no IPv4 address");
-}
-
 bool node_make(Clusterd *clusterd, GError **error)
 {
   const ClusterConfig *config = clusterd->config;
   if (!config->with_node)
     return true;
-  if (!find_node_ip(clusterd, error))
-    return false;
   NativeRuntimeConfig native = { .data_dir = config->data_dir,
                                  .run_dir = RUN_DIR,
                                  .preloaded_store = config->image_store,
@@ -110,7 +117,6 @@ void node_end(Clusterd *clusterd)
   if (clusterd->runtime)
     clusterd->runtime->free(clusterd->runtime);
   clusterd->runtime = NULL;
-  g_clear_pointer(&clusterd->node_ip, g_free);
 }
 
 bool node_begin(Clusterd *clusterd, GError **error)
@@ -121,4 +127,24 @@ bool node_begin(Clusterd *clusterd, GError **error)
     return false;
   events_write(clusterd->events, "node", "%s", clusterd->config->node_name);
   return true;
+}
+
+bool docker_begin(Clusterd *clusterd, GError **error)
+{
+  DockerActivationConfig docker = { .socket_path = DOCKER_SOCKET,
+                                    .address = "0.0.0.0",
+                                    .port = DOCKER_PORT,
+                                    .pki_dir = clusterd->config->pki_dir,
+                                    .data_root = DOCKER_ROOT,
+                                    .run_dir = RUN_DIR,
+                                    .log_path = DOCKER_LOG };
+  if (!clusterd->config->with_node)
+    return true;
+  clusterd->docker = docker_activation_start(&docker, error);
+  return clusterd->docker != NULL;
+}
+
+void docker_end(Clusterd *clusterd)
+{
+  g_clear_pointer(&clusterd->docker, docker_activation_stop);
 }
