@@ -211,6 +211,55 @@ static void test_empty_objects(void)
     }
 }
 
+/* The kind behind "/api/v1/pods" or "/apis/apps/v1/deployments". */
+static const ApiKind *kind_at(const ApiScheme *scheme, const char *path)
+{
+  g_auto(GStrv) steps = g_strsplit(path, "/", -1);
+  guint n = g_strv_length(steps);
+  return n == 4   ? api_scheme_resource(scheme, "", steps[2], steps[3])
+         : n == 5 ? api_scheme_resource(scheme, steps[2], steps[3], steps[4])
+                  : NULL;
+}
+
+/* Newer servers have more columns than the recorded one, but those it had are still there, in their order. */
+static void assert_columns(const ApiKind *kind, const json_t *recorded)
+{
+  unsigned at = 0;
+  size_t i;
+  json_t *column;
+  json_array_foreach (recorded, i, column) {
+    const char *name = json_string_value(json_array_get(column, 0));
+    while (at < kind->n_columns && g_strcmp0(kind->columns[at].name, name) != 0)
+      at++;
+    if (at == kind->n_columns)
+      g_error("%s has no column %s, or not in its place", kind->kind, name);
+    g_assert_cmpint(kind->columns[at].priority, ==, json_integer_value(json_array_get(column, 3)));
+  }
+}
+
+static void test_recorded_columns(void)
+{
+  const char *folder = g_getenv("LAUNCHER_REFERENCE");
+  g_autofree char *file = g_build_filename(folder ? folder : "", "data", "table-columns-1.20.json", NULL);
+  if (!folder || !g_file_test(file, G_FILE_TEST_EXISTS)) {
+    g_test_skip("no recordings (LAUNCHER_REFERENCE)");
+    return;
+  }
+  g_autoptr(ApiScheme) scheme = api_scheme_new();
+  g_autoptr(json_t) recorded = json_read_file(file, NULL);
+  const char *path;
+  json_t *columns;
+  unsigned compared = 0;
+  json_object_foreach (recorded, path, columns) {
+    const ApiKind *kind = kind_at(scheme, path);
+    if (kind && kind->n_columns > 0) {
+      assert_columns(kind, columns);
+      compared++;
+    }
+  }
+  g_assert_cmpuint(compared, >, 25);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -219,5 +268,6 @@ int main(int argc, char **argv)
   g_test_add_func("/table/cells", test_cells);
   g_test_add_func("/table/render", test_table);
   g_test_add_func("/table/empty-objects", test_empty_objects);
+  g_test_add_func("/table/recorded-columns", test_recorded_columns);
   return g_test_run();
 }
