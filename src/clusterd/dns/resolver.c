@@ -187,12 +187,13 @@ static void answer_service(Question *q, const char *name, const char *namespace_
     answer_external(q, service);
     return;
   }
+  const char *ip = json_str(spec, "clusterIP", "");
   if (is_headless(service)) {
     each_ready_endpoint(q, namespace_, name, add_endpoint_address, NULL);
-  } else {
+  } else if (*ip) { /* else no address has been given to it yet */
     q->exists = true;
     if (wants(q, LDNS_RR_TYPE_A))
-      add(q, record_a(q->owner, json_str(spec, "clusterIP", "")));
+      add(q, record_a(q->owner, ip));
   }
   if (q->type == LDNS_RR_TYPE_SRV) {
     SrvFilter any = { .namespace_ = namespace_, .service = name };
