@@ -20,7 +20,6 @@
 #endif
 
 #define TEXT_PLAIN "text/plain; charset=utf-8"
-#define OPENAPI_PROTOBUF "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 /* A missed document is remembered no longer than this: kinds come and go with CustomResourceDefinitions. */
 #define DOCUMENTS_MAX 256
 
@@ -260,7 +259,7 @@ static void handle_openapi(ApiRequest *request, char *const *parts)
   else if (!g_str_equal(document, "v2") || parts[2])
     not_found(request);
   else if (accept && strstr(accept, "proto-openapi.spec.v2@v1.0+protobuf"))
-    reply_document(request, "openapi protobuf", OPENAPI_PROTOBUF);
+    reply_document(request, "openapi protobuf", OPENAPI_V2_PROTOBUF_TYPE);
   else
     reply_document(request, "openapi json", "application/json");
 }
