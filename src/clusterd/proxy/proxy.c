@@ -11,6 +11,7 @@
 #include "clusterd/proxy/nft.h"
 #include "clusterd/proxy/ruleset.h"
 
+#define BRIDGE_FILTER "/proc/sys/net/bridge/bridge-nf-call-iptables"
 #define RETRY_US (5 * G_USEC_PER_SEC) /* after the kernel refused a ruleset */
 
 struct Proxy {
@@ -166,6 +167,11 @@ static void set_sysctl(const char *path, const char *value)
 bool proxy_start(Proxy *proxy, GError **error)
 {
   set_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
+  /* Between pods everything is routed. Where br_netfilter is loaded it would translate addresses inside the bridge, and
+   * a pod that reaches itself through a service would be sent back out of the port it came in by, which bridges refuse.
+   */
+  if (access(BRIDGE_FILTER, F_OK) == 0)
+    set_sysctl(BRIDGE_FILTER, "0");
   if (!apply(proxy, error))
     return false;
   proxy->thread = g_thread_new("proxy", run, proxy);

@@ -1,0 +1,423 @@
+/* The kubelet's pure parts: environment, files, resources, logs, folders that change at once, sub-paths, status. */
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/yaml.h"
+#include "clusterd/node/atomic_dir.h"
+#include "clusterd/node/env.h"
+#include "clusterd/node/host_path.h"
+#include "clusterd/node/log_reader.h"
+#include "clusterd/node/pod_files.h"
+#include "clusterd/node/pod_status.h"
+#include "clusterd/node/pull_secrets.h"
+#include "clusterd/node/resources.h"
+#include "clusterd/node/volumes.h"
+
+static const NodeFacts node = { .name = "n1",
+                                .ip = "10.0.2.15",
+                                .dns_ip = "10.96.0.10",
+                                .dns_domain = "cluster.local",
+                                .cpu_milli = 2000,
+                                .memory_bytes = 4294967296 };
+
+static json_t *yaml(const char *text)
+{
+  g_autoptr(GError) error = NULL;
+  json_t *value = yaml_parse(text, strlen(text), &error);
+  g_assert_no_error(error);
+  return value;
+}
+
+/* {configmaps: {name: object}, secrets: …, services: {namespace: [object]}} */
+static json_t *view_object(void *data, const char *plural, const char *namespace_, const char *name)
+{
+  return json_incref(json_at(data, plural, name, NULL));
+}
+
+static GPtrArray *view_services(void *data, const char *namespace_)
+{
+  GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)json_decref);
+  size_t i;
+  json_t *item;
+  json_array_foreach (json_at(data, "services", namespace_, NULL), i, item)
+    g_ptr_array_add(list, json_incref(item));
+  return list;
+}
+
+static char *env_text(const char *cluster_yaml, const char *pod_yaml, GError **error)
+{
+  g_autoptr(json_t) cluster = yaml(cluster_yaml);
+  g_autoptr(json_t) pod = yaml(pod_yaml);
+  ClusterView view = { .data = cluster, .object = view_object, .services = view_services };
+  EnvContext context = { .pod = pod,
+                         .container = json_array_get(json_at(pod, "spec", "containers", NULL), 0),
+                         .view = &view,
+                         .node = &node,
+                         .pod_ip = "10.244.0.5" };
+  g_autoptr(GPtrArray) skipped = NULL;
+  g_autoptr(Env) env = env_build(&context, &skipped, error);
+  if (!env)
+    return NULL;
+  g_auto(GStrv) strings = env_strings(env);
+  return g_strjoinv("\n", strings);
+}
+
+static void test_env_services(void)
+{
+  g_autofree char *text = env_text(
+      "{services: {default: [{metadata: {name: kubernetes}, spec: {clusterIP: 10.96.0.1, ports: [{name: https, port: "
+      "443}]}}], a: [{metadata: {name: my-db}, spec: {clusterIP: 10.96.0.9, ports: [{port: 53, protocol: UDP}]}}, "
+      "{metadata: {name: headless}, spec: {clusterIP: None, ports: [{port: 1}]}}]}}",
+      "{metadata: {name: p, namespace: a}, spec: {containers: [{name: c}]}}", NULL);
+  g_assert_cmpstr(text, ==,
+                  "KUBERNETES_SERVICE_HOST=10.96.0.1\nKUBERNETES_SERVICE_PORT=443\nKUBERNETES_SERVICE_PORT_HTTPS=443\n"
+                  "KUBERNETES_PORT=tcp://10.96.0.1:443\nKUBERNETES_PORT_443_TCP=tcp://10.96.0.1:443\n"
+                  "KUBERNETES_PORT_443_TCP_PROTO=tcp\nKUBERNETES_PORT_443_TCP_PORT=443\n"
+                  "KUBERNETES_PORT_443_TCP_ADDR=10.96.0.1\n"
+                  "MY_DB_SERVICE_HOST=10.96.0.9\nMY_DB_SERVICE_PORT=53\nMY_DB_PORT=udp://10.96.0.9:53\n"
+                  "MY_DB_PORT_53_UDP=udp://10.96.0.9:53\nMY_DB_PORT_53_UDP_PROTO=udp\nMY_DB_PORT_53_UDP_PORT=53\n"
+                  "MY_DB_PORT_53_UDP_ADDR=10.96.0.9");
+}
+
+static void test_env_values(void)
+{
+  g_autofree char *text = env_text(
+      "{configmaps: {m: {data: {a: '1', b: '2', 'x=y': '3'}}}, secrets: {s: {data: {k: dg==}}}}",
+      "{metadata: {name: p, namespace: a, labels: {app.kubernetes.io/name: web}}, spec: {containers: [{name: c, "
+      "resources: {limits: {cpu: 1500m}}, envFrom: [{prefix: P_, configMapRef: {name: m}}, {configMapRef: {name: none, "
+      "optional: true}}], env: [{name: P_a, value: mine}, {name: S, valueFrom: {secretKeyRef: {name: s, key: k}}}, "
+      "{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}, {name: L, valueFrom: {fieldRef: {fieldPath: "
+      "\"metadata.labels['app.kubernetes.io/name']\"}}}, {name: CPU, valueFrom: {resourceFieldRef: {resource: "
+      "limits.cpu}}}, {name: MEM, valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: 1Mi}}}, {name: "
+      "NONE, "
+      "valueFrom: {configMapKeyRef: {name: m, key: none, optional: true}}}, {name: ALL, value: $(S)-$(LATER)-$$(S)}, "
+      "{name: LATER, value: x}]}]}}",
+      NULL);
+  g_assert_cmpstr(text, ==,
+                  "P_a=mine\nP_b=2\nS=v\nIP=10.244.0.5\nL=web\nCPU=2\nMEM=4096\nALL=v-$(LATER)-$(S)\nLATER=x");
+}
+
+static void test_env_errors(void)
+{
+  static const struct {
+    const char *from, *message;
+  } rows[] = { { "configMapKeyRef: {name: none, key: k}", "configmap \"none\" not found" },
+               { "configMapKeyRef: {name: m, key: k}", "couldn't find key k in ConfigMap a/m" },
+               { "secretKeyRef: {name: none, key: k}", "secret \"none\" not found" } };
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(GError) error = NULL;
+    g_autofree char *pod = g_strdup_printf("{metadata: {name: p, namespace: a}, spec: {containers: [{name: c, env: "
+                                           "[{name: K, valueFrom: {%s}}]}]}}",
+                                           rows[i].from);
+    g_autofree char *text = env_text("{configmaps: {m: {data: {}}}}", pod, &error);
+    g_assert_null(text);
+    g_assert_cmpstr(error->message, ==, rows[i].message);
+  }
+}
+
+static void test_resolv_conf(void)
+{
+  static const char host[] = "search lan\nnameserver 10.0.2.3\noptions edns0\n";
+  static const struct {
+    const char *spec, *text;
+  } rows[] = {
+    { "{}",
+      "search a.svc.cluster.local svc.cluster.local cluster.local lan\nnameserver 10.96.0.10\noptions ndots:5\n" },
+    { "{dnsPolicy: Default}", "search lan\nnameserver 10.0.2.3\noptions edns0\n" },
+    { "{hostNetwork: true}", "search lan\nnameserver 10.0.2.3\noptions edns0\n" },
+    { "{hostNetwork: true, dnsPolicy: ClusterFirstWithHostNet}",
+      "search a.svc.cluster.local svc.cluster.local cluster.local lan\nnameserver 10.96.0.10\noptions ndots:5\n" },
+    { "{dnsPolicy: None, dnsConfig: {nameservers: [1.1.1.1], searches: [x.y], options: [{name: ndots, value: '2'}, "
+      "{name: "
+      "rotate}]}}",
+      "search x.y\nnameserver 1.1.1.1\noptions ndots:2 rotate\n" },
+    { "{dnsConfig: {options: [{name: ndots, value: '1'}]}}",
+      "search a.svc.cluster.local svc.cluster.local cluster.local lan\nnameserver 10.96.0.10\noptions ndots:1\n" },
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *text = g_strdup_printf("{metadata: {name: p, namespace: a}, spec: %s}", rows[i].spec);
+    g_autoptr(json_t) pod = yaml(text);
+    g_autofree char *resolv = pod_files_resolv_conf(pod, &node, host);
+    g_assert_cmpstr(resolv, ==, rows[i].text);
+  }
+}
+
+static void test_hosts(void)
+{
+  g_autoptr(json_t) pod = yaml("{metadata: {name: p-0, namespace: a}, spec: {hostname: h, subdomain: db, hostAliases: "
+                               "[{ip: 1.2.3.4, hostnames: [x, y]}], setHostnameAsFQDN: true}}");
+  g_autofree char *hosts = pod_files_hosts(pod, &node, "10.244.0.5", "");
+  g_autofree char *hostname = pod_files_hostname(pod, &node);
+  g_assert_true(g_str_has_prefix(hosts, "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n"));
+  g_assert_nonnull(strstr(hosts, "\n10.244.0.5\th.db.a.svc.cluster.local\th\n"));
+  g_assert_nonnull(strstr(hosts, "\n# Entries added by HostAliases.\n1.2.3.4\tx\ty\n"));
+  g_assert_cmpstr(hostname, ==, "h.db.a.svc.cluster.local");
+}
+
+static void test_resources(void)
+{
+  static const struct {
+    const char *resources, *qos;
+    int64_t shares, quota, memory;
+    int oom;
+  } rows[] = {
+    { "{}", "BestEffort", 2, 0, 0, 1000 },
+    { "{requests: {cpu: 250m, memory: 1Gi}}", "Burstable", 256, 0, 0, 750 },
+    { "{requests: {cpu: 1m}}", "Burstable", 2, 0, 0, 999 },
+    { "{limits: {cpu: 500m, memory: 64Mi}}", "Guaranteed", 512, 50000, 67108864, -997 },
+    { "{limits: {cpu: 500m, memory: 64Mi}, requests: {cpu: 500m, memory: 32Mi}}", "Burstable", 512, 50000, 67108864,
+      993 },
+    { "{limits: {cpu: 1m}}", "Burstable", 2, 1000, 0, 999 },
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *text =
+        g_strdup_printf("{metadata: {uid: u}, spec: {containers: [{name: c, resources: %s}]}}", rows[i].resources);
+    g_autoptr(json_t) pod = yaml(text);
+    const json_t *container = json_array_get(json_at(pod, "spec", "containers", NULL), 0);
+    ContainerLimits limits = resources_limits(pod, container, 4294967296);
+    g_test_message("%s", rows[i].resources);
+    g_assert_cmpstr(resources_qos_class(pod), ==, rows[i].qos);
+    g_assert_cmpint(limits.cpu_shares, ==, rows[i].shares);
+    g_assert_cmpint(limits.cpu_quota_us, ==, rows[i].quota);
+    g_assert_cmpint(limits.memory_bytes, ==, rows[i].memory);
+    g_assert_cmpint(limits.oom_score_adj, ==, rows[i].oom);
+  }
+}
+
+static char *read_log(const char *path, const LogOptions *options)
+{
+  g_autoptr(GError) error = NULL;
+  GString *text = g_string_new(NULL);
+  file_autofd int fd = log_reader_open(path, options, NULL, NULL, NULL, &error);
+  char buffer[64];
+  ssize_t n;
+  while ((n = read(fd, buffer, sizeof buffer)) > 0)
+    g_string_append_len(text, buffer, n);
+  return g_string_free(text, FALSE);
+}
+
+static void test_logs(void)
+{
+  static const char log[] = "2026-11-23T10:00:00.000000001+00:00 stdout F one\n"
+                            "2026-11-23T10:00:01.000000001+00:00 stdout P tw\n"
+                            "2026-11-23T10:00:01.000000002+00:00 stdout F o\n"
+                            "torn line\n"
+                            "2026-11-23T10:00:02.000000001+00:00 stderr F \n"
+                            "2026-11-23T10:00:03.000000001+00:00 stderr F three words here\n";
+  static const struct {
+    LogOptions options;
+    const char *text;
+  } rows[] = {
+    { { .tail_lines = -1, .limit_bytes = -1, .since_us = -1 }, "one\ntwo\n\nthree words here\n" },
+    { { .tail_lines = 1, .limit_bytes = -1, .since_us = -1 }, "three words here\n" },
+    { { .tail_lines = 0, .limit_bytes = -1, .since_us = -1 }, "" },
+    { { .tail_lines = 100, .limit_bytes = 5, .since_us = -1 }, "one\nt" },
+    { { .tail_lines = -1, .limit_bytes = -1, .since_us = 1795428002000000 }, "\nthree words here\n" },
+    { { .tail_lines = 1, .limit_bytes = -1, .since_us = -1, .timestamps = true },
+      "2026-11-23T10:00:03.000000001+00:00 three words here\n" },
+  };
+  g_autofree char *path = NULL;
+  close(g_file_open_tmp("log-XXXXXX", &path, NULL));
+  g_assert_true(g_file_set_contents(path, log, -1, NULL));
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *text = read_log(path, &rows[i].options);
+    g_assert_cmpstr(text, ==, rows[i].text);
+  }
+  g_autofree char *tail = log_reader_tail(path, 80, 5);
+  g_assert_cmpstr(tail, ==, "here\n");
+  g_unlink(path);
+}
+
+static bool is_set(void *data)
+{
+  return g_atomic_int_get((gint *)data);
+}
+
+/* "one\n", in however many pieces it comes. */
+static void read_one(int fd)
+{
+  char buffer[4];
+  for (size_t got = 0; got < sizeof buffer;) {
+    ssize_t n = read(fd, buffer + got, sizeof buffer - got);
+    g_assert_cmpint(n, >, 0);
+    got += (size_t)n;
+  }
+  g_assert_cmpint(memcmp(buffer, "one\n", sizeof buffer), ==, 0);
+}
+
+static void test_log_follow(void)
+{
+  gint alive = 1;
+  LogOptions options = { .follow = true, .tail_lines = -1, .limit_bytes = -1, .since_us = -1 };
+  g_autofree char *dir = g_dir_make_tmp("follow-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename(dir, "0.log", NULL);
+  file_autofd int fd = log_reader_open(path, &options, is_set, &alive, NULL, NULL);
+  char buffer[16];
+  g_autofree char *line = g_strdup("2026-11-23T10:00:00.0+00:00 stdout F one\n");
+  FILE *log = g_fopen(path, "ae");
+  fputs(line, log);
+  fflush(log);
+  read_one(fd);
+  fputs(line, log);
+  fclose(log);
+  read_one(fd);
+  g_atomic_int_set(&alive, 0);
+  g_assert_cmpint(read(fd, buffer, sizeof buffer), ==, 0);
+  file_remove_tree(dir, NULL);
+}
+
+static GPtrArray *files(const char *a, const char *b)
+{
+  GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)atomic_file_free);
+  const char *contents[] = { a, b }, *names[] = { "a", "sub/b" };
+  for (gsize i = 0; i < 2; i++)
+    if (contents[i]) {
+      g_autoptr(GBytes) bytes = g_bytes_new_static(contents[i], strlen(contents[i]));
+      g_ptr_array_add(list, atomic_file_new(names[i], bytes, 0640));
+    }
+  return list;
+}
+
+static void test_atomic_dir(void)
+{
+  g_autofree char *dir = g_dir_make_tmp("atomic-XXXXXX", NULL);
+  g_autofree char *data = g_build_filename(dir, "..data", NULL);
+  g_autofree char *a = g_build_filename(dir, "a", NULL);
+  g_autofree char *b = g_build_filename(dir, "sub", "b", NULL);
+  g_autoptr(GPtrArray) first = files("1", "2");
+  g_autoptr(GPtrArray) second = files("3", NULL);
+  g_autofree char *text = NULL;
+  g_assert_true(atomic_dir_write(dir, first, (gid_t)-1, NULL));
+  g_assert_true(g_file_get_contents(b, &text, NULL, NULL));
+  g_assert_cmpstr(text, ==, "2");
+  g_autofree char *stamp = g_file_read_link(data, NULL);
+  g_assert_true(atomic_dir_write(dir, first, (gid_t)-1, NULL));
+  g_autofree char *same = g_file_read_link(data, NULL);
+  g_assert_cmpstr(stamp, ==, same);
+  g_assert_true(atomic_dir_write(dir, second, (gid_t)-1, NULL));
+  g_free(text);
+  g_assert_true(g_file_get_contents(a, &text, NULL, NULL));
+  g_assert_cmpstr(text, ==, "3");
+  g_assert_false(g_file_test(b, G_FILE_TEST_EXISTS));
+  g_autofree char *old = g_build_filename(dir, stamp, NULL);
+  g_assert_false(g_file_test(old, G_FILE_TEST_EXISTS));
+  g_autoptr(GPtrArray) bad = g_ptr_array_new_with_free_func((GDestroyNotify)atomic_file_free);
+  g_autoptr(GBytes) bytes = g_bytes_new_static("x", 1);
+  g_ptr_array_add(bad, atomic_file_new("x/../../out", bytes, 0644));
+  g_assert_false(atomic_dir_write(dir, bad, (gid_t)-1, NULL));
+  file_remove_tree(dir, NULL);
+}
+
+static void test_sub_path(void)
+{
+  g_autofree char *root = g_dir_make_tmp("root-XXXXXX", NULL);
+  g_autofree char *link = g_build_filename(root, "link", NULL);
+  g_autofree char *made = volume_sub_path(root, "x/y", NULL);
+  g_autofree char *wanted = g_build_filename(root, "x", "y", NULL);
+  g_assert_cmpstr(made, ==, wanted);
+  g_assert_true(g_file_test(made, G_FILE_TEST_IS_DIR));
+  g_assert_cmpint(symlink("/etc", link), ==, 0);
+  g_autoptr(GError) error = NULL;
+  g_autofree char *out = volume_sub_path(root, "link/passwd", &error);
+  g_assert_true(!out || g_str_has_prefix(out, root));
+  g_autofree char *up = volume_sub_path(root, "../x", NULL);
+  g_assert_null(up);
+  file_remove_tree(root, NULL);
+}
+
+static void test_host_path(void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *root = g_dir_make_tmp("host-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename(root, "f", NULL);
+  g_autofree char *missing = g_build_filename(root, "none", NULL);
+  g_autofree char *made = host_path_prepare(file, "FileOrCreate", NULL);
+  g_assert_true(g_file_test(file, G_FILE_TEST_IS_REGULAR));
+  g_assert_null(host_path_prepare(file, "Directory", &error));
+  g_autofree char *message = g_strdup_printf("hostPath type check failed: %s is not a directory", file);
+  g_assert_cmpstr(error->message, ==, message);
+  g_assert_null(host_path_prepare(missing, "Directory", NULL));
+  g_assert_null(host_path_prepare("relative", "", NULL));
+  file_remove_tree(root, NULL);
+}
+
+static void test_pull_secrets(void)
+{
+  g_autofree char *config =
+      g_base64_encode((const guchar *)"{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"dTpw\"}}}",
+                      strlen("{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"dTpw\"}}}"));
+  g_autoptr(json_t) cluster = json_pack("{s:{s:{s:{s:s}}}}", "secrets", "s", "data", ".dockerconfigjson", config);
+  g_autoptr(json_t) pod = yaml("{metadata: {namespace: a}, spec: {imagePullSecrets: [{name: s}]}}");
+  ClusterView view = { .data = cluster, .object = view_object, .services = view_services };
+  g_autoptr(json_t) found = pull_secrets_find(&view, pod, "nginx");
+  g_autoptr(json_t) other = pull_secrets_find(&view, pod, "ghcr.io/a/b:1");
+  g_assert_cmpstr(json_str(found, "username", ""), ==, "u");
+  g_assert_cmpstr(json_str(found, "password", ""), ==, "p");
+  g_assert_null(other);
+}
+
+static ContainerStatus *ended(const char *name, unsigned attempt, int code)
+{
+  ContainerStatus *status = g_new0(ContainerStatus, 1);
+  *status = (ContainerStatus){ .id = g_strdup_printf("%s-%u", name, attempt),
+                               .sandbox_id = g_strdup("s"),
+                               .name = g_strdup(name),
+                               .attempt = attempt,
+                               .state = CONTAINER_EXITED,
+                               .exit_code = code,
+                               .oom_killed = code == 137 };
+  return status;
+}
+
+static void test_status(void)
+{
+  g_autoptr(json_t) pod = yaml("{metadata: {uid: u}, spec: {restartPolicy: Never, containers: [{name: a, image: i}]}, "
+                               "status: {conditions: [{type: Foreign, status: 'True'}]}}");
+  PodState state;
+  pod_state_init(&state);
+  state.host_ip = "10.0.2.15";
+  state.runtime_scheme = "crun";
+  state.sandbox_id = g_strdup("s");
+  pod_state_set_pod(&state, pod);
+  g_assert_cmpstr(pod_status_phase(&state), ==, "Pending");
+  g_autoptr(GPtrArray) containers = g_ptr_array_new();
+  for (unsigned i = 0; i < 3; i++)
+    g_ptr_array_add(containers, ended("a", i, 137));
+  g_autoptr(GPtrArray) surplus = pod_state_observe(&state, containers);
+  g_assert_cmpuint(surplus->len, ==, 1);
+  g_assert_cmpuint(((ContainerStatus *)surplus->pdata[0])->attempt, ==, 0);
+  g_assert_cmpstr(pod_status_phase(&state), ==, "Failed");
+  g_autoptr(json_t) status = pod_status_build(&state, json_object_get(pod, "status"), 1000000);
+  const json_t *container = json_array_get(json_object_get(status, "containerStatuses"), 0);
+  g_assert_cmpint(json_int(container, "restartCount", -1), ==, 2);
+  g_assert_cmpstr(json_str(json_at(container, "state", "terminated", NULL), "reason", ""), ==, "OOMKilled");
+  g_assert_cmpstr(json_str(container, "containerID", ""), ==, "crun://a-2");
+  g_assert_cmpuint(json_array_size(json_object_get(status, "conditions")), ==, 6);
+  /* Nothing changed: the same status, the old times. */
+  g_autoptr(json_t) again = pod_status_build(&state, status, 9000000);
+  g_assert_true(json_equal(status, again));
+  pod_state_clear(&state);
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/parts/env-services", test_env_services);
+  g_test_add_func("/parts/env-values", test_env_values);
+  g_test_add_func("/parts/env-errors", test_env_errors);
+  g_test_add_func("/parts/resolv-conf", test_resolv_conf);
+  g_test_add_func("/parts/hosts", test_hosts);
+  g_test_add_func("/parts/resources", test_resources);
+  g_test_add_func("/parts/logs", test_logs);
+  g_test_add_func("/parts/log-follow", test_log_follow);
+  g_test_add_func("/parts/atomic-dir", test_atomic_dir);
+  g_test_add_func("/parts/sub-path", test_sub_path);
+  g_test_add_func("/parts/host-path", test_host_path);
+  g_test_add_func("/parts/pull-secrets", test_pull_secrets);
+  g_test_add_func("/parts/status", test_status);
+  return g_test_run();
+}
