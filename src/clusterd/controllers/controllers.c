@@ -5,6 +5,7 @@
 #include "clusterd/controllers/deployment.h"
 #include "clusterd/controllers/endpoints.h"
 #include "clusterd/controllers/garbage_collector.h"
+#include "clusterd/controllers/job.h"
 #include "clusterd/controllers/namespace.h"
 #include "clusterd/controllers/namespace_content.h"
 #include "clusterd/controllers/node_lifecycle.h"
@@ -21,6 +22,7 @@
   X(replication_controller_new, replica_set_controller_free)                                                           \
   X(deployment_controller_new, deployment_controller_free)                                                             \
   X(daemon_set_controller_new, daemon_set_controller_free)                                                             \
+  X(job_controller_new, job_controller_free)                                                                           \
   X(endpoints_controller_new, endpoints_controller_free)                                                               \
   X(endpoint_mirror_controller_new, endpoint_mirror_controller_free)                                                   \
   X(garbage_collector_new, garbage_collector_free)                                                                     \

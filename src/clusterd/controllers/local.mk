@@ -7,6 +7,7 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/endpoint_mirror.c %D%/endpoint_sets.c %D%/endpoint_sets.h %D%/endpoint_slices.c %D%/endpoint_slices.h \
 	%D%/endpoints.c %D%/endpoints.h \
 	%D%/garbage_collector.c %D%/garbage_collector.h \
+	%D%/job.c %D%/job.h %D%/job_state.c %D%/job_state.h \
 	%D%/namespace.c %D%/namespace.h %D%/namespace_content.c %D%/namespace_content.h \
 	%D%/node_lifecycle.c %D%/node_lifecycle.h \
 	%D%/owner.c %D%/owner.h %D%/owner_graph.c %D%/owner_graph.h %D%/pod_control.c %D%/pod_control.h %D%/pod_gc.c %D%/pod_gc.h %D%/pod_rank.c %D%/pod_rank.h \

@@ -40,7 +40,8 @@ static void on_pod(Object *old, Object *new_object, void *data)
 static bool run_pod(json_t *value, void *data)
 {
   Cluster *cluster = data;
-  if (strcmp(pod_phase(value), "Running") == 0)
+  const char *phase = pod_phase(value);
+  if (*phase && strcmp(phase, "Pending") != 0)
     return false;
   g_autofree char *now = timestamp_now(), *ip = g_strdup_printf("10.244.0.%d", ++cluster->next_address);
   json_t *status = json_ensure_object(value, "status", NULL);
