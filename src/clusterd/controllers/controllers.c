@@ -11,6 +11,7 @@
 #include "clusterd/controllers/node_lifecycle.h"
 #include "clusterd/controllers/pod_gc.h"
 #include "clusterd/controllers/replica_set.h"
+#include "clusterd/controllers/stateful_set.h"
 #include "clusterd/controllers/taint_eviction.h"
 
 /* One row a controller, in the order they are made; freed in the reverse order. X(new, free) */
@@ -22,6 +23,7 @@
   X(replication_controller_new, replica_set_controller_free)                                                           \
   X(deployment_controller_new, deployment_controller_free)                                                             \
   X(daemon_set_controller_new, daemon_set_controller_free)                                                             \
+  X(stateful_set_controller_new, stateful_set_controller_free)                                                         \
   X(job_controller_new, job_controller_free)                                                                           \
   X(endpoints_controller_new, endpoints_controller_free)                                                               \
   X(endpoint_mirror_controller_new, endpoint_mirror_controller_free)                                                   \
