@@ -13,7 +13,22 @@ if [ "$1" != --inside ]; then
   unshare --mount --net --pid --fork --kill-child --ipc --uts --propagation private \
     "$0" --inside "$scratch" "$@" || status=$?
   rm -rf "$scratch"
+  # control groups live in the kernel, not in a namespace: take away the empty ones this run made
+  find /sys/fs/cgroup/*/"$(basename "$scratch")" -depth -type d -exec rmdir {} + 2>/dev/null || true
   exit "$status"
+fi
+
+# Everything below runs in control groups of its own, and sees them as the roots.
+if [ "$1" = --inside ] && [ "$SANDBOX_GROUPS" != made ]; then
+  for controller in /sys/fs/cgroup/*/cgroup.procs; do
+    group=$(dirname "$controller")/$(basename "$2")
+    mkdir "$group" 2>/dev/null || continue
+    for file in cpuset.cpus cpuset.mems; do
+      [ ! -f "$group/$file" ] || cat "$group/../$file" >"$group/$file"
+    done
+    echo $$ >"$group/cgroup.procs" 2>/dev/null || true
+  done
+  SANDBOX_GROUPS=made exec unshare --cgroup "$0" "$@"
 fi
 
 scratch=$2
