@@ -237,7 +237,7 @@ static void append_maps(GString *text, const Build *build, const HostPorts *host
  * address that is still there after DNAT has no such port. */
 static void append_chains(GString *text, const Build *build)
 {
-  static const char *const fixed = "  chain reject-all {\n    reject\n  }\n"
+  static const char *const fixed = "  chain reject-all {\n    meta l4proto tcp reject with tcp reset\n    reject\n  }\n"
                                    "  chain mark-masquerade {\n    meta mark set meta mark or " MARK "\n  }\n";
   static const char *const hooks =
       "  chain services {\n"
@@ -254,11 +254,11 @@ static void append_chains(GString *text, const Build *build)
       "  chain filter-input {\n    type filter hook input priority -110; policy accept;\n"
       "    ct state new jump no-endpoints\n  }\n"
       "  chain filter-forward {\n    type filter hook forward priority -110; policy accept;\n"
-      "    ct state new jump no-endpoints\n    ct state new ip daddr @cluster-ips reject\n  }\n"
+      "    ct state new jump no-endpoints\n    ct state new ip daddr @cluster-ips goto reject-all\n  }\n"
       "  chain filter-output {\n    type filter hook output priority -110; policy accept;\n"
       "    ct state new jump no-endpoints\n  }\n"
       "  chain filter-output-after-dnat {\n    type filter hook output priority -90; policy accept;\n"
-      "    ct state new ip daddr @cluster-ips reject\n  }\n"
+      "    ct state new ip daddr @cluster-ips goto reject-all\n  }\n"
       "  chain nat-prerouting {\n    type nat hook prerouting priority -100; policy accept;\n    jump services\n  }\n"
       "  chain nat-output {\n    type nat hook output priority -100; policy accept;\n    jump services\n  }\n";
   g_string_append(text, fixed);
