@@ -98,6 +98,8 @@ static void set_up(Fixture *fixture, gconstpointer data)
   fake_runtime_add_image(fixture->runtime, "test:1", true);
   json_decref(create(fixture, "v1", "namespaces", NULL, "{metadata: {name: default}}"));
   json_decref(create(fixture, "v1", "namespaces", NULL, "{metadata: {name: kube-node-lease}}"));
+  json_decref(create(fixture, "v1", "configmaps", "default",
+                     "{metadata: {name: kube-root-ca.crt}, data: {ca.crt: certificate}}"));
   json_decref(create(fixture, "v1", "serviceaccounts", "default", "{metadata: {name: default}}"));
   start_kubelet(fixture);
 }
@@ -209,6 +211,21 @@ static void test_runs(Fixture *fixture, gconstpointer data)
   g_assert_cmpuint(fake_runtime_sandboxes(fixture->runtime), ==, 0);
   g_autofree char *dir = g_build_filename(fixture->pods, uid, NULL);
   g_assert_false(g_file_test(dir, G_FILE_TEST_EXISTS));
+}
+
+/* The volume that admission gives to every pod. */
+static void test_token(Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *uid = create_pod(fixture, "p", ONE);
+  wait_until(status_is(fixture, "p", "phase", "Running"));
+  g_autofree char *volumes = g_build_filename(fixture->pods, uid, "volumes", "files", NULL);
+  g_autoptr(GDir) dir = g_dir_open(volumes, 0, NULL);
+  const char *name = g_dir_read_name(dir);
+  g_assert_true(g_str_has_prefix(name, "kube-api-access-"));
+  g_autofree char *path = g_build_filename(volumes, name, "token", NULL);
+  g_autofree char *token = NULL;
+  g_assert_true(g_file_get_contents(path, &token, NULL, NULL));
+  g_assert_cmpstr(token, ==, "token of default/default for p");
 }
 
 static void test_restarts_and_backs_off(Fixture *fixture, gconstpointer data)
@@ -375,6 +392,7 @@ int main(int argc, char **argv)
     void (*run)(Fixture *, gconstpointer);
   } tests[] = { { "node", test_node },
                 { "runs", test_runs },
+                { "token", test_token },
                 { "restarts-and-backs-off", test_restarts_and_backs_off },
                 { "never-and-on-failure", test_never_and_on_failure },
                 { "init-and-sidecar", test_init_and_sidecar },
