@@ -19,3 +19,4 @@ include tests/unit/proxy/local.mk
 include tests/unit/dns/local.mk
 
 EXTRA_DIST += tests/e2e tests/kubectl tests/lint.py tests/tsan.supp
+include tests/api/local.mk

@@ -59,3 +59,4 @@ extern const AdmissionPlugin admission_service_account;
 extern const AdmissionPlugin admission_priority;
 extern const AdmissionPlugin admission_default_tolerations;
 extern const AdmissionPlugin admission_service_address;
+extern const AdmissionPlugin admission_rbac_escalation;

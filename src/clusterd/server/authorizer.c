@@ -80,32 +80,37 @@ static json_t *aggregate(const json_t *selectors, GPtrArray *roles)
   return rules;
 }
 
+/* ROLE's own rules and those it aggregates from CLUSTER_ROLES. New reference. */
+static json_t *rules_of(const Object *role, GPtrArray *cluster_roles)
+{
+  json_t *own = json_object_get(object_json(role), "rules");
+  const json_t *selectors = json_at(object_json(role), "aggregationRule", "clusterRoleSelectors", NULL);
+  if (!selectors)
+    return own ? json_incref(own) : json_array();
+  json_t *all = aggregate(selectors, cluster_roles);
+  json_array_extend(all, own);
+  return all;
+}
+
 /* "namespace/name" (cluster roles: "/name") → rules. */
 static GHashTable *rules_by_role(const Authorizer *authorizer)
 {
   GHashTable *rules = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)json_decref);
   g_autoptr(GPtrArray) cluster_roles = objects_of(authorizer, "clusterroles");
   g_autoptr(GPtrArray) roles = objects_of(authorizer, "roles");
-  for (guint i = 0; i < cluster_roles->len; i++) {
-    const json_t *role = object_json(cluster_roles->pdata[i]);
-    json_t *own = json_incref(json_object_get(role, "rules"));
-    const json_t *selectors = json_at(role, "aggregationRule", "clusterRoleSelectors", NULL);
-    if (selectors) {
-      json_t *all = aggregate(selectors, cluster_roles);
-      json_array_extend(all, own);
-      json_decref(own);
-      own = all;
-    }
-    if (own)
-      g_hash_table_insert(rules, g_strdup_printf("/%s", object_name(cluster_roles->pdata[i])), own);
-  }
+  g_ptr_array_extend(roles, cluster_roles, (GCopyFunc)(void (*)(void))object_ref, NULL);
   for (guint i = 0; i < roles->len; i++) {
     const Object *role = roles->pdata[i];
-    json_t *own = json_object_get(object_json(role), "rules");
-    if (own)
-      g_hash_table_insert(rules, g_strdup_printf("%s/%s", object_namespace(role), object_name(role)), json_incref(own));
+    g_hash_table_insert(rules, g_strdup_printf("%s/%s", object_namespace(role), object_name(role)),
+                        rules_of(role, cluster_roles));
   }
   return rules;
+}
+
+json_t *authorizer_role_rules(Authorizer *authorizer, const Object *role)
+{
+  g_autoptr(GPtrArray) cluster_roles = objects_of(authorizer, "clusterroles");
+  return rules_of(role, cluster_roles);
 }
 
 static char *subject_key(const json_t *subject, const char *namespace_)

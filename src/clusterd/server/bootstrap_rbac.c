@@ -53,7 +53,8 @@ const BootstrapRole bootstrap_roles[] = {
     "create | authentication.k8s.io | tokenreviews;"
     "create | authorization.k8s.io | subjectaccessreviews" },
   { NULL, "system:basic-user", NULL, NULL,
-    "create | authorization.k8s.io | selfsubjectaccessreviews,selfsubjectrulesreviews" },
+    "create | authorization.k8s.io | selfsubjectaccessreviews,selfsubjectrulesreviews;"
+    "create | authentication.k8s.io | selfsubjectreviews" },
   { NULL, "system:certificates.k8s.io:certificatesigningrequests:nodeclient", NULL, NULL,
     "create | certificates.k8s.io | certificatesigningrequests/nodeclient" },
   { NULL, "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient", NULL, NULL,

@@ -8,6 +8,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/admission/default_tolerations.c \
 	%D%/admission/namespace_lifecycle.c \
 	%D%/admission/priority.c \
+	%D%/admission/rbac_escalation.c \
 	%D%/admission/service_account.c \
 	%D%/admission/service_address.c \
 	%D%/api_error.c \

@@ -60,6 +60,7 @@ struct Registry {
   Store *store;
   ApiScheme *scheme;
   Admission *admission;
+  struct Authorizer *authorizer; /* the API server's, while there is one; NULL: nobody but this process writes */
 
   GRWLock state;
   GHashTable *resources;    /* prefix → Resource* */

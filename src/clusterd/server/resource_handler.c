@@ -484,8 +484,9 @@ static bool check_served(const ApiRequest *request, ApiVerb bit, GError **error)
   if (name && !sub)
     return reason_set_details(error, REASON_NOT_FOUND, json_object(),
                               "the server could not find the requested resource");
-  bool on_collection = bit == API_VERB_CREATE && !name && request->info->name;
-  if (on_collection || !((sub ? sub->verbs : request->kind->verbs) & bit))
+  bool misplaced = bit == API_VERB_CREATE ? !name && request->info->name != NULL
+                                          : (bit == API_VERB_UPDATE || bit == API_VERB_PATCH) && !request->info->name;
+  if (misplaced || !((sub ? sub->verbs : request->kind->verbs) & bit))
     return api_error_method(error);
   if (request->kind->namespaced && request->info->name && !request->info->namespace_)
     return reason_set_details(error, REASON_NOT_FOUND, json_object(),

@@ -8,6 +8,7 @@
 #include "clusterd/server/api_request.h"
 #include "clusterd/server/authenticate.h"
 #include "clusterd/server/bootstrap.h"
+#include "clusterd/server/registry_private.h"
 
 struct ApiServer {
   Registry *registry;
@@ -216,6 +217,7 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
   server->registry = registry;
   copy_config(&server->config, config);
   server->authorizer = authorizer_new(registry);
+  registry->authorizer = server->authorizer;
   server->documents = documents_new(registry_scheme(registry));
   server->watches = watch_set_new();
   server->sessions = session_set_new();
@@ -262,6 +264,7 @@ void api_server_stop(ApiServer *server)
   http_server_stop(server->http);
   watch_set_free(server->watches);
   documents_free(server->documents);
+  server->registry->authorizer = NULL;
   authorizer_free(server->authorizer);
   service_account_tokens_free(server->tokens);
   clear_config(&server->config);
