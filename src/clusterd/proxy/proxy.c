@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/proxy/conntrack.h"
 #include "clusterd/proxy/nft.h"
 #include "clusterd/proxy/ruleset.h"
 
@@ -124,6 +125,7 @@ static bool apply(Proxy *proxy, GError **error)
   if (ok) {
     proxy->applied = g_hash_table_ref(ruleset->objects);
     proxy->applied_text = g_strdup(body);
+    ok = conntrack_delete_stale(ruleset->ports, error);
   }
   return ok;
 }

@@ -24,6 +24,7 @@ void ruleset_free(Ruleset *ruleset)
     return;
   g_free(ruleset->text);
   g_hash_table_unref(ruleset->objects);
+  g_ptr_array_unref(ruleset->ports);
   g_free(ruleset);
 }
 
@@ -332,7 +333,7 @@ Ruleset *ruleset_build(const RulesetInput *input, GHashTable *previous)
 {
   Build build;
   build_init(&build, input);
-  g_autoptr(GPtrArray) ports = service_ports_read(input->services, input->slices, input->node_name, input->reserved_ip);
+  GPtrArray *ports = service_ports_read(input->services, input->slices, input->node_name, input->reserved_ip);
   for (guint i = 0; i < ports->len; i++)
     add_port(&build, ports->pdata[i]);
   add_cluster_ips(&build, ports);
@@ -348,7 +349,7 @@ Ruleset *ruleset_build(const RulesetInput *input, GHashTable *previous)
   g_string_append(text, "}\n");
 
   Ruleset *ruleset = g_new(Ruleset, 1);
-  *ruleset = (Ruleset){ .text = g_string_free(text, FALSE), .objects = build.objects };
+  *ruleset = (Ruleset){ .text = g_string_free(text, FALSE), .ports = ports, .objects = build.objects };
   host_ports_clear(&host_ports);
   build_clear(&build);
   return ruleset;

@@ -18,6 +18,7 @@ typedef struct RulesetInput {
 
 typedef struct Ruleset {
   char *text;          /* for `nft -f -` */
+  GPtrArray *ports;    /* ServicePort*, what it was made from */
   GHashTable *objects; /* set of "chain NAME" and "set NAME" that the text leaves in the table beyond the fixed ones */
 } Ruleset;
 

@@ -2,5 +2,5 @@
 check_PROGRAMS += %D%/test-ruleset
 TESTS += %D%/test-ruleset
 %C%_test_ruleset_SOURCES = %D%/test-ruleset.c
-%C%_test_ruleset_LDADD = src/clusterd/proxy/libproxy.a src/base/libbase.a $(BASE_LIBS)
+%C%_test_ruleset_LDADD = src/clusterd/proxy/libproxy.a src/base/libbase.a $(NETLINK_LIBS) $(BASE_LIBS)
 EXTRA_DIST += %D%/cases

@@ -1,9 +1,11 @@
 /* Rulesets against golden texts, and against the kernel in a network namespace of our own where that is allowed.
  * LAUNCHER_GOLDEN=update rewrites the golden texts. */
+#include <arpa/inet.h>
 #include <glib.h>
 #include <sched.h>
 
 #include "base/json.h"
+#include "clusterd/proxy/conntrack.h"
 #include "clusterd/proxy/nft.h"
 #include "clusterd/proxy/ruleset.h"
 
@@ -85,6 +87,44 @@ static void test_affinity_survives(void)
   g_assert_nonnull(strstr(without->text, "delete set ip launcher affinity-"));
 }
 
+/* The service "both" of the case has 10.96.0.1:53/UDP in front of 10.244.0.2:5354 and 10.244.0.3:5354. */
+static void test_stale_flows(void)
+{
+  static const struct {
+    const char *destination;
+    uint16_t port;
+    const char *replier;
+    uint16_t replier_port;
+    bool stale;
+  } rows[] = { { "10.96.0.1", 53, "10.244.0.2", 5354, false },
+               { "10.96.0.1", 53, "10.244.0.9", 5354, true },
+               { "10.96.0.1", 53, "10.96.0.1", 53, true },
+               { "10.96.0.1", 54, "10.244.0.9", 5354, false },
+               { "8.8.8.8", 53, "8.8.8.8", 53, false } };
+  g_autoptr(Ruleset) ruleset = build("protocols", NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    TrackedFlow flow = { .destination = inet_addr(rows[i].destination),
+                         .destination_port = rows[i].port,
+                         .replier = inet_addr(rows[i].replier),
+                         .replier_port = rows[i].replier_port };
+    g_assert_cmpint(conntrack_is_stale(ruleset->ports, &flow), ==, rows[i].stale);
+  }
+}
+
+static void test_sweep(void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Ruleset) ruleset = build("protocols", NULL);
+  if (!in_own_namespace) {
+    g_test_skip("no network namespace of our own");
+    return;
+  }
+  if (!conntrack_delete_stale(ruleset->ports, &error) && strstr(error->message, "Operation not supported"))
+    g_test_skip(error->message);
+  else
+    g_assert_no_error(error);
+}
+
 int main(int argc, char **argv)
 {
   static const char *const cases[] = { "cluster-ip",     "node-port",   "load-balancer", "affinity",   "external-local",
@@ -98,5 +138,7 @@ int main(int argc, char **argv)
     g_test_add_data_func(kernel, cases[i], test_kernel_takes_it);
   }
   g_test_add_func("/ruleset/affinity-survives", test_affinity_survives);
+  g_test_add_func("/conntrack/stale-flows", test_stale_flows);
+  g_test_add_func("/conntrack/sweep", test_sweep);
   return g_test_run();
 }
