@@ -20,4 +20,3 @@ include tests/unit/dns/local.mk
 
 EXTRA_DIST += tests/e2e tests/kubectl tests/lint.py tests/tsan.supp
 include tests/api/local.mk
-EXTRA_DIST += tests/tsan.suppressions
