@@ -1,5 +1,5 @@
-/* Service proxy, cluster DNS, kubelet and the docker daemon's sockets as components. Each is hooked to the informers first and set to work once they
- * run. */
+/* Service proxy, cluster DNS, kubelet and the docker daemon's sockets as components. Each is hooked to the informers
+ * first and set to work once they run. */
 #include "base/reason.h"
 #include "clusterd/components.h"
 #include "clusterd/node/machine.h"
