@@ -9,7 +9,7 @@ load_network_modules() {
 # needed is still loaded on demand.
 load_modules() {
   modprobe -a crc32c-intel button evdev virtio_rng virtio_balloon bridge br_netfilter veth nf_tables nft_chain_nat nft_masq nft_redir \
-    nft_ct nft_numgen nft_fib_inet nft_reject_inet nf_conntrack_netlink
+    nft_ct nft_numgen nft_reject_ipv4 nf_conntrack_netlink
 }
 
 apply_sysctls() {
