@@ -133,8 +133,14 @@ static void informers_stop(Clusterd *clusterd)
 
 static bool ready_begin(Clusterd *clusterd, GError **error)
 {
+  api_server_set_ready(clusterd->server, true);
   events_write(clusterd->events, "ready", "%s", clusterd->config->profile);
   return true;
+}
+
+static void ready_end(Clusterd *clusterd)
+{
+  api_server_set_ready(clusterd->server, false);
 }
 
 const Component components[] = {
@@ -154,6 +160,6 @@ const Component components[] = {
   { "node status", node_begin, NULL },
   { "dns answers", dns_begin, NULL },
   { "docker", docker_begin, docker_end },
-  { "ready", ready_begin, NULL },
+  { "ready", ready_begin, ready_end },
   { NULL, NULL, NULL },
 };

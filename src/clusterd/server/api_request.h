@@ -27,6 +27,7 @@ Authorizer *api_server_authorizer(ApiServer *server);
 ServiceAccountTokens *api_server_tokens(ApiServer *server);
 const ApiServerConfig *api_server_config(const ApiServer *server);
 const NodeAccess *api_server_node(ApiServer *server);
+bool api_server_is_ready(ApiServer *server);
 SessionSet *api_server_sessions(ApiServer *server);
 
 /* respond.c: every one ends the HTTP request. */

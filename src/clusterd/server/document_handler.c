@@ -276,22 +276,30 @@ static void handle_version(ApiRequest *request, char *const *parts)
   respond_text(request, 200, "application/json", text);
 }
 
+/* Of the checks, "components" is readyz's alone: the process lives, and has nothing to be restarted for, while they
+ * start. */
 static void handle_health(ApiRequest *request, char *const *parts)
 {
-  static const char *const checks[] = { "ping", "store" };
-  GString *text = g_string_new(NULL);
-  bool single = parts[1] != NULL, known = !single;
-  for (gsize i = 0; i < G_N_ELEMENTS(checks); i++) {
-    known = known || g_str_equal(parts[1], checks[i]);
-    g_string_append_printf(text, "[+]%s ok\n", checks[i]);
+  static const char *const checks[] = { "ping", "store", "components" };
+  g_autoptr(GString) text = g_string_new(NULL);
+  gsize n_checks = G_N_ELEMENTS(checks) - !g_str_equal(parts[0], "readyz");
+  bool single = parts[1] != NULL, known = !single, failed = false;
+  for (gsize i = 0; i < n_checks; i++) {
+    bool asked = !single || g_str_equal(parts[1], checks[i]);
+    bool good = i < 2 || api_server_is_ready(request->server);
+    known = known || asked;
+    failed = failed || (asked && !good);
+    g_string_append_printf(text, good ? "[+]%s ok\n" : "[-]%s failed: not all of them run\n", checks[i]);
   }
+  g_string_append_printf(text, "%s check %s\n", parts[0], failed ? "failed" : "passed");
   if (!known)
     not_found(request);
+  else if (failed)
+    respond_text(request, 503, TEXT_PLAIN, text->str);
   else if (!single && query_get(request->query, "verbose"))
-    respond_text(request, 200, TEXT_PLAIN, g_string_append(g_string_append(text, parts[0]), " check passed\n")->str);
+    respond_text(request, 200, TEXT_PLAIN, text->str);
   else
     respond_text(request, 200, TEXT_PLAIN, "ok");
-  g_string_free(text, TRUE);
 }
 
 static void handle_metrics(ApiRequest *request, char *const *parts)

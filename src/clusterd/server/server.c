@@ -1,6 +1,7 @@
 /* Start and stop, and the way of a request: who, may they, what. */
 #include "clusterd/server/server.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -20,6 +21,7 @@ struct ApiServer {
   WatchSet *watches;
   SessionSet *sessions;
   _Atomic(const NodeAccess *) node;
+  atomic_bool ready;
 };
 
 Authorizer *api_server_authorizer(ApiServer *server)
@@ -40,6 +42,11 @@ const ApiServerConfig *api_server_config(const ApiServer *server)
 const NodeAccess *api_server_node(ApiServer *server)
 {
   return server->node;
+}
+
+bool api_server_is_ready(ApiServer *server)
+{
+  return server->ready;
 }
 
 Documents *api_server_documents(ApiServer *server)
@@ -246,6 +253,11 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
 void api_server_set_node(ApiServer *server, const NodeAccess *node_access)
 {
   server->node = node_access;
+}
+
+void api_server_set_ready(ApiServer *server, bool ready)
+{
+  server->ready = ready;
 }
 
 uint16_t api_server_port(const ApiServer *server)

@@ -29,6 +29,9 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
 /* Who serves log, exec, attach and portforward; without it they answer 503. NODE_ACCESS must outlive the server. */
 void api_server_set_node(ApiServer *server, const NodeAccess *node_access);
 
+/* Whether what stands around the server runs as well: until then, which is the state at first, /readyz answers 503. */
+void api_server_set_ready(ApiServer *server, bool ready);
+
 uint16_t api_server_port(const ApiServer *server);
 
 /* Ends all requests and watches and frees. */
