@@ -214,6 +214,8 @@ void http_reply(HttpRequest *request, int status, const char *content_type, GByt
 /* --- streams -------------------------------------------------------------------------------------------------------
  */
 
+static void output_changed(struct evbuffer *output, const struct evbuffer_cb_info *change, void *data);
+
 static void stream_unref(HttpStream *stream)
 {
   if (!g_atomic_ref_count_dec(&stream->references))
@@ -221,6 +223,11 @@ static void stream_unref(HttpStream *stream)
   g_queue_clear_full(&stream->pieces, (GDestroyNotify)g_bytes_unref);
   g_mutex_clear(&stream->lock);
   g_free(stream);
+}
+
+static struct evbuffer *connection_output(struct evhttp_connection *connection)
+{
+  return bufferevent_get_output(evhttp_connection_get_bufferevent(connection));
 }
 
 /* On the loop: the body is over. The evhttp request must be ended even when its connection is gone, or it leaks. */
@@ -231,6 +238,7 @@ static void stream_end(HttpStream *stream)
     return;
   struct evhttp_connection *connection = evhttp_request_get_connection(request);
   if (connection) {
+    evbuffer_remove_cb(connection_output(connection), output_changed, stream);
     evhttp_connection_set_closecb(connection, NULL, NULL);
     evhttp_connection_set_timeout(connection, HTTP_IDLE_SECONDS);
   }
@@ -263,7 +271,40 @@ static void peer_closed(struct evhttp_connection *connection, void *data)
 static gsize unsent(const HttpStream *stream)
 {
   struct evhttp_connection *connection = evhttp_request_get_connection(stream->request);
-  return connection ? evbuffer_get_length(bufferevent_get_output(evhttp_connection_get_bufferevent(connection))) : 0;
+  return connection ? evbuffer_get_length(connection_output(connection)) : 0;
+}
+
+static void end_after_reports(evutil_socket_t fd, short what, void *data)
+{
+  stream_end_later(data);
+}
+
+/* Ends the stream once evhttp has heard that all so far was written. The report comes deferred (bufferevent_openssl), and
+ * evhttp takes any that comes after the reply's end was queued for the end's own: it would stop writing with the last
+ * chunk unsent. A timer fires after all that was deferred before. */
+static void stream_end_soon(HttpStream *stream)
+{
+  static const struct timeval soon = { .tv_usec = 1000 };
+  g_atomic_ref_count_inc(&stream->references);
+  event_base_once(stream->loop->base, -1, EV_TIMEOUT, end_after_reports, stream, &soon);
+}
+
+static void output_changed(struct evbuffer *output, const struct evbuffer_cb_info *change, void *data)
+{
+  if (evbuffer_get_length(output) > 0)
+    return;
+  evbuffer_remove_cb(output, output_changed, data);
+  stream_end_soon(data);
+}
+
+static void stream_finish(HttpStream *stream)
+{
+  if (!stream->request || !evhttp_request_get_connection(stream->request))
+    stream_end(stream);
+  else if (unsent(stream) > 0)
+    evbuffer_add_cb(connection_output(evhttp_request_get_connection(stream->request)), output_changed, stream);
+  else
+    stream_end_soon(stream);
 }
 
 static void stream_flush(void *data)
@@ -288,7 +329,7 @@ static void stream_flush(void *data)
     g_mutex_unlock(&stream->lock);
   }
   if (closing)
-    stream_end(stream);
+    stream_finish(stream);
   stream_unref(stream);
 }
 
