@@ -29,7 +29,7 @@ ok "hello is Running" eventually 60 phase_is hello Running
 like "get pods -o wide shows its address and node" "^hello +1/1 +Running +0 +[0-9]+[sm] +10\\.244\\.0\\.[0-9]+ +$PROFILE" \
   "$KUBECTL" get pods -o wide
 like "curl the pod from launcher ssh" '[Hh]ello' curl_from_machine hello
-ok "its log has the request" eventually 10 prints 'GET' "$KUBECTL" logs hello
+ok "its log has the request" eventually 10 prints 'url:/' "$KUBECTL" logs hello
 is "exec runs in it" "hello" "$KUBECTL" exec hello -- hostname
 exits "exec passes the exit code" 3 '' "$KUBECTL" exec hello -- sh -c 'exit 3'
 is "exec passes standard input" "through" bash -c "echo through | '$KUBECTL' exec -i hello -- cat"
