@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <openssl/evp.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -195,7 +196,16 @@ static GBytes *fetch_companion(const char *source, const char *suffix, Reason wh
   return NULL;
 }
 
-/* Copies a local image (by reflink or in the kernel where the file system can). */
+/* By reflink where the file system can, else in the kernel, also from one file system to another. */
+static ssize_t copy_some(int in, int out, size_t most)
+{
+  ssize_t copied = copy_file_range(in, NULL, out, NULL, most, 0);
+  if (copied < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
+    copied = sendfile(out, in, NULL, most);
+  return copied;
+}
+
+/* Copies a local image. */
 static bool copy_image(const char *from, const char *to, GError **error)
 {
   file_autofd int in = open(from, O_RDONLY | O_CLOEXEC);
@@ -208,7 +218,7 @@ static bool copy_image(const char *from, const char *to, GError **error)
   if (!S_ISREG(info.st_mode) || info.st_size > BOOT_IMAGE_SIZE_MAX)
     return reason_set(error, REASON_IMAGE_INVALID, "%s: not a boot image", from);
   for (off_t left = info.st_size; left > 0;) {
-    ssize_t copied = copy_file_range(in, NULL, out, NULL, (size_t)left, 0);
+    ssize_t copied = copy_some(in, out, (size_t)left);
     if (copied <= 0)
       return reason_set_errno(error, errno == ENOSPC || errno == EDQUOT ? REASON_INSUFFICIENT_STORAGE : REASON_FILE, errno,
                               "Cannot copy %s to %s", from, to);
