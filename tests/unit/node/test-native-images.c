@@ -315,6 +315,22 @@ static void test_store(void)
   g_assert_null(g_dir_read_name(folder));
 }
 
+/* The last tag takes the image with it, though the archive gave it a digest, too. */
+static void test_store_digest(void)
+{
+  g_autoptr(ImageStore) store = open_store();
+  g_autofree char *path = make_image("three:1", "oci");
+  load(store, path);
+  g_autoptr(Image) image = image_store_find(store, "three:1", NULL);
+  g_assert_cmpuint(g_strv_length(image->repo_digests), ==, 1);
+  g_assert_true(image_store_remove(store, image->repo_digests[0], NULL));
+  assert_usable(store, "three:1");
+  load(store, path);
+  g_assert_true(image_store_remove(store, "three:1", NULL));
+  g_autoptr(GPtrArray) images = image_store_list(store, NULL);
+  g_assert_cmpuint(images->len, ==, 0);
+}
+
 /* The read-only store shows its images and is never written. */
 static void test_store_below(void)
 {
@@ -405,6 +421,12 @@ static void test_docker(void)
   g_assert_true(g_str_has_suffix(image->layers[1], "/overlay2/second/diff"));
   g_assert_cmpstr(image->repo_tags[0], ==, "docker.io/library/app:v1");
   g_assert_cmpint(image->size_bytes, ==, 100);
+  g_autoptr(GPtrArray) images = image_store_list(store, NULL);
+  g_assert_cmpuint(images->len, ==, 1);
+  write_file("docker/image/overlay2/repositories.json", "{\"Repositories\":{}}");
+  g_autoptr(GPtrArray) unnamed = image_store_list(store, NULL);
+  g_assert_cmpuint(unnamed->len, ==, 0);
+  write_file("docker/image/overlay2/repositories.json", names);
   write_file(cache_path, "../../../etc");
   g_assert_null(image_store_find(store, "app:v1", NULL));
 }
@@ -464,6 +486,7 @@ int main(int argc, char **argv)
                 { "/images/layer-refused", test_layer_refused },
                 { "/images/layer-truncated", test_layer_truncated },
                 { "/images/store", test_store },
+                { "/images/store-digest", test_store_digest },
                 { "/images/store-below", test_store_below },
                 { "/images/store-damaged", test_store_damaged },
                 { "/images/store-garbage", test_store_garbage },

@@ -128,7 +128,9 @@ void docker_images_list(const char *root, GPtrArray *images)
   while (listing && (name = g_dir_read_name(listing))) {
     g_autofree char *id = g_strdup_printf("sha256:%s", name);
     Image *image = image_digest_valid(id) ? read_image(root, id, names) : NULL;
-    if (image)
+    if (image && (*image->repo_tags || *image->repo_digests))
       g_ptr_array_add(images, image);
+    else
+      image_free(image);
   }
 }

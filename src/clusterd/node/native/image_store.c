@@ -160,14 +160,16 @@ static json_t *used_images(const ImageStore *store)
   return used;
 }
 
-static unsigned count_references(const json_t *index, const char *id)
+/* Whether ID keeps a name when TEXT is gone. A digest does not count beside the tag it came with: nobody asked for it. */
+static bool has_other_name(const json_t *index, const char *id, const char *text)
 {
-  unsigned count = 0;
-  const char *text;
+  const char *name;
   json_t *value;
-  json_object_foreach (json_object_get(index, "references"), text, value)
-    count += g_strcmp0(json_string_value(value), id) == 0;
-  return count;
+  json_object_foreach (json_object_get(index, "references"), name, value)
+    if (g_strcmp0(json_string_value(value), id) == 0 && !g_str_equal(name, text) &&
+        (strchr(text, '@') || !strchr(name, '@')))
+      return true;
+  return false;
 }
 
 static void drop_image(json_t *index, const char *id)
@@ -188,7 +190,7 @@ static bool drop(ImageStore *store, json_t *index, const char *text, GError **er
   if (!id)
     return reason_set(error, REASON_RUNTIME_NOT_FOUND, "image \"%s\" not found%s", text,
                       store->below ? " among those that were loaded" : "");
-  bool last = g_str_equal(text, id) || count_references(index, id) <= 1;
+  bool last = g_str_equal(text, id) || !has_other_name(index, id, text);
   g_autoptr(json_t) used = used_images(store);
   if (last && json_object_get(used, id))
     return reason_set(error, REASON_CONFLICT, "image \"%s\" is used by a container", text);

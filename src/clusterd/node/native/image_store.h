@@ -47,9 +47,9 @@ Image *image_store_find(ImageStore *store, const char *reference, GError **error
 /* Image* of all, each once. */
 GPtrArray *image_store_list(ImageStore *store, GError **error);
 
-/* Takes a reference away, or with an id the image and all its references; unused layers go too. REASON_CONFLICT while a
- * container uses the last reference's image, REASON_RUNTIME_NOT_FOUND when it is not there or lies in a read-only
- * place. */
+/* Takes a reference away, and with the last tag or an id the image and all its references; unused layers go too.
+ * REASON_CONFLICT while a container uses the last reference's image, REASON_RUNTIME_NOT_FOUND when it is not there or
+ * lies in a read-only place. */
 bool image_store_remove(ImageStore *store, const char *reference, GError **error);
 
 /* Reads a docker-archive or OCI archive (plain or compressed) from FD to its end. The array of the references it
