@@ -6,49 +6,19 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/yaml.h"
+#include "launcher/docker_env_text.h"
 #include "launcher/live.h"
 
-static const char *const shells[] = { "bash", "zsh", "sh", "fish", "powershell", "cmd", "emacs", "tcsh", "none", NULL };
 static const char *const output_choices[] = { "text", "json", "yaml", NULL };
 
 static const Option options[] = {
-  { "shell", 0, OPTION_STRING, "NAME", NULL, shells, "whose commands to print; $SHELL's when not given" },
+  { "shell", 0, OPTION_STRING, "NAME", NULL, docker_env_shells, "whose commands to print; $SHELL's when not given" },
   { "unset", 'u', OPTION_FLAG, NULL, NULL, NULL, "print what undoes it" },
   { "no-proxy", 0, OPTION_FLAG, NULL, NULL, NULL, "also add the machine's address to NO_PROXY" },
   { "ssh-host", 0, OPTION_FLAG, NULL, NULL, NULL, "reach docker through ssh" },
   { "output", 'o', OPTION_STRING, "FORMAT", "text", output_choices, "with --shell none: text, json or yaml" },
   { .name = NULL },
 };
-
-/* How one shell writes things. SET takes name and value, UNSET the name, HINT the command to evaluate. */
-typedef struct Shell {
-  const char *names; /* space-separated */
-  const char *set_before, *set_between, *set_after;
-  const char *unset_before, *unset_after;
-  const char *comment;
-  const char *hint_before, *hint_after;
-} Shell;
-
-static const Shell dialects[] = {
-  { "bash zsh sh", "export ", "=\"", "\"\n", "unset ", ";\n", "# ", "eval $(", ")" },
-  { "fish", "set -gx ", " \"", "\";\n", "set -e ", ";\n", "# ", "", " | source" },
-  { "powershell", "$Env:", " = \"", "\"\n", "Remove-Item Env:\\\\", "\n", "# ", "& ", " | Invoke-Expression" },
-  { "cmd", "SET ", "=", "\n", "SET ", "=\n", "REM ", "@FOR /f \"tokens=*\" %i IN ('", "') DO @%i" },
-  { "emacs", "(setenv \"", "\" \"", "\")\n", "(setenv \"", "\" nil)\n", ";; ",
-    "(with-temp-buffer (shell-command \"", "\" (current-buffer)) (eval-buffer))" },
-  { "tcsh", "setenv ", " \"", "\";\n", "unsetenv ", ";\n", ": ", "eval `", "`" },
-  { "none", "", "=", "\n", "", "\n", "", "", "" },
-};
-
-static const Shell *dialect_of(const char *name)
-{
-  for (size_t i = 0; i < G_N_ELEMENTS(dialects); i++) {
-    g_auto(GStrv) names = g_strsplit(dialects[i].names, " ", -1);
-    if (g_strv_contains((const char *const *)names, name))
-      return &dialects[i];
-  }
-  return &dialects[0];
-}
 
 static char *shell_name(const Invocation *invocation)
 {
@@ -67,14 +37,23 @@ static void add(json_t *variables, const char *name, const char *value)
 /* docker's three variables; a value the user had is kept beside, so that --unset can bring it back. */
 static const char *const docker_variables[] = { "DOCKER_TLS_VERIFY", "DOCKER_HOST", "DOCKER_CERT_PATH" };
 
-static char *existing_name(const Invocation *invocation, const char *name)
-{
-  return g_strdup_printf("%s_EXISTING_%s", invocation->home->env_prefix, name);
-}
-
 static char *active_name(const Invocation *invocation)
 {
   return g_strconcat(invocation->home->env_prefix, "_ACTIVE_DOCKERD", NULL);
+}
+
+/* The spelling of NO_PROXY that the user has. */
+static const char *no_proxy_name(void)
+{
+  return g_getenv("no_proxy") && !g_getenv("NO_PROXY") ? "no_proxy" : "NO_PROXY";
+}
+
+static void keep_one(const Invocation *invocation, json_t *variables, const char *name)
+{
+  const char *value = g_getenv(name);
+  g_autofree char *existing = docker_env_existing_name(invocation->home->env_prefix, name);
+  if (value && *value)
+    add(variables, existing, value);
 }
 
 static void keep_existing(const Invocation *invocation, json_t *variables)
@@ -82,18 +61,16 @@ static void keep_existing(const Invocation *invocation, json_t *variables)
   g_autofree char *active = active_name(invocation);
   if (g_getenv(active))
     return; /* the present values are ours already */
-  for (size_t i = 0; i < G_N_ELEMENTS(docker_variables); i++) {
-    const char *value = g_getenv(docker_variables[i]);
-    g_autofree char *name = existing_name(invocation, docker_variables[i]);
-    if (value && *value)
-      add(variables, name, value);
-  }
+  for (size_t i = 0; i < G_N_ELEMENTS(docker_variables); i++)
+    keep_one(invocation, variables, docker_variables[i]);
+  if (invocation_flag(invocation, "no-proxy"))
+    keep_one(invocation, variables, no_proxy_name());
 }
 
-/* NO_PROXY (in the case the user has it) with ADDRESS once. */
+/* NO_PROXY with ADDRESS once. */
 static void add_no_proxy(json_t *variables, const char *address)
 {
-  const char *name = g_getenv("no_proxy") && !g_getenv("NO_PROXY") ? "no_proxy" : "NO_PROXY";
+  const char *name = no_proxy_name();
   const char *value = g_getenv(name);
   g_auto(GStrv) parts = g_strsplit(value ? value : "", ",", -1);
   if (g_strv_contains((const char *const *)parts, address)) {
@@ -125,52 +102,41 @@ static json_t *variables_of(const Invocation *invocation, const Profile *profile
   return variables;
 }
 
-static void print_variables(const Invocation *invocation, const Shell *shell, json_t *variables, const char *name)
+static void print_variables(const Invocation *invocation, const char *shell, json_t *variables, const char *profile)
 {
   const char *format = invocation_text(invocation, "output");
-  const char *variable;
-  json_t *value;
-  if (shell == dialect_of("none") && strcmp(format, "text") != 0) {
-    g_autofree char *text = strcmp(format, "json") == 0 ? json_text(variables) : yaml_text(variables);
-    printf("%s%s", text, *format == 'j' ? "\n" : "");
-    return;
-  }
-  json_object_foreach(variables, variable, value)
-    printf("%s%s%s%s%s", shell->set_before, variable, shell->set_between, json_string_value(value), shell->set_after);
-  if (*shell->comment) {
-    const char *program = invocation->home->program;
-    printf("\n%sTo point your shell to %s's docker-daemon, run:\n%s%s%s -p %s docker-env%s\n", shell->comment, program,
-           shell->comment, shell->hint_before, program, name, shell->hint_after);
-  }
+  bool as_json = strcmp(format, "json") == 0;
+  g_autofree char *text = NULL;
+  if (strcmp(format, "text") == 0)
+    text = docker_env_set_text(shell, variables, invocation->home->program, profile);
+  else
+    text = as_json ? json_text(variables) : yaml_text(variables);
+  printf("%s%s", text, as_json ? "\n" : "");
 }
 
 /* Works without a cluster. Only what docker-env set is taken back. */
-static void print_unset(const Invocation *invocation, const Shell *shell)
+static void print_unset(const Invocation *invocation, const char *shell)
 {
   g_autofree char *active = active_name(invocation);
-  for (size_t i = 0; i < G_N_ELEMENTS(docker_variables); i++) {
-    g_autofree char *existing = existing_name(invocation, docker_variables[i]);
-    const char *value = g_getenv(existing);
-    if (value && *value) {
-      printf("%s%s%s%s%s", shell->set_before, docker_variables[i], shell->set_between, value, shell->set_after);
-      printf("%s%s%s", shell->unset_before, existing, shell->unset_after);
-    } else {
-      printf("%s%s%s", shell->unset_before, docker_variables[i], shell->unset_after);
-    }
-  }
-  printf("%s%s%s", shell->unset_before, active, shell->unset_after);
+  const char *names[] = { docker_variables[0],
+                          docker_variables[1],
+                          docker_variables[2],
+                          active,
+                          invocation_flag(invocation, "no-proxy") ? no_proxy_name() : NULL,
+                          NULL };
+  g_autofree char *text = docker_env_unset_text(shell, invocation->home->env_prefix, names);
+  fputs(text, stdout);
 }
 
 static int run(const Invocation *invocation, GError **error)
 {
   g_autofree char *name = shell_name(invocation);
-  const Shell *shell = dialect_of(name);
-  if (shell != dialect_of("none") && strcmp(invocation_text(invocation, "output"), "text") != 0) {
+  if (!docker_env_is_plain(name) && strcmp(invocation_text(invocation, "output"), "text") != 0) {
     reason_set(error, REASON_USAGE, "--output: %s needs --shell none", invocation_text(invocation, "output"));
     return 1;
   }
   if (invocation_flag(invocation, "unset")) {
-    print_unset(invocation, shell);
+    print_unset(invocation, name);
     return 0;
   }
   g_autoptr(GError) inner = NULL;
@@ -183,7 +149,7 @@ static int run(const Invocation *invocation, GError **error)
     return 1;
   }
   g_autoptr(json_t) variables = variables_of(invocation, live->profile);
-  print_variables(invocation, shell, variables, live->profile->name);
+  print_variables(invocation, name, variables, live->profile->name);
   return 0;
 }
 
@@ -192,7 +158,8 @@ const Command docker_env_command = {
   .group = "Image commands",
   .summary = "Print what points docker's client to the machine: eval $(launcher docker-env)",
   .usage = "",
-  .description = "The machine's docker daemon starts at the first connection. What is built there, pods run without a copy.",
+  .description =
+      "The machine's docker daemon starts at the first connection. What is built there, pods run without a copy.",
   .options = options,
   .run = run,
 };

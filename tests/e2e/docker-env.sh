@@ -3,7 +3,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 KUBECTL=$(kubectl_path 1.32) || skip_all "no kubectl 1.32 to be had"
-DOCKER=$(command -v docker) || skip_all "no docker client to be had"
+DOCKER=$("$SOURCE/tests/docker") || skip_all "no docker client to be had"
 images=${LAUNCHER_IMAGES:-$(dirname "${LAUNCHER_ISO:-$(dirname "$LAUNCHER")/../share/launcher/launcher.iso}")/images}
 
 ok "start" "${START[@]}" -p rajesh --cpus 2 --memory 4096 --disk-size 20000
