@@ -6,8 +6,10 @@ noinst_LIBRARIES += %D%/liblauncher.a
 	%D%/command.h %D%/command_table.c \
 	%D%/delete.c \
 	%D%/docker_env.c \
+	%D%/docker_env_text.c %D%/docker_env_text.h \
 	%D%/help.c \
 	%D%/image.c \
+	%D%/image_list.c %D%/image_list.h \
 	%D%/internal.c \
 	%D%/ip.c \
 	%D%/kubectl.c \
