@@ -24,7 +24,9 @@ AC_DEFUN([LAUNCHER_COMPILER_FLAGS], [
     HARDEN_CFLAGS="$HARDEN_CFLAGS -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2"
     HARDEN_LDFLAGS="-pie -Wl,-z,relro,-z,now"
   ], [
+    # instrumented code misleads the compiler about what is initialised; a plain build warns of that
     HARDEN_CFLAGS="-fsanitize=$enable_sanitizers -fno-omit-frame-pointer -fno-sanitize-recover=all -g"
+    LAUNCHER_TRY_FLAG([-Wno-maybe-uninitialized], [HARDEN_CFLAGS])
     HARDEN_LDFLAGS="-fsanitize=$enable_sanitizers"
   ])
   AC_SUBST([WARN_CFLAGS])

@@ -6,6 +6,9 @@ noinst_LIBRARIES += %D%/libbase.a
 	%D%/log.c %D%/log.h \
 	%D%/quantity.c %D%/quantity.h \
 	%D%/reason.c %D%/reason.h \
-	%D%/thread_sanitizer.c %D%/timestamp.c %D%/timestamp.h \
+	%D%/timestamp.c %D%/timestamp.h \
 	%D%/x509.c %D%/x509.h \
 	%D%/yaml.c %D%/yaml.h
+if THREAD_SANITIZER
+%C%_libbase_a_SOURCES += %D%/thread_sanitizer.c
+endif

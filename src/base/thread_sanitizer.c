@@ -1,181 +1,348 @@
-/* ThreadSanitizer does not see GLib's locks, which are futexes inside a library that is not instrumented, and would
- * call everything they guard a race. In a build with -fsanitize=thread these take their place, made of what it knows.
- */
-#ifdef __SANITIZE_THREAD__
+/* Tells ThreadSanitizer what happens inside GLib and jansson, which are built without it. It is part only of what
+ * --enable-sanitizers=thread builds: its functions take the place of the libraries', call them, and
+ *
+ *  - announce GLib's mutexes, which are bare futexes, so that what they order counts as ordered, and two orders of
+ * locking that can deadlock are reported;
+ *  - announce what queues, pools, once-sections and counted references hand from thread to thread;
+ *  - announce that a GLib container or a JSON value is read or changed, so that two threads at one hash table without a
+ *    lock are reported although the table's own code is not instrumented.
+ *
+ * GLib's own small allocations must be malloc's: the tests run with G_SLICE=always-malloc.
+ * A GCond needs no order of its own: its waiter leaves and takes the mutex. GThread, GPrivate, GRecMutex and GRWLock
+ * are pthreads' own, which the sanitizer knows. */
 #include <dlfcn.h>
 #include <glib.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <time.h>
+#include <jansson.h>
+#include <sanitizer/tsan_interface.h>
 
-static pthread_mutex_t *mutex_of(GMutex *mutex)
+/* Not in the header: the compiler's calls for a plain access of one byte, with the caller's place, and what keeps
+ * accesses from being recorded. */
+extern void __tsan_read1_pc(void *address, void *place);
+extern void __tsan_write1_pc(void *address, void *place);
+extern void AnnotateIgnoreWritesBegin(const char *file, int line);
+extern void AnnotateIgnoreWritesEnd(const char *file, int line);
+
+#define READS(address) accesses(__tsan_read1_pc, address, __builtin_return_address(0))
+#define CHANGES(address) accesses(__tsan_write1_pc, address, __builtin_return_address(0))
+
+static void accesses(void access(void *address, void *place), void *address, void *place)
 {
-  pthread_mutex_t *own = __atomic_load_n((pthread_mutex_t **)&mutex->p, __ATOMIC_ACQUIRE);
-  if (own)
-    return own;
-  pthread_mutex_t *fresh = malloc(sizeof *fresh);
-  if (!fresh)
-    abort();
-  pthread_mutex_init(fresh, NULL);
-  pthread_mutex_t *expected = NULL;
-  if (__atomic_compare_exchange_n((pthread_mutex_t **)&mutex->p, &expected, fresh, 0, __ATOMIC_ACQ_REL,
-                                  __ATOMIC_ACQUIRE))
-    return fresh;
-  pthread_mutex_destroy(fresh);
-  free(fresh);
-  return expected;
+  if (address)
+    access(address, place);
 }
 
-static pthread_cond_t *cond_of(GCond *cond)
+/* Constructors of other libraries may come before any of ours, so the library's function is looked up at its first use.
+ * Two threads that do so at once find the same. */
+static void *library_function(const char *name, void **slot)
 {
-  pthread_cond_t *own = __atomic_load_n((pthread_cond_t **)&cond->p, __ATOMIC_ACQUIRE);
-  if (own)
-    return own;
-  pthread_cond_t *fresh = malloc(sizeof *fresh);
-  if (!fresh)
-    abort();
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(fresh, &attributes);
-  pthread_condattr_destroy(&attributes);
-  pthread_cond_t *expected = NULL;
-  if (__atomic_compare_exchange_n((pthread_cond_t **)&cond->p, &expected, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-    return fresh;
-  pthread_cond_destroy(fresh);
-  free(fresh);
-  return expected;
+  void *function = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+  if (!function) {
+    function = dlsym(RTLD_NEXT, name);
+    __atomic_store_n(slot, function, __ATOMIC_RELEASE);
+  }
+  return function;
 }
+
+#define LIBRARY(name)                                                                                                  \
+  ({                                                                                                                   \
+    static void *slot;                                                                                                 \
+    (__typeof__(&(name)))library_function(#name, &slot);                                                               \
+  })
+
+/* --- mutexes ----------------------------------------------------------------------------------------------------- */
 
 void g_mutex_init(GMutex *mutex)
 {
-  mutex->p = NULL;
+  __tsan_mutex_create(mutex, 0);
+  LIBRARY(g_mutex_init)(mutex);
 }
 
 void g_mutex_clear(GMutex *mutex)
 {
-  if (!mutex->p)
-    return;
-  pthread_mutex_destroy(mutex->p);
-  free(mutex->p);
-  mutex->p = NULL;
+  LIBRARY(g_mutex_clear)(mutex);
+  __tsan_mutex_destroy(mutex, 0);
 }
 
 void g_mutex_lock(GMutex *mutex)
 {
-  pthread_mutex_lock(mutex_of(mutex));
+  __tsan_mutex_pre_lock(mutex, 0);
+  LIBRARY(g_mutex_lock)(mutex);
+  __tsan_mutex_post_lock(mutex, 0, 0);
 }
 
 gboolean g_mutex_trylock(GMutex *mutex)
 {
-  return pthread_mutex_trylock(mutex_of(mutex)) == 0;
+  __tsan_mutex_pre_lock(mutex, __tsan_mutex_try_lock);
+  gboolean taken = LIBRARY(g_mutex_trylock)(mutex);
+  __tsan_mutex_post_lock(mutex, __tsan_mutex_try_lock | (taken ? 0 : __tsan_mutex_try_lock_failed), 0);
+  return taken;
 }
 
 void g_mutex_unlock(GMutex *mutex)
 {
-  pthread_mutex_unlock(mutex_of(mutex));
+  __tsan_mutex_pre_unlock(mutex, 0);
+  LIBRARY(g_mutex_unlock)(mutex);
+  __tsan_mutex_post_unlock(mutex, 0);
 }
 
-void g_cond_init(GCond *cond)
+static void mutex_left(GMutex *mutex)
 {
-  cond->p = NULL;
+  __tsan_mutex_pre_unlock(mutex, 0);
+  __tsan_mutex_post_unlock(mutex, 0);
 }
 
-void g_cond_clear(GCond *cond)
+static void mutex_taken(GMutex *mutex)
 {
-  if (!cond->p)
-    return;
-  pthread_cond_destroy(cond->p);
-  free(cond->p);
-  cond->p = NULL;
+  __tsan_mutex_pre_lock(mutex, 0);
+  __tsan_mutex_post_lock(mutex, 0, 0);
 }
 
 void g_cond_wait(GCond *cond, GMutex *mutex)
 {
-  pthread_cond_wait(cond_of(cond), mutex_of(mutex));
+  mutex_left(mutex);
+  LIBRARY(g_cond_wait)(cond, mutex);
+  mutex_taken(mutex);
 }
 
-gboolean g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end_time)
+gboolean g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end)
 {
-  struct timespec end = { .tv_sec = end_time / G_USEC_PER_SEC, .tv_nsec = end_time % G_USEC_PER_SEC * 1000 };
-  return pthread_cond_timedwait(cond_of(cond), mutex_of(mutex), &end) == 0;
+  mutex_left(mutex);
+  gboolean signalled = LIBRARY(g_cond_wait_until)(cond, mutex, end);
+  mutex_taken(mutex);
+  return signalled;
 }
 
-void g_cond_signal(GCond *cond)
+/* --- once: the fast path of the macros is an instrumented atomic load of the same place ------------------------------
+ */
+
+gboolean(g_once_init_enter)(volatile void *location)
 {
-  pthread_cond_signal(cond_of(cond));
+  gboolean first = LIBRARY(g_once_init_enter)(location);
+  __tsan_acquire((void *)(uintptr_t)location);
+  return first;
 }
 
-void g_cond_broadcast(GCond *cond)
+void(g_once_init_leave)(volatile void *location, gsize result)
 {
-  pthread_cond_broadcast(cond_of(cond));
+  __tsan_release((void *)(uintptr_t)location);
+  LIBRARY(g_once_init_leave)(location, result);
 }
 
-/* --- what passes through GLib's queues and pools ---------------------------------------------------------------- */
+gpointer g_once_impl(GOnce *once, GThreadFunc function, gpointer argument)
+{
+  gpointer result = LIBRARY(g_once_impl)(once, function, argument);
+  __tsan_release(once);
+  __tsan_acquire(once);
+  return result;
+}
 
-extern void __tsan_acquire(void *address);
-extern void __tsan_release(void *address);
-
-#define REAL(function) ((__typeof__(&function))dlsym(RTLD_NEXT, #function))
+/* --- queues and pools: what one thread allocates for an item, another frees, both inside GLib, under GLib's own lock.
+ * That the allocation is not recorded makes nothing of the release.
+ * -------------------------------------------------------------------------------------------- */
 
 void g_async_queue_push(GAsyncQueue *queue, gpointer data)
 {
   __tsan_release(queue);
-  REAL(g_async_queue_push)(queue, data);
+  AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+  LIBRARY(g_async_queue_push)(queue, data);
+  AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+}
+
+static gpointer popped(GAsyncQueue *queue, gpointer data)
+{
+  if (data)
+    __tsan_acquire(queue);
+  return data;
 }
 
 gpointer g_async_queue_pop(GAsyncQueue *queue)
 {
-  gpointer data = REAL(g_async_queue_pop)(queue);
-  __tsan_acquire(queue);
-  return data;
+  return popped(queue, LIBRARY(g_async_queue_pop)(queue));
 }
 
 gpointer g_async_queue_try_pop(GAsyncQueue *queue)
 {
-  gpointer data = REAL(g_async_queue_try_pop)(queue);
-  __tsan_acquire(queue);
-  return data;
+  return popped(queue, LIBRARY(g_async_queue_try_pop)(queue));
 }
 
 gpointer g_async_queue_timeout_pop(GAsyncQueue *queue, guint64 timeout)
 {
-  gpointer data = REAL(g_async_queue_timeout_pop)(queue, timeout);
-  __tsan_acquire(queue);
-  return data;
+  return popped(queue, LIBRARY(g_async_queue_timeout_pop)(queue, timeout));
 }
 
-/* A pool's function with what it was made with; lives as long as the process. */
-typedef struct PoolFunction {
-  GFunc call;
-  gpointer data;
-} PoolFunction;
+/* What a pool calls instead of its user's function. */
+typedef struct {
+  GFunc run;
+  gpointer user_data;
+} PoolWork;
 
-static void pool_call(gpointer item, gpointer data)
+static void pool_run(gpointer item, gpointer user_data)
 {
-  PoolFunction *function = data;
-  __tsan_acquire(function);
-  function->call(item, function->data);
-  __tsan_release(function);
+  PoolWork *work = user_data;
+  __tsan_acquire(work);
+  work->run(item, work->user_data);
+  __tsan_release(work);
 }
 
-GThreadPool *g_thread_pool_new(GFunc func, gpointer user_data, gint max_threads, gboolean exclusive, GError **error)
+/* A pool's last thread frees it inside GLib, unseen: a read of it that was seen would look as if it came too late. */
+__attribute__((no_sanitize("thread"))) static PoolWork *work_of(const GThreadPool *pool)
 {
-  PoolFunction *function = g_new(PoolFunction, 1);
-  *function = (PoolFunction){ .call = func, .data = user_data };
-  return REAL(g_thread_pool_new)(pool_call, function, max_threads, exclusive, error);
+  return pool->user_data;
 }
 
-gboolean g_thread_pool_push(GThreadPool *pool, gpointer data, GError **error)
+GThreadPool *g_thread_pool_new(GFunc run, gpointer user_data, gint max_threads, gboolean exclusive, GError **error)
 {
-  __tsan_release(pool->user_data);
-  return REAL(g_thread_pool_push)(pool, data, error);
+  PoolWork *work = g_new(PoolWork, 1);
+  *work = (PoolWork){ .run = run, .user_data = user_data };
+  AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+  GThreadPool *pool = LIBRARY(g_thread_pool_new)(pool_run, work, max_threads, exclusive, error);
+  AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+  return pool;
+}
+
+gboolean g_thread_pool_push(GThreadPool *pool, gpointer item, GError **error)
+{
+  __tsan_release(work_of(pool));
+  AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+  gboolean pushed = LIBRARY(g_thread_pool_push)(pool, item, error);
+  AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+  return pushed;
 }
 
 void g_thread_pool_free(GThreadPool *pool, gboolean immediate, gboolean wait)
 {
-  PoolFunction *function = pool->user_data;
-  REAL(g_thread_pool_free)(pool, immediate, wait);
-  __tsan_acquire(function);
+  PoolWork *work = work_of(pool);
+  AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+  LIBRARY(g_thread_pool_free)(pool, immediate, wait);
+  AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+  if (wait) {
+    __tsan_acquire(work);
+    g_free(work); /* without the wait its threads still need it: then it stays */
+  }
 }
-#endif
+
+/* --- counted references: who lets go before the last hands over to the last ------------------------------------------
+ */
+
+#define LETS_GO(function, type)                                                                                        \
+  void function(type *value)                                                                                           \
+  {                                                                                                                    \
+    if (value) {                                                                                                       \
+      __tsan_release(value);                                                                                           \
+      __tsan_acquire(value);                                                                                           \
+    }                                                                                                                  \
+    LIBRARY(function)(value);                                                                                          \
+  }
+
+LETS_GO(g_bytes_unref, GBytes)
+LETS_GO(g_hash_table_unref, GHashTable)
+LETS_GO(g_ptr_array_unref, GPtrArray)
+
+void g_atomic_rc_box_release_full(gpointer box, GDestroyNotify clear)
+{
+  __tsan_release(box);
+  __tsan_acquire(box);
+  LIBRARY(g_atomic_rc_box_release_full)(box, clear);
+}
+
+gboolean(g_atomic_ref_count_dec)(gatomicrefcount *count)
+{
+  __tsan_release((void *)count);
+  gboolean last = LIBRARY(g_atomic_ref_count_dec)(count);
+  if (last)
+    __tsan_acquire((void *)count);
+  return last;
+}
+
+/* A JSON value lets go of its members inside jansson. json_decref's own count is atomic in instrumented code. */
+static void json_lets_go(json_t *json)
+{
+  const char *key;
+  json_t *member;
+  size_t i;
+  if (!json || __atomic_load_n(&json->refcount, __ATOMIC_RELAXED) == (size_t)-1)
+    return;
+  void *count = (char *)json + G_STRUCT_OFFSET(json_t, refcount);
+  __tsan_release(count);
+  __tsan_acquire(count);
+  json_object_foreach (json, key, member)
+    json_lets_go(member);
+  json_array_foreach (json, i, member)
+    json_lets_go(member);
+}
+
+void json_delete(json_t *json)
+{
+  json_lets_go(json);
+  LIBRARY(json_delete)(json);
+}
+
+/* --- accesses ---------------------------------------------------------------------------------------------------- */
+
+#define ACCESS(access, result, function, place, parameters, arguments)                                                 \
+  result function parameters                                                                                           \
+  {                                                                                                                    \
+    access(place);                                                                                                     \
+    return LIBRARY(function) arguments;                                                                                \
+  }
+#define TABLE_READS(result, function, parameters, arguments)                                                           \
+  ACCESS(READS, result, function, table, parameters, arguments)
+#define TABLE_CHANGES(result, function, parameters, arguments)                                                         \
+  ACCESS(CHANGES, result, function, table, parameters, arguments)
+
+TABLE_READS(gpointer, g_hash_table_lookup, (GHashTable * table, gconstpointer key), (table, key))
+TABLE_READS(gboolean, g_hash_table_contains, (GHashTable * table, gconstpointer key), (table, key))
+TABLE_READS(guint, g_hash_table_size, (GHashTable * table), (table))
+TABLE_READS(void, g_hash_table_iter_init, (GHashTableIter * iter, GHashTable *table), (iter, table))
+TABLE_CHANGES(gboolean, g_hash_table_insert, (GHashTable * table, gpointer key, gpointer value), (table, key, value))
+TABLE_CHANGES(gboolean, g_hash_table_replace, (GHashTable * table, gpointer key, gpointer value), (table, key, value))
+TABLE_CHANGES(gboolean, g_hash_table_add, (GHashTable * table, gpointer key), (table, key))
+TABLE_CHANGES(gboolean, g_hash_table_remove, (GHashTable * table, gconstpointer key), (table, key))
+TABLE_CHANGES(gboolean, g_hash_table_steal, (GHashTable * table, gconstpointer key), (table, key))
+TABLE_CHANGES(void, g_hash_table_remove_all, (GHashTable * table), (table))
+
+/* The readers of these are macros over public members, so instrumented already. */
+ACCESS(CHANGES, void, g_ptr_array_add, &array->len, (GPtrArray * array, gpointer item), (array, item))
+ACCESS(CHANGES, gboolean, g_ptr_array_remove, &array->len, (GPtrArray * array, gpointer item), (array, item))
+ACCESS(CHANGES, gpointer, g_ptr_array_remove_index, &array->len, (GPtrArray * array, guint i), (array, i))
+ACCESS(CHANGES, gpointer, g_ptr_array_remove_index_fast, &array->len, (GPtrArray * array, guint i), (array, i))
+ACCESS(CHANGES, void, g_queue_push_tail, &queue->length, (GQueue * queue, gpointer item), (queue, item))
+ACCESS(CHANGES, gpointer, g_queue_pop_head, &queue->length, (GQueue * queue), (queue))
+
+/* The padding between type and count stands for what a JSON value contains. */
+static void *contents(const json_t *json)
+{
+  G_STATIC_ASSERT(G_STRUCT_OFFSET(json_t, refcount) > sizeof(json_type));
+  return json ? (char *)(uintptr_t)json + sizeof(json_type) : NULL;
+}
+
+#define JSON_READS(result, function, parameters, arguments)                                                            \
+  ACCESS(READS, result, function, contents(json), parameters, arguments)
+#define JSON_CHANGES(result, function, parameters, arguments)                                                          \
+  ACCESS(CHANGES, result, function, contents(json), parameters, arguments)
+
+JSON_READS(json_t *, json_object_get, (const json_t *json, const char *key), (json, key))
+JSON_READS(size_t, json_object_size, (const json_t *json), (json))
+JSON_READS(void *, json_object_iter, (json_t * json), (json))
+JSON_READS(json_t *, json_array_get, (const json_t *json, size_t i), (json, i))
+JSON_READS(size_t, json_array_size, (const json_t *json), (json))
+JSON_CHANGES(int, json_object_clear, (json_t * json), (json))
+JSON_CHANGES(int, json_object_update, (json_t * json, json_t *other), (json, other))
+JSON_CHANGES(int, json_array_append_new, (json_t * json, json_t *value), (json, value))
+JSON_CHANGES(int, json_array_insert_new, (json_t * json, size_t i, json_t *value), (json, i, value))
+JSON_CHANGES(int, json_array_set_new, (json_t * json, size_t i, json_t *value), (json, i, value))
+JSON_CHANGES(int, json_array_remove, (json_t * json, size_t i), (json, i))
+
+int json_object_set_new(json_t *json, const char *key, json_t *value)
+{
+  CHANGES(contents(json));
+  json_lets_go(LIBRARY(json_object_get)(json, key));
+  return LIBRARY(json_object_set_new)(json, key, value);
+}
+
+int json_object_del(json_t *json, const char *key)
+{
+  CHANGES(contents(json));
+  json_lets_go(LIBRARY(json_object_get)(json, key));
+  return LIBRARY(json_object_del)(json, key);
+}
