@@ -251,7 +251,7 @@ static void read_one(int fd)
 
 static void test_log_follow(void)
 {
-  gint alive = 1;
+  static gint alive = 1;
   LogOptions options = { .follow = true, .tail_lines = -1, .limit_bytes = -1, .since_us = -1 };
   g_autofree char *dir = g_dir_make_tmp("follow-XXXXXX", NULL);
   g_autofree char *path = g_build_filename(dir, "0.log", NULL);
