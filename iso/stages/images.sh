@@ -8,10 +8,12 @@ image_names=(busybox hello-world nginx)
 layer_busybox() {
   local tree=$1
   make_tree "$tree"
-  take "$tree" busybox-static /bin/busybox
-  link_busybox "$tree"
+  take_busybox "$tree"
+  take_libraries "$tree"
   cp -r "$here/images/base/." "$tree"
-  mkdir -p "$tree"/{proc,sys,dev,run,var/run,var/www,home,root,tmp}
+  link_busybox "$tree" /bin/busybox
+  link_busybox "$tree" /bin/busybox-static
+  mkdir -p "$tree"/{proc,sys,dev,run,var/{run,www,spool/cron/crontabs},home,root,tmp}
   chmod 1777 "$tree/tmp"
 }
 
@@ -21,7 +23,7 @@ layer_hello-world() {
   mkdir -p "$tree"
   cp -r "$here/images/hello-world/rootfs/." "$tree"
   chmod 755 "$tree/var/www/cgi-bin/index.cgi"
-  echo busybox-static >"$tree.packages"
+  : >"$tree.packages"
 }
 
 # Laid out as the images that courses and manifests expect: pages in /usr/share/nginx/html, /etc/nginx/conf.d, logs to the
@@ -33,15 +35,25 @@ layer_nginx() {
   take "$tree" nginx-common /etc/nginx/mime.types /etc/nginx/fastcgi_params /usr/share/nginx/html/index.html
   take "$tree" bash /bin/bash
   take "$tree" curl /usr/bin/curl
-  take "$tree" busybox-static /bin/busybox
+  take_busybox "$tree"
   take_libraries "$tree"
-  link_busybox "$tree"
-  take_certificates "$tree"
   cp -r "$here/images/base/." "$here/images/nginx/rootfs/." "$tree"
+  link_busybox "$tree" /bin/busybox
+  link_busybox "$tree" /bin/busybox-static
+  take_certificates "$tree"
   mkdir -p "$tree"/{proc,sys,dev,run,var/run,var/cache/nginx,var/lib/nginx,var/log/nginx,home,root,tmp}
   ln -s /dev/stdout "$tree/var/log/nginx/access.log"
   ln -s /dev/stderr "$tree/var/log/nginx/error.log"
   chmod 1777 "$tree/tmp"
+}
+
+# The dynamically linked busybox: the shell of the static one runs its applets before a program of the same name, such as the
+# wget of images/base. The static one, which the machine's root has too, lends the applets that Debian leaves out of the other:
+# su, passwd, crond, telnetd and the like.
+take_busybox() {
+  local tree=$1
+  take "$tree" busybox /bin/busybox
+  take "$tree" busybox-static /bin/busybox-static=/bin/busybox
 }
 
 # Debian's certificate authorities as one bundle, as update-ca-certificates would make it.

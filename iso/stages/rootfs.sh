@@ -52,20 +52,14 @@ PRETTY_NAME="launcher $version (Debian 12 packages)"
 END
 }
 
-# The store of images that clusterd reads below its own (docs/internals/guest.md), made by clusterd itself; a clusterd that cannot
-# do that yet finds the archives.
+# The store of images that clusterd reads below its own (docs/internals/guest.md), made by clusterd itself.
 install_images() {
   local tree=$1 store=$1/usr/share/launcher/images
   mkdir -p "$tree/usr/share/launcher" "$work/empty"
   "$clusterd" image --store "$store" --below "$work/empty" load "$work"/images/*.tar >"$work/image-load.log" 2>&1 ||
     die "clusterd cannot load the images: $(<"$work/image-load.log")"
-  if [[ ! -s $store/index.json ]]; then
-    progress "rootfs: this clusterd has no 'image' command: the images go in as archives"
-    rm -rf "$store"
-    mkdir -p "$store" "$tree/usr/share/launcher/image-archives"
-    cp "$work"/images/*.tar "$tree/usr/share/launcher/image-archives"
-  fi
-  chmod 644 "$store"/lock 2>/dev/null || true
+  [[ -s $store/index.json ]] || die "clusterd made no image store: $(<"$work/image-load.log")"
+  chmod 644 "$store/lock"
 }
 
 build_rootfs() {
@@ -81,8 +75,9 @@ build_rootfs() {
   take_certificates "$tree"
   rm -rf "$tree/usr/share/ca-certificates"
   cp -r "$here/rootfs/." "$tree"
+  cp "$here/images/base/usr/bin/wget" "$tree/usr/bin/wget"
   cp -r "$work/modules/lib/modules" "$tree/usr/lib/modules"
-  link_busybox "$tree"
+  link_busybox "$tree" /bin/busybox
   write_os_release "$tree"
   chmod -R go-w "$tree"
   chmod 1777 "$tree/tmp" "$tree/var/tmp"

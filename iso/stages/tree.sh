@@ -10,12 +10,16 @@ make_tree() {
   : >"$tree.packages"
 }
 
-# take TREE PACKAGE PATTERN...: copies files of a package to the same place in the tree.
+# take TREE PACKAGE PATTERN...: copies files of a package to the same place in the tree; PLACE=FILE copies one elsewhere.
 take() {
   local tree=$1 package=$2 pattern file found directory
   shift 2
   directory=${package_directory[$package]:?package $package is not in the lock}
   for pattern in "$@"; do
+    if [[ $pattern == *=* ]]; then
+      install -D --mode=755 "$directory${pattern#*=}" "$tree${pattern%%=*}"
+      continue
+    fi
     found=
     for file in "$directory"$pattern; do
       [[ -e $file ]] || continue
@@ -60,17 +64,28 @@ needed_by() {
   find "$1" -type f \( -perm /111 -o -name '*.so*' \) -exec sh -c 'readelf -d "$1" 2>/dev/null | grep -qF "[$2]"' - {} "$2" \; -printf '%P '
 }
 
-# Links the applets of the tree's busybox where the tree has no program of that name.
+# The paths at which a busybox wants its applets. One that is linked dynamically runs with the tree's libraries, not the host's.
+applets_of() {
+  local tree=$1 program=$2 loader=$1/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2
+  if readelf --dynamic "$tree$program" | grep --quiet NEEDED; then
+    "$loader" --library-path "${loader%/*}" "$tree$program" --list-full
+  else
+    "$tree$program" --list-full
+  fi | sort
+}
+
+# link_busybox TREE PROGRAM: links the applets of that busybox where the tree has no program of that name.
 link_busybox() {
-  local tree=$1 path
-  "$tree/bin/busybox" --list-full | sort | while read -r path; do
+  local tree=$1 program=$2 path
+  applets_of "$tree" "$program" | while read -r path; do
     case ${path##*/} in
       busybox | dpkg | dpkg-deb | rpm | rpm2cpio | linuxrc | run-init) continue ;;
     esac
     [[ $path == */* ]] || path=bin/$path
-    [[ -e $tree/usr/bin/${path##*/} || -e $tree/usr/sbin/${path##*/} || -L $tree/$path ]] && continue
+    [[ -e $tree/usr/bin/${path##*/} || -e $tree/usr/sbin/${path##*/} ]] && continue
+    [[ -L $tree/usr/bin/${path##*/} || -L $tree/usr/sbin/${path##*/} || -L $tree/$path ]] && continue
     mkdir -p "$(dirname "$tree/$path")"
-    ln -s /bin/busybox "$tree/$path"
+    ln -s "$program" "$tree/$path"
   done
 }
 

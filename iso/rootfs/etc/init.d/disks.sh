@@ -27,8 +27,7 @@ disk_size() {
 
 # read_number DEVICE OFFSET BYTES: a little-endian number.
 read_number() {
-  # shellcheck disable=SC2005,SC2046 # splitting drops od's spaces
-  echo $(od -A n -t "u$3" -j "$2" -N "$3" "$1")
+  od -A n -t "u$3" -j "$2" -N "$3" "$1" | tr -d ' '
 }
 
 # The superblock begins at 1024: magic at +56, label at +120.
