@@ -7,6 +7,7 @@
 #include "base/reason.h"
 #include "clusterd/node/native/image_loader.h"
 #include "clusterd/node/native/image_reference.h"
+#include "clusterd/node/native/layer.h"
 
 /*
  * Reads an image archive in one pass. Which of its files are layers is told only by the manifest, which may come last:
@@ -150,7 +151,7 @@ static bool read_all(Load *load, int fd, GError **error)
 {
   struct archive_entry *entry;
   load->archive = archive_read_new();
-  archive_read_support_filter_all(load->archive);
+  layer_support_filters(load->archive);
   archive_read_support_format_tar(load->archive);
   if (archive_read_open_fd(load->archive, fd, 65536) != ARCHIVE_OK)
     return archive_fail(load, error);

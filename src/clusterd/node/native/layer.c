@@ -70,15 +70,20 @@ static bool stream_fail(LayerStream *stream, struct archive *archive, GError **e
   return reason_set(error, REASON_BAD_REQUEST, "Malformed image layer: %s", text ? text : "unknown error");
 }
 
+void layer_support_filters(struct archive *archive)
+{
+  archive_read_support_filter_gzip(archive);
+  archive_read_support_filter_zstd(archive);
+  archive_read_support_filter_xz(archive);
+  archive_read_support_filter_bzip2(archive);
+}
+
 static bool stream_open(LayerStream *stream, GError **error)
 {
   struct archive_entry *entry;
   stream->digest = g_checksum_new(G_CHECKSUM_SHA256);
   stream->packed = archive_read_new();
-  archive_read_support_filter_gzip(stream->packed);
-  archive_read_support_filter_zstd(stream->packed);
-  archive_read_support_filter_xz(stream->packed);
-  archive_read_support_filter_bzip2(stream->packed);
+  layer_support_filters(stream->packed);
   archive_read_support_format_raw(stream->packed);
   if (archive_read_open(stream->packed, stream, NULL, read_packed, NULL) != ARCHIVE_OK ||
       archive_read_next_header(stream->packed, &entry) != ARCHIVE_OK)

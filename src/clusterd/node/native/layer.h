@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct archive;
+
 #define LAYER_ENTRIES_MAX 2000000
 #define LAYER_BYTES_MAX (INT64_C(64) << 30) /* unpacked */
 #define LAYER_XATTR_MAX 65536               /* bytes of one extended attribute */
@@ -27,3 +29,7 @@ typedef struct LayerResult {
  * the end also when the archive ends before it. False with REASON_BAD_REQUEST for a malformed or oversized layer,
  * REASON_FILE or REASON_INSUFFICIENT_STORAGE for trouble with the disk; FOLDER is then in an undefined state. */
 bool layer_unpack(LayerRead read, void *source, const char *folder, LayerResult *result, GError **error);
+
+/* Makes ARCHIVE, a new reader, unpack what layers and image archives are packed with: gzip, zstd, xz and bzip2. Not
+ * every filter libarchive knows: some of them start programs. */
+void layer_support_filters(struct archive *archive);
