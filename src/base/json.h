@@ -1,9 +1,9 @@
 #pragma once
 /* What both programs want of JSON beyond jansson: bounded reading, paths, and defaults for absent members. */
+#include <glib.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <glib.h>
 
 #define JSON_TEXT_MAX (16u << 20) /* bytes a document may have; upstream's API limit is 3 MiB for a request */
 

@@ -33,8 +33,8 @@ static GLogWriterOutput write_line(GLogLevelFlags level, const GLogField *fields
   const char *room = field_text(fields, n_fields, "GLIB_DOMAIN");
   const char *text = field_text(fields, n_fields, "MESSAGE");
   g_autofree char *time = timestamp_text_micro(timestamp_now_us());
-  g_autofree char *line = g_strdup_printf("%s %c %s: %s\n", time, level_letter(level), room ? room : "-",
-                                          text ? text : "");
+  g_autofree char *line =
+      g_strdup_printf("%s %c %s: %s\n", time, level_letter(level), room ? room : "-", text ? text : "");
   /* one write keeps lines of several threads whole; a full or closed stderr is nobody's problem here */
   (void)!write(STDERR_FILENO, line, strlen(line));
   return G_LOG_WRITER_HANDLED;

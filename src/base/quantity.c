@@ -127,8 +127,8 @@ char *quantity_text(Quantity quantity)
   __int128 nano = quantity.nano;
   if (nano == 0)
     return g_strdup("0");
-  if (quantity.format == QUANTITY_BINARY_SI && (nano > 1024 * NANO || nano < -1024 * NANO || nano == 1024 * NANO)
-      && nano % NANO == 0) {
+  if (quantity.format == QUANTITY_BINARY_SI && (nano > 1024 * NANO || nano < -1024 * NANO || nano == 1024 * NANO) &&
+      nano % NANO == 0) {
     __int128 value = nano / NANO;
     int power = 0;
     while (power < 6 && value % 1024 == 0)
@@ -171,9 +171,20 @@ bool quantity_parse_mebibytes(const char *flag, const char *text, int64_t *mebib
   static const struct {
     const char *unit;
     double mebibytes;
-  } units[] = { { "", 1 },   { "b", 1.0 / 1048576 }, { "k", 1.0 / 1024 }, { "kb", 1.0 / 1024 }, { "kib", 1.0 / 1024 },
-                { "m", 1 },  { "mb", 1 },            { "mib", 1 },        { "g", 1024 },        { "gb", 1024 },
-                { "gib", 1024 }, { "t", 1048576 },   { "tb", 1048576 },   { "tib", 1048576 } };
+  } units[] = { { "", 1 },
+                { "b", 1.0 / 1048576 },
+                { "k", 1.0 / 1024 },
+                { "kb", 1.0 / 1024 },
+                { "kib", 1.0 / 1024 },
+                { "m", 1 },
+                { "mb", 1 },
+                { "mib", 1 },
+                { "g", 1024 },
+                { "gb", 1024 },
+                { "gib", 1024 },
+                { "t", 1048576 },
+                { "tb", 1048576 },
+                { "tib", 1048576 } };
   char *end;
   double number = g_ascii_strtod(text, &end);
   g_autofree char *unit = g_ascii_strdown(end, -1);

@@ -27,5 +27,6 @@ int64_t quantity_milli(Quantity quantity);
 int quantity_compare(Quantity a, Quantity b);
 
 /* A memory or disk size of the launcher's command line in MiB: a plain number is MiB, else units b, k, m, g with
- * optional "b" or "ib" ("2048", "4g", "20000mb"). False with REASON_USAGE naming FLAG, the value and what is allowed. */
+ * optional "b" or "ib" ("2048", "4g", "20000mb"). False with REASON_USAGE naming FLAG, the value and what is allowed.
+ */
 bool quantity_parse_mebibytes(const char *flag, const char *text, int64_t *mebibytes, GError **error);

@@ -88,9 +88,8 @@ json_t *reason_details(const GError *error)
 
 Reason reason_of(const GError *error)
 {
-  return error && error->domain == LAUNCHER_ERROR && error->code >= 0 && error->code < REASON_MAX
-             ? (Reason)error->code
-             : REASON_INTERNAL;
+  return error && error->domain == LAUNCHER_ERROR && error->code >= 0 && error->code < REASON_MAX ? (Reason)error->code
+                                                                                                  : REASON_INTERNAL;
 }
 
 bool reason_is(const GError *error, Reason reason)

@@ -15,61 +15,69 @@
 #include <stdbool.h>
 
 /* X(enumerator, id, exit code, HTTP status, Kubernetes reason, advice) */
-#define REASON_CATALOGUE(X) \
-  X(INTERNAL, "INTERNAL_ERROR", 10, 500, "InternalError", "") \
-  /* Kubernetes API (apimachinery: meta/v1 StatusReason) */ \
-  X(BAD_REQUEST, "API_BAD_REQUEST", 1, 400, "BadRequest", "") \
-  X(UNAUTHORIZED, "API_UNAUTHORIZED", 1, 401, "Unauthorized", "") \
-  X(FORBIDDEN, "API_FORBIDDEN", 1, 403, "Forbidden", "") \
-  X(NOT_FOUND, "API_NOT_FOUND", 1, 404, "NotFound", "") \
-  X(METHOD_NOT_ALLOWED, "API_METHOD_NOT_ALLOWED", 1, 405, "MethodNotAllowed", "") \
-  X(NOT_ACCEPTABLE, "API_NOT_ACCEPTABLE", 1, 406, "NotAcceptable", "") \
-  X(ALREADY_EXISTS, "API_ALREADY_EXISTS", 1, 409, "AlreadyExists", "") \
-  X(CONFLICT, "API_CONFLICT", 1, 409, "Conflict", "") \
-  X(EXPIRED, "API_EXPIRED", 1, 410, "Expired", "") \
-  X(REQUEST_TOO_LARGE, "API_REQUEST_TOO_LARGE", 1, 413, "RequestEntityTooLarge", "") \
-  X(UNSUPPORTED_MEDIA_TYPE, "API_UNSUPPORTED_MEDIA_TYPE", 1, 415, "UnsupportedMediaType", "") \
-  X(INVALID, "API_INVALID", 1, 422, "Invalid", "") \
-  X(TOO_MANY_REQUESTS, "API_TOO_MANY_REQUESTS", 1, 429, "TooManyRequests", "") \
-  X(SERVICE_UNAVAILABLE, "API_SERVICE_UNAVAILABLE", 1, 503, "ServiceUnavailable", "") \
-  X(TIMEOUT, "API_TIMEOUT", 1, 504, "Timeout", "") \
-  /* launcher: usage and state of the program itself */ \
-  X(USAGE, "MK_USAGE", 14, 400, "BadRequest", "Run the command with --help to see what it takes.") \
-  X(NO_PROFILE, "MK_USAGE_NO_PROFILE", 14, 404, "NotFound", "Create one with: launcher start -p NAME") \
-  X(CONFIG, "HOST_CONFIG", 18, 500, "InternalError", "") \
-  X(INTERRUPTED, "MK_INTERRUPTED", 2, 500, "InternalError", "") \
-  X(PROFILE_LOCKED, "MK_PROFILE_LOCKED", 11, 409, "Conflict", "Another launcher command works on this profile: wait for it to end.") \
-  X(FILE, "HOST_FILE_IO", 30, 500, "InternalError", "") \
-  X(HOST_PERMISSION, "HOST_PERMISSION", 37, 500, "InternalError", "") \
-  /* resources of the host */ \
-  X(INSUFFICIENT_MEMORY, "RSRC_INSUFFICIENT_REQ_MEMORY", 23, 400, "BadRequest", "Ask for more memory, for example --memory 2048, or add --force.") \
-  X(OVER_MEMORY, "RSRC_OVER_ALLOC_MEM", 23, 400, "BadRequest", "Ask for less memory than the host has.") \
-  X(INSUFFICIENT_STORAGE, "RSRC_INSUFFICIENT_STORAGE", 26, 507, "InternalError", "Free some space or move LAUNCHER_HOME to a larger disk.") \
-  X(INSUFFICIENT_CORES, "RSRC_INSUFFICIENT_CORES", 29, 400, "BadRequest", "Ask for at least 1 and no more CPUs than the host has, or add --force.") \
-  /* boot image */ \
-  X(DOWNLOAD, "INET_CACHE_DOWNLOAD", 40, 500, "InternalError", "Check the network and proxy settings, or pass a file with --iso-url.") \
-  X(DOWNLOAD_TIMEOUT, "INET_TIMEOUT", 42, 504, "Timeout", "Try again: the download goes on where it stopped.") \
-  X(DOWNLOAD_NOT_FOUND, "INET_NOT_FOUND", 45, 404, "NotFound", "Check the address given with --iso-url.") \
-  X(IMAGE_INVALID, "INET_IMAGE_INVALID", 48, 500, "InternalError", "Fetch the boot image again from a place you trust.") \
-  X(IMAGE_UNSIGNED, "INET_IMAGE_UNSIGNED", 47, 500, "InternalError", "Only images signed with a trusted key are started; see launcher-start(1), --iso-key.") \
-  /* driver and its provider */ \
-  X(DRIVER, "DRV_FAILURE", 50, 500, "InternalError", "") \
-  X(DRIVER_CONFLICT, "DRV_CONFLICT", 51, 409, "Conflict", "") \
-  X(DRIVER_UNSUPPORTED, "DRV_UNSUPPORTED_OS", 56, 400, "BadRequest", "Drivers: libvirt, container.") \
-  X(PROVIDER_NOT_FOUND, "PROVIDER_NOT_FOUND", 65, 500, "InternalError", "Install the packages the message names.") \
-  X(PROVIDER_PERMISSION, "PROVIDER_PERMISSION", 67, 500, "InternalError", "") \
-  X(PROVIDER_UNAVAILABLE, "PROVIDER_UNAVAILABLE", 69, 500, "InternalError", "") \
-  X(LOCAL_NETWORK, "IF_LOCAL_NETWORK", 70, 500, "InternalError", "") \
-  /* the machine and what runs in it */ \
-  X(GUEST, "GUEST_FAILURE", 80, 500, "InternalError", "Run: launcher logs") \
-  X(GUEST_TIMEOUT, "GUEST_START_TIMEOUT", 82, 504, "Timeout", "Run: launcher logs") \
-  X(GUEST_NOT_RUNNING, "GUEST_NOT_RUNNING", 83, 503, "ServiceUnavailable", "Start it with: launcher start") \
-  X(GUEST_NOT_FOUND, "GUEST_NOT_FOUND", 85, 404, "NotFound", "Create it with: launcher start") \
-  X(GUEST_UNAVAILABLE, "GUEST_UNAVAILABLE", 89, 503, "ServiceUnavailable", "") \
-  X(RUNTIME, "RUNTIME_FAILURE", 90, 500, "InternalError", "") \
-  X(RUNTIME_NOT_FOUND, "RUNTIME_NOT_FOUND", 95, 404, "NotFound", "") \
-  X(CONTROL_PLANE, "K8S_FAILURE", 100, 500, "InternalError", "Run: launcher logs") \
-  X(APISERVER_NOT_RUNNING, "K8S_APISERVER_NOT_RUNNING", 103, 503, "ServiceUnavailable", "Start it with: launcher start") \
+#define REASON_CATALOGUE(X)                                                                                            \
+  X(INTERNAL, "INTERNAL_ERROR", 10, 500, "InternalError", "")                                                          \
+  /* Kubernetes API (apimachinery: meta/v1 StatusReason) */                                                            \
+  X(BAD_REQUEST, "API_BAD_REQUEST", 1, 400, "BadRequest", "")                                                          \
+  X(UNAUTHORIZED, "API_UNAUTHORIZED", 1, 401, "Unauthorized", "")                                                      \
+  X(FORBIDDEN, "API_FORBIDDEN", 1, 403, "Forbidden", "")                                                               \
+  X(NOT_FOUND, "API_NOT_FOUND", 1, 404, "NotFound", "")                                                                \
+  X(METHOD_NOT_ALLOWED, "API_METHOD_NOT_ALLOWED", 1, 405, "MethodNotAllowed", "")                                      \
+  X(NOT_ACCEPTABLE, "API_NOT_ACCEPTABLE", 1, 406, "NotAcceptable", "")                                                 \
+  X(ALREADY_EXISTS, "API_ALREADY_EXISTS", 1, 409, "AlreadyExists", "")                                                 \
+  X(CONFLICT, "API_CONFLICT", 1, 409, "Conflict", "")                                                                  \
+  X(EXPIRED, "API_EXPIRED", 1, 410, "Expired", "")                                                                     \
+  X(REQUEST_TOO_LARGE, "API_REQUEST_TOO_LARGE", 1, 413, "RequestEntityTooLarge", "")                                   \
+  X(UNSUPPORTED_MEDIA_TYPE, "API_UNSUPPORTED_MEDIA_TYPE", 1, 415, "UnsupportedMediaType", "")                          \
+  X(INVALID, "API_INVALID", 1, 422, "Invalid", "")                                                                     \
+  X(TOO_MANY_REQUESTS, "API_TOO_MANY_REQUESTS", 1, 429, "TooManyRequests", "")                                         \
+  X(SERVICE_UNAVAILABLE, "API_SERVICE_UNAVAILABLE", 1, 503, "ServiceUnavailable", "")                                  \
+  X(TIMEOUT, "API_TIMEOUT", 1, 504, "Timeout", "")                                                                     \
+  /* launcher: usage and state of the program itself */                                                                \
+  X(USAGE, "MK_USAGE", 14, 400, "BadRequest", "Run the command with --help to see what it takes.")                     \
+  X(NO_PROFILE, "MK_USAGE_NO_PROFILE", 14, 404, "NotFound", "Create one with: launcher start -p NAME")                 \
+  X(CONFIG, "HOST_CONFIG", 18, 500, "InternalError", "")                                                               \
+  X(INTERRUPTED, "MK_INTERRUPTED", 2, 500, "InternalError", "")                                                        \
+  X(PROFILE_LOCKED, "MK_PROFILE_LOCKED", 11, 409, "Conflict",                                                          \
+    "Another launcher command works on this profile: wait for it to end.")                                             \
+  X(FILE, "HOST_FILE_IO", 30, 500, "InternalError", "")                                                                \
+  X(HOST_PERMISSION, "HOST_PERMISSION", 37, 500, "InternalError", "")                                                  \
+  /* resources of the host */                                                                                          \
+  X(INSUFFICIENT_MEMORY, "RSRC_INSUFFICIENT_REQ_MEMORY", 23, 400, "BadRequest",                                        \
+    "Ask for more memory, for example --memory 2048, or add --force.")                                                 \
+  X(OVER_MEMORY, "RSRC_OVER_ALLOC_MEM", 23, 400, "BadRequest", "Ask for less memory than the host has.")               \
+  X(INSUFFICIENT_STORAGE, "RSRC_INSUFFICIENT_STORAGE", 26, 507, "InternalError",                                       \
+    "Free some space or move LAUNCHER_HOME to a larger disk.")                                                         \
+  X(INSUFFICIENT_CORES, "RSRC_INSUFFICIENT_CORES", 29, 400, "BadRequest",                                              \
+    "Ask for at least 1 and no more CPUs than the host has, or add --force.")                                          \
+  /* boot image */                                                                                                     \
+  X(DOWNLOAD, "INET_CACHE_DOWNLOAD", 40, 500, "InternalError",                                                         \
+    "Check the network and proxy settings, or pass a file with --iso-url.")                                            \
+  X(DOWNLOAD_TIMEOUT, "INET_TIMEOUT", 42, 504, "Timeout", "Try again: the download goes on where it stopped.")         \
+  X(DOWNLOAD_NOT_FOUND, "INET_NOT_FOUND", 45, 404, "NotFound", "Check the address given with --iso-url.")              \
+  X(IMAGE_INVALID, "INET_IMAGE_INVALID", 48, 500, "InternalError",                                                     \
+    "Fetch the boot image again from a place you trust.")                                                              \
+  X(IMAGE_UNSIGNED, "INET_IMAGE_UNSIGNED", 47, 500, "InternalError",                                                   \
+    "Only images signed with a trusted key are started; see launcher-start(1), --iso-key.")                            \
+  /* driver and its provider */                                                                                        \
+  X(DRIVER, "DRV_FAILURE", 50, 500, "InternalError", "")                                                               \
+  X(DRIVER_CONFLICT, "DRV_CONFLICT", 51, 409, "Conflict", "")                                                          \
+  X(DRIVER_UNSUPPORTED, "DRV_UNSUPPORTED_OS", 56, 400, "BadRequest", "Drivers: libvirt, container.")                   \
+  X(PROVIDER_NOT_FOUND, "PROVIDER_NOT_FOUND", 65, 500, "InternalError", "Install the packages the message names.")     \
+  X(PROVIDER_PERMISSION, "PROVIDER_PERMISSION", 67, 500, "InternalError", "")                                          \
+  X(PROVIDER_UNAVAILABLE, "PROVIDER_UNAVAILABLE", 69, 500, "InternalError", "")                                        \
+  X(LOCAL_NETWORK, "IF_LOCAL_NETWORK", 70, 500, "InternalError", "")                                                   \
+  /* the machine and what runs in it */                                                                                \
+  X(GUEST, "GUEST_FAILURE", 80, 500, "InternalError", "Run: launcher logs")                                            \
+  X(GUEST_TIMEOUT, "GUEST_START_TIMEOUT", 82, 504, "Timeout", "Run: launcher logs")                                    \
+  X(GUEST_NOT_RUNNING, "GUEST_NOT_RUNNING", 83, 503, "ServiceUnavailable", "Start it with: launcher start")            \
+  X(GUEST_NOT_FOUND, "GUEST_NOT_FOUND", 85, 404, "NotFound", "Create it with: launcher start")                         \
+  X(GUEST_UNAVAILABLE, "GUEST_UNAVAILABLE", 89, 503, "ServiceUnavailable", "")                                         \
+  X(RUNTIME, "RUNTIME_FAILURE", 90, 500, "InternalError", "")                                                          \
+  X(RUNTIME_NOT_FOUND, "RUNTIME_NOT_FOUND", 95, 404, "NotFound", "")                                                   \
+  X(CONTROL_PLANE, "K8S_FAILURE", 100, 500, "InternalError", "Run: launcher logs")                                     \
+  X(APISERVER_NOT_RUNNING, "K8S_APISERVER_NOT_RUNNING", 103, 503, "ServiceUnavailable",                                \
+    "Start it with: launcher start")                                                                                   \
   X(SERVICE_NOT_FOUND, "SVC_NOT_FOUND", 115, 404, "NotFound", "Run: launcher service list")
 
 typedef enum Reason {

@@ -59,8 +59,8 @@ static bool add_name(X509_NAME *name, const char *type, const char *text)
 static bool set_random_serial(X509 *certificate)
 {
   BIGNUM *number = BN_new();
-  bool good = number && BN_rand(number, 159, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY)
-              && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
+  bool good = number && BN_rand(number, 159, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) &&
+              BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
   BN_free(number);
   return good;
 }
@@ -77,10 +77,10 @@ static X509Pair *new_pair(const char *common_name, const char *const *organizati
   for (; organizations && *organizations; organizations++)
     if (!add_name(name, "O", *organizations))
       return NULL;
-  if (!add_name(name, "CN", common_name) || !X509_set_version(pair->certificate, X509_VERSION_3)
-      || !set_random_serial(pair->certificate) || !X509_set_pubkey(pair->certificate, pair->key)
-      || !X509_gmtime_adj(X509_getm_notBefore(pair->certificate), -CLOCK_SKEW_SECONDS)
-      || !X509_gmtime_adj(X509_getm_notAfter(pair->certificate), (long)lifetime_seconds))
+  if (!add_name(name, "CN", common_name) || !X509_set_version(pair->certificate, X509_VERSION_3) ||
+      !set_random_serial(pair->certificate) || !X509_set_pubkey(pair->certificate, pair->key) ||
+      !X509_gmtime_adj(X509_getm_notBefore(pair->certificate), -CLOCK_SKEW_SECONDS) ||
+      !X509_gmtime_adj(X509_getm_notAfter(pair->certificate), (long)lifetime_seconds))
     return NULL;
   return g_steal_pointer(&pair);
 }
@@ -88,12 +88,12 @@ static X509Pair *new_pair(const char *common_name, const char *const *organizati
 X509Pair *x509_new_authority(const char *common_name, int64_t lifetime_seconds, GError **error)
 {
   g_autoptr(X509Pair) pair = new_pair(common_name, NULL, lifetime_seconds);
-  if (!pair || !X509_set_issuer_name(pair->certificate, X509_get_subject_name(pair->certificate))
-      || !add_extension(pair->certificate, pair->certificate, NID_basic_constraints, "critical,CA:TRUE")
-      || !add_extension(pair->certificate, pair->certificate, NID_key_usage,
-                        "critical,digitalSignature,keyEncipherment,keyCertSign")
-      || !add_extension(pair->certificate, pair->certificate, NID_subject_key_identifier, "hash")
-      || !X509_sign(pair->certificate, pair->key, EVP_sha256())) {
+  if (!pair || !X509_set_issuer_name(pair->certificate, X509_get_subject_name(pair->certificate)) ||
+      !add_extension(pair->certificate, pair->certificate, NID_basic_constraints, "critical,CA:TRUE") ||
+      !add_extension(pair->certificate, pair->certificate, NID_key_usage,
+                     "critical,digitalSignature,keyEncipherment,keyCertSign") ||
+      !add_extension(pair->certificate, pair->certificate, NID_subject_key_identifier, "hash") ||
+      !X509_sign(pair->certificate, pair->key, EVP_sha256())) {
     set_openssl_error(error, REASON_INTERNAL, "Cannot make a certificate authority");
     return NULL;
   }
@@ -132,12 +132,12 @@ X509Pair *x509_issue(const X509Pair *authority, const X509Request *request, GErr
   }
   g_autoptr(X509Pair) pair = new_pair(request->common_name, request->organizations, request->lifetime_seconds);
   X509 *issuer = authority->certificate;
-  bool good = pair && X509_set_issuer_name(pair->certificate, X509_get_subject_name(issuer))
-              && add_extension(pair->certificate, issuer, NID_basic_constraints, "critical,CA:FALSE")
-              && add_extension(pair->certificate, issuer, NID_key_usage, "critical,digitalSignature,keyEncipherment")
-              && add_extension(pair->certificate, issuer, NID_ext_key_usage, extended_usage(request))
-              && add_extension(pair->certificate, issuer, NID_authority_key_identifier, "keyid")
-              && (!names || add_extension(pair->certificate, issuer, NID_subject_alt_name, names));
+  bool good = pair && X509_set_issuer_name(pair->certificate, X509_get_subject_name(issuer)) &&
+              add_extension(pair->certificate, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
+              add_extension(pair->certificate, issuer, NID_key_usage, "critical,digitalSignature,keyEncipherment") &&
+              add_extension(pair->certificate, issuer, NID_ext_key_usage, extended_usage(request)) &&
+              add_extension(pair->certificate, issuer, NID_authority_key_identifier, "keyid") &&
+              (!names || add_extension(pair->certificate, issuer, NID_subject_alt_name, names));
   if (good && x509_expiry(pair) > x509_expiry(authority))
     good = X509_set1_notAfter(pair->certificate, X509_get0_notAfter(issuer));
   if (!good || !X509_sign(pair->certificate, authority->key, EVP_sha256())) {
@@ -200,8 +200,8 @@ int64_t x509_expiry(const X509Pair *pair)
 
 bool x509_is_signed_by(const X509Pair *pair, const X509Pair *authority)
 {
-  bool good = X509_check_issued(authority->certificate, pair->certificate) == X509_V_OK
-              && X509_verify(pair->certificate, authority->key) == 1;
+  bool good = X509_check_issued(authority->certificate, pair->certificate) == X509_V_OK &&
+              X509_verify(pair->certificate, authority->key) == 1;
   ERR_clear_error();
   return good;
 }
@@ -233,8 +233,8 @@ bool x509_verify_ed25519(const char *key_path, const void *message, gsize length
   if (!key)
     return set_openssl_error(error, REASON_FILE, key_path);
   g_autoptr(EVP_MD_CTX) context = EVP_MD_CTX_new();
-  bool good = EVP_PKEY_get_id(key) == EVP_PKEY_ED25519 && EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1
-              && EVP_DigestVerify(context, signature, 64, message, length) == 1;
+  bool good = EVP_PKEY_get_id(key) == EVP_PKEY_ED25519 && EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1 &&
+              EVP_DigestVerify(context, signature, 64, message, length) == 1;
   ERR_clear_error();
   return good || reason_set(error, REASON_IMAGE_UNSIGNED, "the signature does not match the key %s", key_path);
 }

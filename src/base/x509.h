@@ -1,7 +1,7 @@
 #pragma once
 /*
- * Keys and certificates of a cluster: ECDSA P-256 (FIPS 186-4) in PKCS#8, X.509 v3 (RFC 5280), and Ed25519 signatures of
- * files (RFC 8032). OpenSSL's EVP underneath.
+ * Keys and certificates of a cluster: ECDSA P-256 (FIPS 186-4) in PKCS#8, X.509 v3 (RFC 5280), and Ed25519 signatures
+ * of files (RFC 8032). OpenSSL's EVP underneath.
  */
 #include <glib.h>
 #include <openssl/types.h>

@@ -126,7 +126,7 @@ static bool merge_into(json_t *object, json_t *source)
   json_t *part;
   if (!json_is_array(source))
     return false;
-  json_array_foreach(source, i, part)
+  json_array_foreach (source, i, part)
     if (!merge_into(object, part))
       return false;
   return true;
@@ -279,8 +279,7 @@ static void emit_value(yaml_emitter_t *emitter, const json_t *value)
     yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, style);
     yaml_emitter_emit(emitter, &event);
     /* jansson's iteration takes a non-const object but does not change it */
-    json_object_foreach((json_t *)(uintptr_t)value, key, member)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)value, key, member) {
       emit_string(emitter, key, strlen(key));
       emit_value(emitter, member);
     }
@@ -290,7 +289,7 @@ static void emit_value(yaml_emitter_t *emitter, const json_t *value)
     yaml_sequence_style_t style = json_array_size(value) ? YAML_BLOCK_SEQUENCE_STYLE : YAML_FLOW_SEQUENCE_STYLE;
     yaml_sequence_start_event_initialize(&event, NULL, NULL, 1, style);
     yaml_emitter_emit(emitter, &event);
-    json_array_foreach(value, i, member)
+    json_array_foreach (value, i, member)
       emit_value(emitter, member);
     yaml_sequence_end_event_initialize(&event);
     yaml_emitter_emit(emitter, &event);

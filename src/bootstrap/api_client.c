@@ -70,8 +70,8 @@ bool api_client_is_ready(ApiClient *client, int timeout_ms)
   prepare(client, "/readyz", timeout_ms);
   curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_reply);
   curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, reply);
-  return curl_easy_perform(client->curl) == CURLE_OK
-         && curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status == 200;
+  return curl_easy_perform(client->curl) == CURLE_OK &&
+         curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status == 200;
 }
 
 static bool set_not_running(const ApiClient *client, CURLcode code, GError **error)

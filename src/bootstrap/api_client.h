@@ -16,10 +16,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ApiClient, api_client_free)
 /* True when GET /readyz answers 200 within TIMEOUT_MS. */
 bool api_client_is_ready(ApiClient *client, int timeout_ms);
 
-/* GET PATH as JSON. New reference; NULL with REASON_APISERVER_NOT_RUNNING when nobody answers, else the Status' reason. */
+/* GET PATH as JSON. New reference; NULL with REASON_APISERVER_NOT_RUNNING when nobody answers, else the Status' reason.
+ */
 json_t *api_client_get(ApiClient *client, const char *path, GError **error);
 
-/* Watches PATH (with its query): calls HANDLER for every event until it returns false or the server ends the watch. True
- * when the watch ended in order. */
+/* Watches PATH (with its query): calls HANDLER for every event until it returns false or the server ends the watch.
+ * True when the watch ended in order. */
 typedef bool (*ApiWatchHandler)(const char *type, json_t *object, void *data);
 bool api_client_watch(ApiClient *client, const char *path, ApiWatchHandler handler, void *data, GError **error);

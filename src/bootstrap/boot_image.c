@@ -70,7 +70,8 @@ BootImage *boot_image_cached(const Home *home, const char *digest, GError **erro
   return NULL;
 }
 
-/* --- which source gave which image ---------------------------------------------------------------------------------- */
+/* --- which source gave which image ----------------------------------------------------------------------------------
+ */
 
 /* What tells two states of a source apart: for a file its size and time; a URL is taken to stay the same. */
 static char *fingerprint(const char *path)
@@ -108,7 +109,8 @@ static bool remember(const Home *home, const char *source, const char *stamp, co
   return file_write_atomic(path, text, strlen(text), 0644, error);
 }
 
-/* --- verification --------------------------------------------------------------------------------------------------- */
+/* --- verification ---------------------------------------------------------------------------------------------------
+ */
 
 static bool digest_file(const char *path, uint8_t digest[DIGEST_SIZE], GError **error)
 {
@@ -178,7 +180,8 @@ static bool check_signature(GBytes *signature, const uint8_t digest[DIGEST_SIZE]
   return reason_set(error, REASON_IMAGE_UNSIGNED, "%s: not signed by any of the %u trusted keys", source, keys->len);
 }
 
-/* --- fetching ------------------------------------------------------------------------------------------------------- */
+/* --- fetching -------------------------------------------------------------------------------------------------------
+ */
 
 /* A companion of the image: SOURCE + SUFFIX. */
 static GBytes *fetch_companion(const char *source, const char *suffix, Reason when_absent, GError **error)
@@ -210,7 +213,8 @@ static bool copy_image(const char *from, const char *to, GError **error)
 {
   file_autofd int in = open(from, O_RDONLY | O_CLOEXEC);
   if (in < 0)
-    return reason_set_errno(error, errno == ENOENT ? REASON_DOWNLOAD_NOT_FOUND : REASON_FILE, errno, "Cannot read %s", from);
+    return reason_set_errno(error, errno == ENOENT ? REASON_DOWNLOAD_NOT_FOUND : REASON_FILE, errno, "Cannot read %s",
+                            from);
   file_autofd int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   struct stat info;
   if (out < 0 || fstat(in, &info) < 0)
@@ -220,8 +224,8 @@ static bool copy_image(const char *from, const char *to, GError **error)
   for (off_t left = info.st_size; left > 0;) {
     ssize_t copied = copy_some(in, out, (size_t)left);
     if (copied <= 0)
-      return reason_set_errno(error, errno == ENOSPC || errno == EDQUOT ? REASON_INSUFFICIENT_STORAGE : REASON_FILE, errno,
-                              "Cannot copy %s to %s", from, to);
+      return reason_set_errno(error, errno == ENOSPC || errno == EDQUOT ? REASON_INSUFFICIENT_STORAGE : REASON_FILE,
+                              errno, "Cannot copy %s to %s", from, to);
     left -= copied;
   }
   return fsync(out) == 0 || reason_set_errno(error, REASON_FILE, errno, "Cannot sync %s", to);

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * The boot image: fetched once for all profiles, verified before it is used, never replaced by anything that is not good.
- * HOME/cache/boot/DIGEST/ holds launcher.iso, vmlinuz and initrd.img of one verified image; HOME/cache/boot/sources.json
- * remembers which address or file gave which digest.
+ * The boot image: fetched once for all profiles, verified before it is used, never replaced by anything that is not
+ * good. HOME/cache/boot/DIGEST/ holds launcher.iso, vmlinuz and initrd.img of one verified image;
+ * HOME/cache/boot/sources.json remembers which address or file gave which digest.
  */
 #include <glib.h>
 #include <stdbool.h>
@@ -13,17 +13,17 @@
 #define BOOT_IMAGE_SIZE_MAX (INT64_C(4) << 30)
 
 typedef struct BootImage {
-  char *digest; /* sha256, hex */
+  char *digest;                /* sha256, hex */
   char *iso, *kernel, *initrd; /* paths */
 } BootImage;
 
 void boot_image_free(BootImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BootImage, boot_image_free)
 
-/* The image at SOURCE, an http(s) or file URL or a path: from the cache when it is there and, for a file, unchanged; else
- * copied or downloaded (with resume) together with SOURCE.sha256 and SOURCE.sig, checked against both and the trusted
- * keys, unpacked, and put into the cache in one rename. EXTRA_KEY (may be NULL) is one more PEM public key file to trust.
- * NULL with REASON_DOWNLOAD…, REASON_IMAGE_INVALID, REASON_IMAGE_UNSIGNED, REASON_INSUFFICIENT_STORAGE. */
+/* The image at SOURCE, an http(s) or file URL or a path: from the cache when it is there and, for a file, unchanged;
+ * else copied or downloaded (with resume) together with SOURCE.sha256 and SOURCE.sig, checked against both and the
+ * trusted keys, unpacked, and put into the cache in one rename. EXTRA_KEY (may be NULL) is one more PEM public key file
+ * to trust. NULL with REASON_DOWNLOAD…, REASON_IMAGE_INVALID, REASON_IMAGE_UNSIGNED, REASON_INSUFFICIENT_STORAGE. */
 BootImage *boot_image_ensure(const Home *home, const char *source, const char *extra_key, Progress *progress,
                              GError **error);
 

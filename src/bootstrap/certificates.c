@@ -40,7 +40,8 @@ static bool ensure_leaf(const X509Pair *authority, const char *directory, const 
 {
   g_autoptr(X509Pair) old = x509_load(directory, name, NULL);
   int64_t margin = MIN(CERTIFICATE_RENEW_SECONDS, request->lifetime_seconds / 2);
-  if (old && x509_is_signed_by(old, authority) && x509_covers(old, request) && x509_expiry(old) > now_seconds() + margin)
+  if (old && x509_is_signed_by(old, authority) && x509_covers(old, request) &&
+      x509_expiry(old) > now_seconds() + margin)
     return true;
   g_autoptr(X509Pair) pair = x509_issue(authority, request, error);
   *renewed = true;
@@ -55,7 +56,7 @@ static char **joined(const char *const *fixed, const json_t *more)
     g_strv_builder_add(list, *fixed);
   size_t i;
   json_t *item;
-  json_array_foreach(more, i, item)
+  json_array_foreach (more, i, item)
     g_strv_builder_add(list, json_string_value(item));
   return g_strv_builder_end(list);
 }
@@ -64,8 +65,15 @@ static char **joined(const char *const *fixed, const json_t *more)
 static char **server_names(const Profile *profile)
 {
   g_autofree char *full = g_strconcat("kubernetes.default.svc.", profile->dns_domain, NULL);
-  const char *fixed[] = { "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", full,
-                          "control-plane.launcher.internal", profile->name, profile->apiserver_name, NULL };
+  const char *fixed[] = { "localhost",
+                          "kubernetes",
+                          "kubernetes.default",
+                          "kubernetes.default.svc",
+                          full,
+                          "control-plane.launcher.internal",
+                          profile->name,
+                          profile->apiserver_name,
+                          NULL };
   return joined(fixed, profile->apiserver_names);
 }
 
@@ -100,15 +108,20 @@ static bool ensure_cluster(const Profile *profile, const char *pki, bool *renewe
   g_auto(GStrv) addresses = server_addresses(profile);
   g_autofree char *authority_name = g_strconcat("launcherCA-", profile->name, NULL);
   g_autoptr(X509Pair) authority = ensure_authority(pki, "ca", authority_name, error);
-  X509Request server = { .common_name = profile->name, .dns_names = (const char *const *)names,
-                         .addresses = (const char *const *)addresses, .server = true, .client = true,
+  X509Request server = { .common_name = profile->name,
+                         .dns_names = (const char *const *)names,
+                         .addresses = (const char *const *)addresses,
+                         .server = true,
+                         .client = true,
                          .lifetime_seconds = profile->cert_expiration_seconds };
-  X509Request client = { .common_name = "launcher-user", .organizations = masters, .client = true,
+  X509Request client = { .common_name = "launcher-user",
+                         .organizations = masters,
+                         .client = true,
                          .lifetime_seconds = profile->cert_expiration_seconds };
   bool client_renewed = false;
-  return authority && ensure_leaf(authority, pki, "apiserver", &server, renewed, error)
-         && ensure_leaf(authority, pki, "client", &client, &client_renewed, error)
-         && ensure_service_account_key(pki, error);
+  return authority && ensure_leaf(authority, pki, "apiserver", &server, renewed, error) &&
+         ensure_leaf(authority, pki, "client", &client, &client_renewed, error) &&
+         ensure_service_account_key(pki, error);
 }
 
 /* Copies one PEM file under the name docker's client looks for. */
@@ -127,17 +140,20 @@ static bool ensure_docker(const Profile *profile, const char *pki, const char *d
   const char *addresses[] = { "127.0.0.1", "10.0.2.15", "10.0.2.100", profile->address, NULL };
   g_autofree char *authority_name = g_strconcat("launcherDockerCA-", profile->name, NULL);
   g_autoptr(X509Pair) authority = ensure_authority(pki, "docker-ca", authority_name, error);
-  X509Request server = { .common_name = profile->name, .dns_names = names, .addresses = addresses, .server = true,
+  X509Request server = { .common_name = profile->name,
+                         .dns_names = names,
+                         .addresses = addresses,
+                         .server = true,
                          .lifetime_seconds = profile->cert_expiration_seconds };
-  X509Request client = { .common_name = "docker-client", .client = true,
+  X509Request client = { .common_name = "docker-client",
+                         .client = true,
                          .lifetime_seconds = profile->cert_expiration_seconds };
   bool client_renewed = !exists(docker, "key.pem");
-  return authority && ensure_leaf(authority, pki, "docker-server", &server, renewed, error)
-         && ensure_leaf(authority, pki, "docker-client", &client, &client_renewed, error)
-         && (!client_renewed
-             || (publish(pki, "docker-ca.crt", docker, "ca.pem", 0644, error)
-                 && publish(pki, "docker-client.crt", docker, "cert.pem", 0644, error)
-                 && publish(pki, "docker-client.key", docker, "key.pem", 0600, error)));
+  return authority && ensure_leaf(authority, pki, "docker-server", &server, renewed, error) &&
+         ensure_leaf(authority, pki, "docker-client", &client, &client_renewed, error) &&
+         (!client_renewed || (publish(pki, "docker-ca.crt", docker, "ca.pem", 0644, error) &&
+                              publish(pki, "docker-client.crt", docker, "cert.pem", 0644, error) &&
+                              publish(pki, "docker-client.key", docker, "key.pem", 0600, error)));
 }
 
 /* OpenSSH's key format is its own: ssh-keygen writes it. */
@@ -152,8 +168,8 @@ static bool ensure_ssh_key(const char *directory, const char *name, const char *
   g_autoptr(GError) inner = NULL;
   g_autofree char *talk = NULL;
   int status = 0;
-  if (!g_spawn_sync(NULL, (char **)(uintptr_t)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL,
-                    &talk, &status, &inner))
+  if (!g_spawn_sync(NULL, (char **)(uintptr_t)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL,
+                    NULL, &talk, &status, &inner))
     return reason_set(error, REASON_PROVIDER_NOT_FOUND, "ssh-keygen (package openssh-client): %s", inner->message);
   if (!g_spawn_check_wait_status(status, NULL))
     return reason_set(error, REASON_INTERNAL, "ssh-keygen failed: %s", g_strstrip(talk));
@@ -168,7 +184,8 @@ static bool write_known_hosts(const char *directory, const char *alias, GError *
   g_autoptr(GBytes) key = file_read(public_path, 4096, error);
   if (!key)
     return false;
-  g_autofree char *line = g_strdup_printf("%s %.*s", alias, (int)g_bytes_get_size(key), (const char *)g_bytes_get_data(key, NULL));
+  g_autofree char *line =
+      g_strdup_printf("%s %.*s", alias, (int)g_bytes_get_size(key), (const char *)g_bytes_get_data(key, NULL));
   return file_write_atomic(path, line, strlen(line), 0600, error);
 }
 
@@ -178,12 +195,11 @@ bool certificates_ensure(const Home *home, const Profile *profile, bool *renewed
   g_autofree char *docker = home_profile_file(home, profile->name, "docker");
   g_autofree char *ssh = home_profile_file(home, profile->name, "ssh");
   bool any_renewed = false;
-  bool good = file_make_dirs(pki, 0700, error) && file_make_dirs(docker, 0700, error) && file_make_dirs(ssh, 0700, error)
-              && ensure_cluster(profile, pki, &any_renewed, error)
-              && ensure_docker(profile, pki, docker, &any_renewed, error)
-              && ensure_ssh_key(ssh, "id_ed25519", "launcher", error)
-              && ensure_ssh_key(ssh, "host_ed25519", profile->name, error)
-              && write_known_hosts(ssh, profile->name, error);
+  bool good = file_make_dirs(pki, 0700, error) && file_make_dirs(docker, 0700, error) &&
+              file_make_dirs(ssh, 0700, error) && ensure_cluster(profile, pki, &any_renewed, error) &&
+              ensure_docker(profile, pki, docker, &any_renewed, error) &&
+              ensure_ssh_key(ssh, "id_ed25519", "launcher", error) &&
+              ensure_ssh_key(ssh, "host_ed25519", profile->name, error) && write_known_hosts(ssh, profile->name, error);
   if (renewed)
     *renewed = any_renewed;
   return good;

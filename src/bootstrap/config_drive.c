@@ -40,13 +40,13 @@ static char *cluster_json(const Profile *profile)
   g_autoptr(json_t) addons = json_array();
   const char *name;
   json_t *on;
-  json_object_foreach(profile->addons, name, on)
+  json_object_foreach (profile->addons, name, on)
     if (json_is_true(on))
       json_array_append_new(addons, json_string(name));
-  g_autoptr(json_t) cluster =
-      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:O}", "profile", profile->name, "nodeName", profile->name,
-                "kubernetesVersion", profile->kubernetes_version, "serviceCIDR", profile->service_cidr, "podCIDR",
-                "10.244.0.0/24", "dnsDomain", profile->dns_domain, "dnsIP", "10.96.0.10", "apiPort", 8443, "addons", addons);
+  g_autoptr(json_t) cluster = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:O}", "profile", profile->name,
+                                        "nodeName", profile->name, "kubernetesVersion", profile->kubernetes_version,
+                                        "serviceCIDR", profile->service_cidr, "podCIDR", "10.244.0.0/24", "dnsDomain",
+                                        profile->dns_domain, "dnsIP", "10.96.0.10", "apiPort", 8443, "addons", addons);
   return json_text_pretty(cluster);
 }
 
@@ -58,8 +58,8 @@ static bool add_entry(Archive *archive, const char *path, unsigned type, unsigne
   archive_entry_set_filetype(entry, type);
   archive_entry_set_perm(entry, (__LA_MODE_T)mode);
   archive_entry_set_size(entry, (la_int64_t)length);
-  bool good = archive_write_header(archive, entry) == ARCHIVE_OK
-              && (length == 0 || archive_write_data(archive, data, length) == (la_ssize_t)length);
+  bool good = archive_write_header(archive, entry) == ARCHIVE_OK &&
+              (length == 0 || archive_write_data(archive, data, length) == (la_ssize_t)length);
   archive_entry_free(entry);
   return good || reason_set(error, REASON_FILE, "config drive: %s: %s", path, archive_error_string(archive));
 }
@@ -67,15 +67,15 @@ static bool add_entry(Archive *archive, const char *path, unsigned type, unsigne
 static bool add_files(Archive *archive, const Home *home, const Profile *profile, GError **error)
 {
   g_autofree char *cluster = cluster_json(profile);
-  if (!add_entry(archive, "pki", AE_IFDIR, 0700, NULL, 0, error) || !add_entry(archive, "ssh", AE_IFDIR, 0700, NULL, 0, error)
-      || !add_entry(archive, "cluster.json", AE_IFREG, 0644, cluster, strlen(cluster), error))
+  if (!add_entry(archive, "pki", AE_IFDIR, 0700, NULL, 0, error) ||
+      !add_entry(archive, "ssh", AE_IFDIR, 0700, NULL, 0, error) ||
+      !add_entry(archive, "cluster.json", AE_IFREG, 0644, cluster, strlen(cluster), error))
     return false;
   for (size_t i = 0; i < G_N_ELEMENTS(copied); i++) {
     g_autofree char *path = home_profile_file(home, profile->name, copied[i].from);
     g_autoptr(GBytes) bytes = file_read(path, FILE_MAX, error);
-    if (!bytes
-        || !add_entry(archive, copied[i].to, AE_IFREG, copied[i].mode, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
-                      error))
+    if (!bytes || !add_entry(archive, copied[i].to, AE_IFREG, copied[i].mode, g_bytes_get_data(bytes, NULL),
+                             g_bytes_get_size(bytes), error))
       return false;
   }
   return true;

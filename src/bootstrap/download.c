@@ -62,10 +62,10 @@ static bool set_error(const Transfer *transfer, CURLcode code, long status, cons
   if (transfer->too_large)
     return reason_set(error, REASON_DOWNLOAD, "%s: larger than %lld bytes", transfer->url, (long long)transfer->max);
   if (transfer->write_errno)
-    return reason_set_errno(error,
-                            transfer->write_errno == ENOSPC || transfer->write_errno == EDQUOT ? REASON_INSUFFICIENT_STORAGE
-                                                                                              : REASON_FILE,
-                            transfer->write_errno, "Cannot store %s", transfer->url);
+    return reason_set_errno(
+        error,
+        transfer->write_errno == ENOSPC || transfer->write_errno == EDQUOT ? REASON_INSUFFICIENT_STORAGE : REASON_FILE,
+        transfer->write_errno, "Cannot store %s", transfer->url);
   if (status == 404 || code == CURLE_FILE_COULDNT_READ_FILE)
     return reason_set(error, REASON_DOWNLOAD_NOT_FOUND, "%s: not found", transfer->url);
   if (code == CURLE_OPERATION_TIMEDOUT)
@@ -108,7 +108,8 @@ static bool perform(Transfer *transfer, bool *range_refused, GError **error)
     curl_easy_setopt(curl, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)transfer->already);
   CURLcode code = curl_easy_perform(curl);
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-  *range_refused = transfer->already > 0 && (code == CURLE_RANGE_ERROR || code == CURLE_BAD_DOWNLOAD_RESUME || status == 416);
+  *range_refused =
+      transfer->already > 0 && (code == CURLE_RANGE_ERROR || code == CURLE_BAD_DOWNLOAD_RESUME || status == 416);
   if (code == CURLE_OK)
     return true;
   return set_error(transfer, code, status, *text ? text : curl_easy_strerror(code), error);

@@ -43,7 +43,8 @@ bool iso_extract(const char *iso, const IsoExtract *wanted, size_t n, GError **e
   archive_read_support_format_iso9660(archive);
   if (archive_read_open_filename(archive, iso, 65536) != ARCHIVE_OK)
     return reason_set(error, REASON_IMAGE_INVALID, "%s: %s", iso, archive_error_string(archive));
-  for (int i = 0; found < n && i < MEMBERS_MAX && (status = archive_read_next_header(archive, &entry)) == ARCHIVE_OK; i++) {
+  for (int i = 0; found < n && i < MEMBERS_MAX && (status = archive_read_next_header(archive, &entry)) == ARCHIVE_OK;
+       i++) {
     const IsoExtract *one = find(wanted, n, archive_entry_pathname(entry));
     if (!one)
       continue;
@@ -53,5 +54,6 @@ bool iso_extract(const char *iso, const IsoExtract *wanted, size_t n, GError **e
   }
   if (status < ARCHIVE_WARN)
     return reason_set(error, REASON_IMAGE_INVALID, "%s: %s", iso, archive_error_string(archive));
-  return found == n || reason_set(error, REASON_IMAGE_INVALID, "%s: not a launcher boot image: no kernel or initrd in it", iso);
+  return found == n ||
+         reason_set(error, REASON_IMAGE_INVALID, "%s: not a launcher boot image: no kernel or initrd in it", iso);
 }

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 
 typedef struct IsoExtract {
-  const char *member;  /* "boot/vmlinuz" */
-  const char *target;  /* path of the file to write */
+  const char *member; /* "boot/vmlinuz" */
+  const char *target; /* path of the file to write */
 } IsoExtract;
 
 /* Writes each of the N members wanted. REASON_IMAGE_INVALID when one is absent or the image is damaged. */

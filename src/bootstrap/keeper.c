@@ -17,7 +17,8 @@
 #define RETRY_US (1 * G_USEC_PER_SEC) /* between watches that the server ended */
 #define STOP_TIMEOUT_MS 5000
 
-/* --- one keeper a profile ------------------------------------------------------------------------------------------- */
+/* --- one keeper a profile -------------------------------------------------------------------------------------------
+ */
 
 /* The keeper's pid when it runs, else 0. The lock, not the number in the file, says whether it runs. */
 static int running_pid(const char *path)
@@ -43,7 +44,8 @@ bool keeper_spawn(const Home *home, const Profile *profile, const char *program_
     return reason_set_errno(error, REASON_FILE, errno, "Cannot write %s", log_path);
   const char *argv[] = { program_path, "keeper", "-p", profile->name, NULL };
   g_autoptr(GError) inner = NULL;
-  if (!g_spawn_async_with_fds("/", (char **)(uintptr_t)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, nothing, log, log, &inner))
+  if (!g_spawn_async_with_fds("/", (char **)(uintptr_t)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, nothing, log, log,
+                              &inner))
     return reason_set(error, REASON_INTERNAL, "cannot start the keeper: %s", inner->message);
   return true;
 }
@@ -59,7 +61,8 @@ void keeper_stop(const Home *home, const char *profile)
     kill(pid, SIGKILL);
 }
 
-/* --- what it does --------------------------------------------------------------------------------------------------- */
+/* --- what it does ---------------------------------------------------------------------------------------------------
+ */
 
 typedef struct Keeper {
   Machine *machine;
@@ -88,8 +91,7 @@ static GArray *ports_of(const json_t *service)
   bool balanced = strcmp(json_str(spec, "type", ""), "LoadBalancer") == 0;
   size_t i;
   json_t *port;
-  json_array_foreach(json_object_get(spec, "ports"), i, port)
-  {
+  json_array_foreach (json_object_get(spec, "ports"), i, port) {
     int64_t node_port = json_int(port, "nodePort", 0);
     const char *protocol = json_str(port, "protocol", "TCP");
     want(ports, node_port, node_port, protocol);
@@ -125,8 +127,8 @@ static bool is_fixed(const Keeper *keeper, DriverPort port)
   return false;
 }
 
-/* Closes what nobody wants any more and opens what is new. A port that cannot be opened is logged and tried again at the
- * next change. */
+/* Closes what nobody wants any more and opens what is new. A port that cannot be opened is logged and tried again at
+ * the next change. */
 static void reconcile(Keeper *keeper)
 {
   const Driver *driver = keeper->machine->driver;
@@ -178,8 +180,8 @@ static bool take_event(const char *type, json_t *service, void *data)
 static bool machine_runs(const Keeper *keeper)
 {
   MachineState state;
-  return keeper->machine->driver->state(&keeper->machine->spec, &state, NULL)
-         && (state == MACHINE_RUNNING || state == MACHINE_PAUSED);
+  return keeper->machine->driver->state(&keeper->machine->spec, &state, NULL) &&
+         (state == MACHINE_RUNNING || state == MACHINE_PAUSED);
 }
 
 static void free_ports(gpointer ports)

@@ -1,6 +1,6 @@
 #pragma once
-/* The keeper: one small process per running profile that opens the ports of its services (NodePort, LoadBalancer) on the
- * profile's address while they exist. Its lock file tells whether it runs. */
+/* The keeper: one small process per running profile that opens the ports of its services (NodePort, LoadBalancer) on
+ * the profile's address while they exist. Its lock file tells whether it runs. */
 #include <glib.h>
 #include <stdbool.h>
 

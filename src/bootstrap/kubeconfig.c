@@ -51,8 +51,9 @@ static bool is_stale(const char *lock_path)
   return sscanf(text, "launcher %d", &pid) == 1 && kill(pid, 0) < 0 && errno == ESRCH;
 }
 
-/* kubectl's lock: a file CONFIG.lock that must not exist yet, removed to unlock (client-go tools/clientcmd, lockFile). Ours
- * carries its owner from the first moment, as it is linked in place, so that a killed launcher locks nobody out. */
+/* kubectl's lock: a file CONFIG.lock that must not exist yet, removed to unlock (client-go tools/clientcmd, lockFile).
+ * Ours carries its owner from the first moment, as it is linked in place, so that a killed launcher locks nobody out.
+ */
 static bool take_lock(const char *lock_path, GError **error)
 {
   g_autofree char *owner = g_strdup_printf("launcher %d\n", (int)getpid());
@@ -125,7 +126,7 @@ static json_t *find_entry(const json_t *list, const char *name)
 {
   size_t i;
   json_t *entry;
-  json_array_foreach(list, i, entry)
+  json_array_foreach (list, i, entry)
     if (strcmp(json_str(entry, "name", ""), name) == 0)
       return entry;
   return NULL;
@@ -161,8 +162,8 @@ static json_t *extensions(const char *name)
 }
 
 /* Sets NAME to the path of the profile's file, or NAME-data to its content in base64. */
-static bool set_file(json_t *object, const char *name, const Home *home, const Profile *profile, const char *file, bool embed,
-                     GError **error)
+static bool set_file(json_t *object, const char *name, const Home *home, const Profile *profile, const char *file,
+                     bool embed, GError **error)
 {
   g_autofree char *path = home_profile_file(home, profile->name, file);
   if (!embed) {
@@ -208,17 +209,17 @@ static bool merge(json_t *config, const Change *change, bool *changed, GError **
   g_autofree char *server = kubeconfig_server_url(profile);
   g_autoptr(json_t) cluster = json_object();
   g_autoptr(json_t) user = json_object();
-  if (!set_file(cluster, "certificate-authority", change->home, profile, "pki/ca.crt", embed, error)
-      || !set_file(user, "client-certificate", change->home, profile, "pki/client.crt", embed, error)
-      || !set_file(user, "client-key", change->home, profile, "pki/client.key", embed, error))
+  if (!set_file(cluster, "certificate-authority", change->home, profile, "pki/ca.crt", embed, error) ||
+      !set_file(user, "client-certificate", change->home, profile, "pki/client.crt", embed, error) ||
+      !set_file(user, "client-key", change->home, profile, "pki/client.key", embed, error))
     return false;
   json_object_set_new(cluster, "extensions", extensions("cluster_info"));
   json_object_set_new(cluster, "server", json_string(server));
   put_entry(config, "clusters", profile->name, "cluster", g_steal_pointer(&cluster));
   put_entry(config, "users", profile->name, "user", g_steal_pointer(&user));
   put_entry(config, "contexts", profile->name, "context",
-            json_pack("{s:s, s:o, s:s, s:s}", "cluster", profile->name, "extensions", extensions("context_info"), "namespace",
-                      profile->namespace_, "user", profile->name));
+            json_pack("{s:s, s:o, s:s, s:s}", "cluster", profile->name, "extensions", extensions("context_info"),
+                      "namespace", profile->namespace_, "user", profile->name));
   if (!change->options->keep_context)
     json_object_set_new(config, "current-context", json_string(profile->name));
   *changed = true;
@@ -271,8 +272,8 @@ bool kubeconfig_is_configured(const Profile *profile)
   g_autofree char *server = kubeconfig_server_url(profile);
   g_autoptr(json_t) config = read_config(path, NULL);
   const json_t *cluster = json_at(find_entry(json_object_get(config, "clusters"), profile->name), "cluster", NULL);
-  return strcmp(json_str(cluster, "server", ""), server) == 0
-         && find_entry(json_object_get(config, "contexts"), profile->name) != NULL;
+  return strcmp(json_str(cluster, "server", ""), server) == 0 &&
+         find_entry(json_object_get(config, "contexts"), profile->name) != NULL;
 }
 
 char *kubeconfig_current_context(void)

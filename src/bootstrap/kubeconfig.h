@@ -1,7 +1,8 @@
 #pragma once
 /*
- * The user's kubeconfig: $KUBECONFIG's first file, else ~/.kube/config. Ours are the cluster, user and context named after
- * the profile; everything else is kept as it is. Writes are atomic, under the lock file kubectl itself uses (CONFIG.lock).
+ * The user's kubeconfig: $KUBECONFIG's first file, else ~/.kube/config. Ours are the cluster, user and context named
+ * after the profile; everything else is kept as it is. Writes are atomic, under the lock file kubectl itself uses
+ * (CONFIG.lock).
  */
 #include <glib.h>
 #include <stdbool.h>

@@ -14,9 +14,9 @@ typedef struct Machine {
   char *directory, *cache, *config_path, *iso, *kernel, *initrd;
 } Machine;
 
-/* For a profile that was started before (or is about to be: its driver, address and image digest are set). The profile must
- * outlive the machine. The boot image's files are named whether the cache has them
- * or not. NULL with REASON_DRIVER_UNSUPPORTED. */
+/* For a profile that was started before (or is about to be: its driver, address and image digest are set). The profile
+ * must outlive the machine. The boot image's files are named whether the cache has them or not. NULL with
+ * REASON_DRIVER_UNSUPPORTED. */
 Machine *machine_new(const Home *home, const Profile *profile, GError **error);
 void machine_free(Machine *machine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)

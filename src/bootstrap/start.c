@@ -79,9 +79,9 @@ static bool run_machine(Start *start, GError **error)
   } else if (state == MACHINE_RUNNING) {
     return true;
   }
-  return file_make_dirs(start->machine->directory, 0700, error)
-         && config_drive_write(start->home, start->profile, start->machine->config_path, error)
-         && driver->create(&start->machine->spec, pass_notice, start->progress, error);
+  return file_make_dirs(start->machine->directory, 0700, error) &&
+         config_drive_write(start->home, start->profile, start->machine->config_path, error) &&
+         driver->create(&start->machine->spec, pass_notice, start->progress, error);
 }
 
 static bool run_boot(Start *start, GError **error)
@@ -101,8 +101,8 @@ static bool run_boot(Start *start, GError **error)
   return true;
 }
 
-/* Takes events until the one that all is up. *WAITING when none came for a while: a machine that came up before we listened
- * has nothing more to say. */
+/* Takes events until the one that all is up. *WAITING when none came for a while: a machine that came up before we
+ * listened has nothing more to say. */
 static bool take_events(Start *start, int64_t until, bool *waiting, GError **error)
 {
   for (*waiting = true; *waiting;) {

@@ -4,8 +4,8 @@
 
 typedef struct Events Events;
 
-/* PATH is the channel (a port or FIFO) or a file; NULL or "" writes to the log only. It is opened anew for each event, so
- * that a reader may come late. Never NULL. */
+/* PATH is the channel (a port or FIFO) or a file; NULL or "" writes to the log only. It is opened anew for each event,
+ * so that a reader may come late. Never NULL. */
 Events *events_open(const char *path);
 void events_free(Events *events);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Events, events_free)

@@ -1,12 +1,13 @@
 #pragma once
 /*
- * Drivers make and run the machine of one profile. A driver knows nothing of Kubernetes: it boots the image with a config
- * drive and a data disk, opens ports, and reports state. docs/internals/guest.md is the contract with what runs inside.
+ * Drivers make and run the machine of one profile. A driver knows nothing of Kubernetes: it boots the image with a
+ * config drive and a data disk, opens ports, and reports state. docs/internals/guest.md is the contract with what runs
+ * inside.
  *
  * Contract of every call: it is idempotent (doing what is already done is success); it touches only what carries
- * this profile's ownership mark; after a failure or a kill at any moment the same call, or delete, finishes the work. No call
- * deletes user data but `delete_`. Calls block; one profile is driven by one process at a time (the profile's lock),
- * except state, address, open_events and forward, which need no lock.
+ * this profile's ownership mark; after a failure or a kill at any moment the same call, or delete, finishes the work.
+ * No call deletes user data but `delete_`. Calls block; one profile is driven by one process at a time (the profile's
+ * lock), except state, address, open_events and forward, which need no lock.
  */
 #include <glib.h>
 #include <stdbool.h>
@@ -21,18 +22,18 @@ typedef struct DriverPort {
 } DriverPort;
 
 typedef struct MachineSpec {
-  const char *profile;        /* also the machine's name: "launcher-PROFILE" */
-  const char *uuid;           /* of the profile; the ownership mark */
-  const char *directory;      /* the machine's folder: disk, sockets, console log, pid files; made by create */
+  const char *profile;   /* also the machine's name: "launcher-PROFILE" */
+  const char *uuid;      /* of the profile; the ownership mark */
+  const char *directory; /* the machine's folder: disk, sockets, console log, pid files; made by create */
   int cpus;
   int64_t memory_mib, disk_mib;
-  const char *image_path;     /* the boot image (ISO 9660), shared read-only by all profiles */
-  const char *image_digest;   /* sha256 hex of it: names what a driver unpacks from it */
+  const char *image_path;      /* the boot image (ISO 9660), shared read-only by all profiles */
+  const char *image_digest;    /* sha256 hex of it: names what a driver unpacks from it */
   const char *cache_directory; /* where a driver may keep what it unpacks from the image, shared by profiles */
   const char *kernel_path, *initrd_path; /* read out of the image */
-  const char *config_path;    /* the config drive (ISO 9660) */
-  const char *address;        /* 127.77.x.y */
-  const DriverPort *ports;    /* opened by start: API server, SSH, docker */
+  const char *config_path;               /* the config drive (ISO 9660) */
+  const char *address;                   /* 127.77.x.y */
+  const DriverPort *ports;               /* opened by start: API server, SSH, docker */
   size_t n_ports;
 } MachineSpec;
 
@@ -66,8 +67,8 @@ struct Driver {
    * (never a smaller: REASON_USAGE), new image. */
   bool (*create)(const MachineSpec *spec, DriverNotice notice, void *notice_data, GError **error);
 
-  /* Boots it and opens SPEC's ports. Returns as soon as the machine runs; boot events tell the rest. REASON_DRIVER_CONFLICT
-   * when a port of the address is taken. */
+  /* Boots it and opens SPEC's ports. Returns as soon as the machine runs; boot events tell the rest.
+   * REASON_DRIVER_CONFLICT when a port of the address is taken. */
   bool (*start)(const MachineSpec *spec, DriverNotice notice, void *notice_data, GError **error);
 
   /* Orderly shutdown; after TIMEOUT_MS the power is cut. The data disk is consistent either way. */
@@ -93,9 +94,9 @@ struct Driver {
   bool (*forward)(const MachineSpec *spec, DriverPort port, GError **error);
   bool (*unforward)(const MachineSpec *spec, DriverPort port, GError **error);
 
-  /* A descriptor on which the guest's boot events arrive as JSON lines (docs/internals/guest.md). To be called right after
-   * start: the guest needs longer to its first event than that, and a container's early events wait. End of file: the
-   * machine went down. -1 with GUEST_NOT_RUNNING or another error. */
+  /* A descriptor on which the guest's boot events arrive as JSON lines (docs/internals/guest.md). To be called right
+   * after start: the guest needs longer to its first event than that, and a container's early events wait. End of file:
+   * the machine went down. -1 with GUEST_NOT_RUNNING or another error. */
   int (*open_events)(const MachineSpec *spec, GError **error);
 
   /* The console log's path, for `launcher logs`. The caller frees. */

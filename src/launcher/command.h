@@ -1,7 +1,7 @@
 #pragma once
 /*
- * The verbs of the command line. One verb is one file with one const Command; command_table.c lists them. Parsing, --help, the
- * man page and shell completion all come from these rows.
+ * The verbs of the command line. One verb is one file with one const Command; command_table.c lists them. Parsing,
+ * --help, the man page and shell completion all come from these rows.
  */
 #include <glib.h>
 #include <stdbool.h>
@@ -12,7 +12,7 @@
 #include "profile/profile.h"
 
 typedef enum OptionType {
-  OPTION_FLAG,     /* --name, --name=false */
+  OPTION_FLAG, /* --name, --name=false */
   OPTION_STRING,
   OPTION_INTEGER,
   OPTION_SIZE,     /* MiB; see quantity_parse_mebibytes */
@@ -24,8 +24,8 @@ typedef struct Option {
   const char *name; /* "memory" */
   char letter;      /* 'm', or 0 */
   OptionType type;
-  const char *value;    /* "MIB": what --help calls the value; NULL for flags */
-  const char *fallback; /* text of the default, or NULL */
+  const char *value;          /* "MIB": what --help calls the value; NULL for flags */
+  const char *fallback;       /* text of the default, or NULL */
   const char *const *choices; /* NULL-terminated, or NULL */
   const char *help;
 } Option;
@@ -80,8 +80,8 @@ bool invocation_integer_setting(const Invocation *invocation, const char *option
 /* Turns TEXT into the value of an option of this TYPE. REASON_USAGE names the option, the text and what is allowed. */
 bool option_parse_integer(const Option *option, const char *text, int64_t *value, GError **error);
 
-/* Fills INVOCATION from the arguments after the program's name. REASON_USAGE on anything unknown or malformed. Frees with
- * invocation_clear. *WANTS_HELP when --help was given. */
+/* Fills INVOCATION from the arguments after the program's name. REASON_USAGE on anything unknown or malformed. Frees
+ * with invocation_clear. *WANTS_HELP when --help was given. */
 bool invocation_parse(Invocation *invocation, char **args, bool *wants_help, GError **error);
 void invocation_clear(Invocation *invocation);
 

@@ -5,28 +5,13 @@
 #include "launcher/command.h"
 
 extern const Command start_command, status_command, stop_command, delete_command, pause_command, unpause_command,
-    docker_env_command, image_command, profile_command, update_context_command, ssh_command_row, kubectl_command, ip_command,
-    logs_command, version_command, keeper_command, man_page_command;
+    docker_env_command, image_command, profile_command, update_context_command, ssh_command_row, kubectl_command,
+    ip_command, logs_command, version_command, keeper_command, man_page_command;
 
 static const Command *const table[] = {
-  &start_command,
-  &status_command,
-  &stop_command,
-  &delete_command,
-  &pause_command,
-  &unpause_command,
-  &docker_env_command,
-  &image_command,
-  &profile_command,
-  &update_context_command,
-  &ssh_command_row,
-  &kubectl_command,
-  &ip_command,
-  &logs_command,
-  &version_command,
-  &keeper_command,
-  &man_page_command,
-  NULL,
+  &start_command,      &status_command, &stop_command,    &delete_command,         &pause_command,    &unpause_command,
+  &docker_env_command, &image_command,  &profile_command, &update_context_command, &ssh_command_row,  &kubectl_command,
+  &ip_command,         &logs_command,   &version_command, &keeper_command,         &man_page_command, NULL,
 };
 
 const Command *const *command_table(void)

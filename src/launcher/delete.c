@@ -50,8 +50,8 @@ static bool delete_one(const Invocation *invocation, const char *name, GError **
     if (*profile->driver && !delete_machine(invocation, profile, error))
       return false;
   }
-  if (!kubeconfig_remove(name, error) || !forget_choice(invocation->home, name, error)
-      || !profile_remove(invocation->home, name, error))
+  if (!kubeconfig_remove(name, error) || !forget_choice(invocation->home, name, error) ||
+      !profile_remove(invocation->home, name, error))
     return false;
   output_step(invocation->output, "deleted", "Removed all traces of the \"%s\" cluster.", name);
   return true;

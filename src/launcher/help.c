@@ -59,15 +59,16 @@ char *help_text(const Command *command, const char *program)
     append_options(text, command_global_options());
     return g_string_free(text, FALSE);
   }
-  g_string_append_printf(text,
-                         "%s runs a whole Kubernetes cluster on this machine.\n\nUsage:\n  %s COMMAND [options] [arguments]\n",
-                         program, program);
+  g_string_append_printf(
+      text, "%s runs a whole Kubernetes cluster on this machine.\n\nUsage:\n  %s COMMAND [options] [arguments]\n",
+      program, program);
   append_commands(text);
   g_string_append_printf(text, "\nRun \"%s COMMAND --help\" for more about a command.\n", program);
   return g_string_free(text, FALSE);
 }
 
-/* --- roff ----------------------------------------------------------------------------------------------------------- */
+/* --- roff -----------------------------------------------------------------------------------------------------------
+ */
 
 /* Appends TEXT with roff's special characters escaped. */
 static void roff(GString *page, const char *text)
@@ -125,20 +126,23 @@ char *help_man_page(const char *program)
   g_autofree char *upper = g_ascii_strup(program, -1);
   g_string_append_printf(page, ".TH %s 1\n.SH NAME\n%s \\- a Kubernetes cluster on this machine\n", upper, program);
   g_string_append_printf(page, ".SH SYNOPSIS\n.B %s\n.I COMMAND\n[options] [arguments]\n", program);
-  g_string_append(page, ".SH DESCRIPTION\nA whole Kubernetes cluster in a virtual machine or a container, in seconds, offline and "
-                        "without root. Every cluster is a profile, chosen with\n.BR \\-p .\n");
+  g_string_append(
+      page, ".SH DESCRIPTION\nA whole Kubernetes cluster in a virtual machine or a container, in seconds, offline and "
+            "without root. Every cluster is a profile, chosen with\n.BR \\-p .\n");
   g_string_append(page, ".SH OPTIONS OF EVERY COMMAND\n");
   roff_options(page, command_global_options());
   g_string_append(page, ".SH COMMANDS\n");
   for (const Command *const *command = command_table(); *command; command++)
     if ((*command)->group)
       roff_command(page, *command, program);
-  g_string_append_printf(page,
-                         ".SH EXIT STATUS\n0 success; 14 usage; 20 to 29 resources of the host; 40 to 49 the boot image; 50 to 59 "
-                         "the driver; 60 to 69 its provider; 80 to 89 the machine (83 not running, 85 not found); 100 to 109 the "
-                         "control plane. \\fB%s status\\fR returns a bit mask: 1 machine, 2 cluster, 4 kubeconfig.\n",
-                         program);
-  g_string_append(page, ".SH FILES\n.I ~/.launcher\nprofiles, keys and the cached boot image (moved by LAUNCHER_HOME).\n.br\n"
-                        ".I ~/.kube/config\nthe kubeconfig (moved by KUBECONFIG).\n");
+  g_string_append_printf(
+      page,
+      ".SH EXIT STATUS\n0 success; 14 usage; 20 to 29 resources of the host; 40 to 49 the boot image; 50 to 59 "
+      "the driver; 60 to 69 its provider; 80 to 89 the machine (83 not running, 85 not found); 100 to 109 the "
+      "control plane. \\fB%s status\\fR returns a bit mask: 1 machine, 2 cluster, 4 kubeconfig.\n",
+      program);
+  g_string_append(page,
+                  ".SH FILES\n.I ~/.launcher\nprofiles, keys and the cached boot image (moved by LAUNCHER_HOME).\n.br\n"
+                  ".I ~/.kube/config\nthe kubeconfig (moved by KUBECONFIG).\n");
   return g_string_free(page, FALSE);
 }

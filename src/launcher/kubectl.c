@@ -10,7 +10,7 @@ static int run(const Invocation *invocation, GError **error)
     return 1;
   g_autoptr(GPtrArray) argv = g_ptr_array_new();
   g_autofree char *context = g_strconcat("--context=", profile->name, NULL);
-  g_ptr_array_add(argv, (gpointer)(uintptr_t)"kubectl");
+  g_ptr_array_add(argv, (gpointer)(uintptr_t) "kubectl");
   g_ptr_array_add(argv, context);
   for (char **arg = invocation->args; *arg; arg++)
     g_ptr_array_add(argv, *arg);

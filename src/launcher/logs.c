@@ -46,17 +46,19 @@ static bool print_remote(const Invocation *invocation, const Live *live, FILE *o
 {
   g_autoptr(GPtrArray) argv = ssh_command(invocation->home, live->profile, "docker");
   const char *lines = invocation_text(invocation, "length");
-  g_ptr_array_add(argv, invocation_flag(invocation, "follow")
-                            ? g_strdup_printf("sudo tail -n %s -f /var/log/launcher/clusterd.log", lines)
-                            : g_strdup_printf("uname -a; for log in events clusterd; do echo \"==> $log (apiserver, kubelet) <==\"; "
-                                              "sudo tail -n %s /var/log/launcher/$log.log; done",
-                                              lines));
+  g_ptr_array_add(
+      argv,
+      invocation_flag(invocation, "follow")
+          ? g_strdup_printf("sudo tail -n %s -f /var/log/launcher/clusterd.log", lines)
+          : g_strdup_printf("uname -a; for log in events clusterd; do echo \"==> $log (apiserver, kubelet) <==\"; "
+                            "sudo tail -n %s /var/log/launcher/$log.log; done",
+                            lines));
   g_ptr_array_add(argv, NULL);
   fflush(out);
   g_autoptr(GError) inner = NULL;
   GPid pid;
-  if (!g_spawn_async_with_fds(NULL, (char **)argv->pdata, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid,
-                              -1, fileno(out), -1, &inner))
+  if (!g_spawn_async_with_fds(NULL, (char **)argv->pdata, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, NULL,
+                              NULL, &pid, -1, fileno(out), -1, &inner))
     return reason_set(error, REASON_PROVIDER_NOT_FOUND, "ssh (package openssh-client): %s", inner->message);
   int status;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR)

@@ -30,7 +30,8 @@ const Option *command_global_options(void)
 static const Option *find_in(const Option *options, const char *name, size_t length, char letter)
 {
   for (; options && options->name; options++)
-    if (letter ? options->letter == letter : strlen(options->name) == length && strncmp(options->name, name, length) == 0)
+    if (letter ? options->letter == letter
+               : strlen(options->name) == length && strncmp(options->name, name, length) == 0)
       return options;
   return NULL;
 }
@@ -41,7 +42,8 @@ static const Option *find_option(const Command *command, const char *name, size_
   return option ? option : find_in(global_options, name, length, letter);
 }
 
-/* --- values --------------------------------------------------------------------------------------------------------- */
+/* --- values ---------------------------------------------------------------------------------------------------------
+ */
 
 /* Go's duration notation, whole units only: "1h30m", "90s", "500ms". */
 static bool parse_duration(const char *text, int64_t *milliseconds)
@@ -74,12 +76,13 @@ bool option_parse_integer(const Option *option, const char *text, int64_t *value
   if (option->type == OPTION_SIZE)
     return quantity_parse_mebibytes(option->name, text, value, error);
   if (option->type == OPTION_DURATION)
-    return parse_duration(text, value)
-           || reason_set(error, REASON_USAGE, "--%s: \"%s\" is not a duration: write it as 90s, 6m0s or 24h", option->name, text);
+    return parse_duration(text, value) ||
+           reason_set(error, REASON_USAGE, "--%s: \"%s\" is not a duration: write it as 90s, 6m0s or 24h", option->name,
+                      text);
   errno = 0;
   *value = g_ascii_strtoll(text, &end, 10);
-  return (end != text && !*end && !errno)
-         || reason_set(error, REASON_USAGE, "--%s: \"%s\" is not a whole number", option->name, text);
+  return (end != text && !*end && !errno) ||
+         reason_set(error, REASON_USAGE, "--%s: \"%s\" is not a whole number", option->name, text);
 }
 
 static bool check_choice(const Option *option, const char *text, GError **error)
@@ -98,12 +101,13 @@ static bool check_value(const Option *option, const char *text, GError **error)
   int64_t number;
   switch (option->type) {
   case OPTION_FLAG:
-    return strcmp(text, "true") == 0 || strcmp(text, "false") == 0
-           || reason_set(error, REASON_USAGE, "--%s: \"%s\" is neither true nor false", option->name, text);
+    return strcmp(text, "true") == 0 || strcmp(text, "false") == 0 ||
+           reason_set(error, REASON_USAGE, "--%s: \"%s\" is neither true nor false", option->name, text);
   case OPTION_INTEGER:
   case OPTION_SIZE:
   case OPTION_DURATION:
-    return (strcmp(text, "max") == 0 || strcmp(text, "no-limit") == 0) || option_parse_integer(option, text, &number, error);
+    return (strcmp(text, "max") == 0 || strcmp(text, "no-limit") == 0) ||
+           option_parse_integer(option, text, &number, error);
   case OPTION_STRING:
   case OPTION_LIST:
   default:
@@ -121,7 +125,8 @@ static bool store(Invocation *invocation, const Option *option, const char *text
   return true;
 }
 
-/* --- parsing -------------------------------------------------------------------------------------------------------- */
+/* --- parsing --------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct Parser {
   Invocation *invocation;
@@ -133,7 +138,8 @@ typedef struct Parser {
 static bool unknown_option(const Parser *parser, const char *text, GError **error)
 {
   const Command *command = parser->invocation->command;
-  return reason_set(error, REASON_USAGE, "unknown flag: %s%s%s", text, command ? " for " : "", command ? command->name : "");
+  return reason_set(error, REASON_USAGE, "unknown flag: %s%s%s", text, command ? " for " : "",
+                    command ? command->name : "");
 }
 
 /* --name, --name=value, --name value */
@@ -211,8 +217,8 @@ static bool check_arguments(const Invocation *invocation, GError **error)
   if (invocation->n_args < command->min_args)
     return reason_set(error, REASON_USAGE, "usage: %s %s %s", invocation->home->program, command->name, command->usage);
   if (command->max_args >= 0 && invocation->n_args > command->max_args)
-    return reason_set(error, REASON_USAGE, "unexpected argument \"%s\"; usage: %s %s %s", invocation->args[command->max_args],
-                      invocation->home->program, command->name, command->usage);
+    return reason_set(error, REASON_USAGE, "unexpected argument \"%s\"; usage: %s %s %s",
+                      invocation->args[command->max_args], invocation->home->program, command->name, command->usage);
   return true;
 }
 
@@ -265,7 +271,8 @@ void invocation_clear(Invocation *invocation)
   invocation->profile = NULL;
 }
 
-/* --- asking --------------------------------------------------------------------------------------------------------- */
+/* --- asking ---------------------------------------------------------------------------------------------------------
+ */
 
 bool invocation_has(const Invocation *invocation, const char *option)
 {

@@ -99,7 +99,8 @@ Progress *output_progress(Output *output)
   return &output->progress;
 }
 
-/* --- events --------------------------------------------------------------------------------------------------------- */
+/* --- events ---------------------------------------------------------------------------------------------------------
+ */
 
 /* Writes one CloudEvent. Takes the reference to DATA. */
 static void emit(Output *output, const char *type, json_t *data)
@@ -108,8 +109,8 @@ static void emit(Output *output, const char *type, json_t *data)
   bool minikube = strcmp(output->home->program, "minikube") == 0;
   g_autofree char *full_type = g_strconcat(minikube ? "io.k8s.sigs.minikube." : "dev.launcher.", type, NULL);
   g_autoptr(json_t) event = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "specversion", "1.0", "id", id, "source",
-                                      minikube ? "https://minikube.sigs.k8s.io/" : "https://launcher.dev/", "type", full_type,
-                                      "datacontenttype", "application/json", "data", data);
+                                      minikube ? "https://minikube.sigs.k8s.io/" : "https://launcher.dev/", "type",
+                                      full_type, "datacontenttype", "application/json", "data", data);
   g_autofree char *text = json_text(event);
   g_autofree char *line = g_strconcat(text, "\n", NULL);
   if (output->record_fd >= 0)
@@ -128,7 +129,8 @@ static const EventStep *find_step(const char *id)
   return NULL;
 }
 
-/* --- text ----------------------------------------------------------------------------------------------------------- */
+/* --- text -----------------------------------------------------------------------------------------------------------
+ */
 
 static void clear_bar(Output *output)
 {
@@ -190,8 +192,8 @@ void output_error(Output *output, const GError *error)
   g_autofree char *code = g_strdup_printf("%d", info->exit_code);
   g_autofree char *text = g_strdup_printf("Exiting due to %s: %s", info->id, error->message);
   emit(output, "error",
-       json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "advice", info->advice, "exitcode", code, "id", info->id, "issues", "",
-                 "message", error->message, "name", info->id, "url", ""));
+       json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "advice", info->advice, "exitcode", code, "id", info->id,
+                 "issues", "", "message", error->message, "name", info->id, "url", ""));
   if (output->json)
     return;
   say(output, stderr, "X", "31", text);

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * All that launcher says. Text for people: steps and notices as `* …` lines (with colour on a terminal), a progress bar for
- * downloads, warnings as `! …` and errors as `X …` on stderr. Or, with -o json, one CloudEvent a line on stdout, as
+ * All that launcher says. Text for people: steps and notices as `* …` lines (with colour on a terminal), a progress bar
+ * for downloads, warnings as `! …` and errors as `X …` on stderr. Or, with -o json, one CloudEvent a line on stdout, as
  * minikube writes them (specversion 1.0; all values are strings). Events also go to PROFILE/events.json.
  */
 #include <glib.h>
@@ -23,7 +23,8 @@ bool output_is_json(const Output *output);
 /* Also append events to this file (made anew); NULL: no longer. */
 void output_record(Output *output, const char *path);
 
-/* A step by its id in the table of minikube's steps (output.c): text "* TITLE", or a step event. Unknown ids only show text. */
+/* A step by its id in the table of minikube's steps (output.c): text "* TITLE", or a step event. Unknown ids only show
+ * text. */
 void output_step(Output *output, const char *id, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* A line of information ("* …"). */
 void output_info(Output *output, const char *format, ...) G_GNUC_PRINTF(2, 3);

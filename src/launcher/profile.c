@@ -92,14 +92,14 @@ static void print_json(GPtrArray *rows)
 
 static void print_table(GPtrArray *rows, bool detailed)
 {
-  static const char *const head[] = { "PROFILE", "DRIVER", "RUNTIME", "IP", "VERSION", "STATUS", "NODES", "ACTIVE PROFILE",
-                                      "ACTIVE KUBECONTEXT" };
-  printf("%-20s %-10s %-8s %-15s %-9s %-10s %-6s %-15s %s%s\n", head[0], head[1], head[2], head[3], head[4], head[5], head[6],
-         head[7], head[8], detailed ? "  PORT" : "");
+  static const char *const head[] = { "PROFILE", "DRIVER",         "RUNTIME",           "IP", "VERSION", "STATUS",
+                                      "NODES",   "ACTIVE PROFILE", "ACTIVE KUBECONTEXT" };
+  printf("%-20s %-10s %-8s %-15s %-9s %-10s %-6s %-15s %s%s\n", head[0], head[1], head[2], head[3], head[4], head[5],
+         head[6], head[7], head[8], detailed ? "  PORT" : "");
   for (guint i = 0; i < rows->len; i++) {
     const Row *row = rows->pdata[i];
-    printf("%-20s %-10s %-8s %-15s %-9s %-10s %-6d %-15s %-18s", row->name, row->driver, "docker", row->address, row->version,
-           row->status, 1, row->active ? "*" : "", row->current ? "*" : "");
+    printf("%-20s %-10s %-8s %-15s %-9s %-10s %-6d %-15s %-18s", row->name, row->driver, "docker", row->address,
+           row->version, row->status, 1, row->active ? "*" : "", row->current ? "*" : "");
     if (detailed)
       printf("  %d", row->port);
     putchar('\n');
@@ -145,7 +145,8 @@ static int run(const Invocation *invocation, GError **error)
     puts(invocation->profile);
     return 0;
   }
-  return strcmp(invocation->args[0], "list") == 0 ? list(invocation, error) : choose(invocation, invocation->args[0], error);
+  return strcmp(invocation->args[0], "list") == 0 ? list(invocation, error)
+                                                  : choose(invocation, invocation->args[0], error);
 }
 
 const Command profile_command = {

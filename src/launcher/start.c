@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/reason.h"
 #include "base/json.h"
+#include "base/reason.h"
 #include "bootstrap/boot_image.h"
 #include "bootstrap/start.h"
 #include "driver/driver.h"
@@ -19,14 +19,19 @@ static const char *const output_choices[] = { "text", "json", NULL };
 
 static const Option options[] = {
   { "cpus", 0, OPTION_INTEGER, "N", "2", NULL, "CPUs of the machine; max: all of the host" },
-  { "memory", 'm', OPTION_SIZE, "SIZE", NULL, NULL, "memory of the machine (MiB, or with b, k, m, g); max: all of the host" },
-  { "disk-size", 0, OPTION_SIZE, "SIZE", "20000mb", NULL, "disk of the machine, sparse; it can grow later, never shrink" },
-  { "driver", 'd', OPTION_STRING, "NAME", NULL, NULL, "libvirt (a virtual machine) or container; chosen by itself when not given" },
+  { "memory", 'm', OPTION_SIZE, "SIZE", NULL, NULL,
+    "memory of the machine (MiB, or with b, k, m, g); max: all of the host" },
+  { "disk-size", 0, OPTION_SIZE, "SIZE", "20000mb", NULL,
+    "disk of the machine, sparse; it can grow later, never shrink" },
+  { "driver", 'd', OPTION_STRING, "NAME", NULL, NULL,
+    "libvirt (a virtual machine) or container; chosen by itself when not given" },
   { "vm-driver", 0, OPTION_STRING, "NAME", NULL, NULL, "old name of --driver" },
   { "iso-url", 0, OPTION_STRING, "URL", NULL, NULL, "boot image: address or path" },
   { "iso-key", 0, OPTION_STRING, "FILE", NULL, NULL, "one more public key (PEM) the boot image may be signed with" },
-  { "kubernetes-version", 0, OPTION_STRING, "VERSION", "stable", NULL, "accepted when it is the version this program has" },
-  { "container-runtime", 'c', OPTION_STRING, "NAME", NULL, NULL, "accepted for minikube's sake: the machine has its own runtime and docker" },
+  { "kubernetes-version", 0, OPTION_STRING, "VERSION", "stable", NULL,
+    "accepted when it is the version this program has" },
+  { "container-runtime", 'c', OPTION_STRING, "NAME", NULL, NULL,
+    "accepted for minikube's sake: the machine has its own runtime and docker" },
   { "apiserver-port", 0, OPTION_INTEGER, "PORT", "8443", NULL, "port of the API server on the profile's address" },
   { "apiserver-name", 0, OPTION_STRING, "NAME", NULL, NULL, "main name in the API server's certificate" },
   { "apiserver-names", 0, OPTION_LIST, "NAME", NULL, NULL, "more names in the API server's certificate" },
@@ -49,7 +54,8 @@ static const Option options[] = {
   { .name = NULL },
 };
 
-/* --- limits --------------------------------------------------------------------------------------------------------- */
+/* --- limits ---------------------------------------------------------------------------------------------------------
+ */
 
 static int64_t host_cpus(void)
 {
@@ -61,7 +67,8 @@ static int64_t host_memory_mib(void)
   return sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 1048576;
 }
 
-/* minikube's rule: a quarter of the host's memory, in steps of 100 MB, between 3072 and 6144 MB; never more than it has. */
+/* minikube's rule: a quarter of the host's memory, in steps of 100 MB, between 3072 and 6144 MB; never more than it
+ * has. */
 static int64_t default_memory_mib(void)
 {
   int64_t quarter = host_memory_mib() / 4 / 100 * 100;
@@ -76,29 +83,31 @@ static bool is_all(const char *text)
 static bool check_resources(const Profile *profile, bool force, GError **error)
 {
   if (profile->cpus < 1 || (profile->cpus > host_cpus() && !force))
-    return reason_set(error, REASON_INSUFFICIENT_CORES, "--cpus: %d is not allowed: the host has %d, at least 1 is needed",
-                      (int)profile->cpus, (int)host_cpus());
+    return reason_set(error, REASON_INSUFFICIENT_CORES,
+                      "--cpus: %d is not allowed: the host has %d, at least 1 is needed", (int)profile->cpus,
+                      (int)host_cpus());
   if (profile->memory_mib < MEMORY_MIN_MIB && !force)
     return reason_set(error, REASON_INSUFFICIENT_MEMORY, "--memory: %dMiB is less than the %dMiB a cluster needs",
                       (int)profile->memory_mib, MEMORY_MIN_MIB);
   if (profile->memory_mib > host_memory_mib() && !force)
-    return reason_set(error, REASON_OVER_MEMORY, "--memory: %dMiB is more than the %dMiB of the host", (int)profile->memory_mib,
-                      (int)host_memory_mib());
+    return reason_set(error, REASON_OVER_MEMORY, "--memory: %dMiB is more than the %dMiB of the host",
+                      (int)profile->memory_mib, (int)host_memory_mib());
   if (profile->disk_mib < DISK_MIN_MIB && !force)
     return reason_set(error, REASON_INSUFFICIENT_STORAGE, "--disk-size: %dMiB is less than the %dMiB a cluster needs",
                       (int)profile->disk_mib, DISK_MIN_MIB);
   return true;
 }
 
-/* --- what was asked for, over what the profile has ------------------------------------------------------------------ */
+/* --- what was asked for, over what the profile has ------------------------------------------------------------------
+ */
 
 static bool wants(const Invocation *invocation, const char *option, bool is_new)
 {
   return is_new || invocation_has(invocation, option);
 }
 
-static bool resolve_size(const Invocation *invocation, const char *option, int64_t all, int64_t otherwise, int64_t *value,
-                         GError **error)
+static bool resolve_size(const Invocation *invocation, const char *option, int64_t all, int64_t otherwise,
+                         int64_t *value, GError **error)
 {
   g_autofree char *text = invocation_setting(invocation, option);
   if (!text || is_all(text)) {
@@ -111,17 +120,17 @@ static bool resolve_size(const Invocation *invocation, const char *option, int64
 static bool resolve_machine(const Invocation *invocation, Profile *profile, bool is_new, GError **error)
 {
   int64_t disk_before = profile->disk_mib;
-  if (wants(invocation, "cpus", is_new)
-      && !resolve_size(invocation, "cpus", host_cpus(), 2, &profile->cpus, error))
+  if (wants(invocation, "cpus", is_new) && !resolve_size(invocation, "cpus", host_cpus(), 2, &profile->cpus, error))
     return false;
-  if (wants(invocation, "memory", is_new)
-      && !resolve_size(invocation, "memory", host_memory_mib(), default_memory_mib(), &profile->memory_mib, error))
+  if (wants(invocation, "memory", is_new) &&
+      !resolve_size(invocation, "memory", host_memory_mib(), default_memory_mib(), &profile->memory_mib, error))
     return false;
-  if (wants(invocation, "disk-size", is_new)
-      && !resolve_size(invocation, "disk-size", profile->disk_mib, 20000, &profile->disk_mib, error))
+  if (wants(invocation, "disk-size", is_new) &&
+      !resolve_size(invocation, "disk-size", profile->disk_mib, 20000, &profile->disk_mib, error))
     return false;
   if (!is_new && profile->disk_mib < disk_before)
-    return reason_set(error, REASON_USAGE, "--disk-size: %dMiB is smaller than the disk of \"%s\" (%dMiB): it can only grow",
+    return reason_set(error, REASON_USAGE,
+                      "--disk-size: %dMiB is smaller than the disk of \"%s\" (%dMiB): it can only grow",
                       (int)profile->disk_mib, profile->name, (int)disk_before);
   return check_resources(profile, invocation_flag(invocation, "force"), error);
 }
@@ -152,10 +161,11 @@ static bool check_version(const Invocation *invocation, const Profile *profile, 
   const char *wanted = invocation_text(invocation, "kubernetes-version");
   const char *ours = profile->kubernetes_version;
   const char *bare = *wanted == 'v' ? wanted + 1 : wanted;
-  if (strcmp(wanted, "stable") == 0 || strcmp(wanted, "latest") == 0 || strcmp(bare, ours + 1) == 0
-      || (g_str_has_prefix(ours + 1, bare) && ours[1 + strlen(bare)] == '.'))
+  if (strcmp(wanted, "stable") == 0 || strcmp(wanted, "latest") == 0 || strcmp(bare, ours + 1) == 0 ||
+      (g_str_has_prefix(ours + 1, bare) && ours[1 + strlen(bare)] == '.'))
     return true;
-  return reason_set(error, REASON_USAGE, "--kubernetes-version: \"%s\" is not available: this program has %s", wanted, ours);
+  return reason_set(error, REASON_USAGE, "--kubernetes-version: \"%s\" is not available: this program has %s", wanted,
+                    ours);
 }
 
 static bool resolve_cluster(const Invocation *invocation, Profile *profile, bool is_new, GError **error)
@@ -163,11 +173,12 @@ static bool resolve_cluster(const Invocation *invocation, Profile *profile, bool
   int64_t lifetime_ms;
   if (!check_version(invocation, profile, error))
     return false;
-  if (wants(invocation, "apiserver-port", is_new)
-      && !invocation_integer_setting(invocation, "apiserver-port", &profile->apiserver_port, error))
+  if (wants(invocation, "apiserver-port", is_new) &&
+      !invocation_integer_setting(invocation, "apiserver-port", &profile->apiserver_port, error))
     return false;
   if (profile->apiserver_port < 1 || profile->apiserver_port > 65535)
-    return reason_set(error, REASON_USAGE, "--apiserver-port: %d is not allowed: use 1 to 65535", (int)profile->apiserver_port);
+    return reason_set(error, REASON_USAGE, "--apiserver-port: %d is not allowed: use 1 to 65535",
+                      (int)profile->apiserver_port);
   if (wants(invocation, "cert-expiration", is_new)) {
     if (!invocation_integer_setting(invocation, "cert-expiration", &lifetime_ms, error))
       return false;
@@ -182,7 +193,8 @@ static bool resolve_cluster(const Invocation *invocation, Profile *profile, bool
   return true;
 }
 
-/* --- driver --------------------------------------------------------------------------------------------------------- */
+/* --- driver ---------------------------------------------------------------------------------------------------------
+ */
 
 static const Driver *choose_driver(Output *output, GError **error)
 {
@@ -210,8 +222,9 @@ static bool resolve_driver(const Invocation *invocation, Profile *profile, bool 
     return false;
   if (!is_new) {
     if (driver && strcmp(driver->name, profile->driver) != 0 && invocation_has(invocation, "driver"))
-      return reason_set(error, REASON_DRIVER_CONFLICT, "the profile \"%s\" uses the driver %s: delete it first, or leave --driver out",
-                        profile->name, profile->driver);
+      return reason_set(error, REASON_DRIVER_CONFLICT,
+                        "the profile \"%s\" uses the driver %s: delete it first, or leave --driver out", profile->name,
+                        profile->driver);
     output_step(invocation->output, "driver", "Using the %s driver based on existing profile", profile->driver);
     return true;
   }
@@ -229,7 +242,8 @@ static bool resolve_driver(const Invocation *invocation, Profile *profile, bool 
   return true;
 }
 
-/* --- start ---------------------------------------------------------------------------------------------------------- */
+/* --- start ----------------------------------------------------------------------------------------------------------
+ */
 
 static Profile *load_or_new(const Invocation *invocation, bool *is_new, GError **error)
 {
@@ -260,7 +274,8 @@ static void tell_done(const Invocation *invocation, const Profile *profile, GArr
     total += timing->duration_us;
     g_info("step %s took %.3f s", timing->id, (double)timing->duration_us / G_USEC_PER_SEC);
   }
-  output_step(invocation->output, "done", "Done! kubectl is now configured to use \"%s\" cluster and \"%s\" namespace by default (%.1f s)",
+  output_step(invocation->output, "done",
+              "Done! kubectl is now configured to use \"%s\" cluster and \"%s\" namespace by default (%.1f s)",
               profile->name, profile->namespace_, (double)total / G_USEC_PER_SEC);
 }
 
@@ -273,7 +288,8 @@ static int bring_up(const Invocation *invocation, Profile *profile, GError **err
   StartOptions start = { .image_source = source,
                          .image_key = key,
                          .download_only = invocation_flag(invocation, "download-only"),
-                         .kubeconfig = { invocation_flag(invocation, "keep-context"), invocation_flag(invocation, "embed-certs") },
+                         .kubeconfig = { invocation_flag(invocation, "keep-context"),
+                                         invocation_flag(invocation, "embed-certs") },
                          .program_path = invocation->program_path };
   if (!invocation_integer(invocation, "wait-timeout", &start.wait_timeout_ms, error))
     return 1;
@@ -304,8 +320,8 @@ static int run(const Invocation *invocation, GError **error)
   if (lock < 0 && !dry_run)
     return 1;
   g_autoptr(Profile) profile = load_or_new(invocation, &is_new, error);
-  if (!profile || !resolve_machine(invocation, profile, is_new, error) || !resolve_cluster(invocation, profile, is_new, error)
-      || !resolve_driver(invocation, profile, is_new, error))
+  if (!profile || !resolve_machine(invocation, profile, is_new, error) ||
+      !resolve_cluster(invocation, profile, is_new, error) || !resolve_driver(invocation, profile, is_new, error))
     return 1;
   if (dry_run) {
     output_info(invocation->output, "dry-run validation complete!");
@@ -319,7 +335,8 @@ const Command start_command = {
   .group = "Basic commands",
   .summary = "Start a cluster, or make it whole again",
   .usage = "",
-  .description = "Creates the profile on the first start; later starts keep what was chosen then, unless an option says otherwise. "
+  .description = "Creates the profile on the first start; later starts keep what was chosen then, unless an option "
+                 "says otherwise. "
                  "A start never deletes anything: one that was interrupted is finished by the next.",
   .options = options,
   .run = run,

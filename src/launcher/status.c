@@ -16,7 +16,8 @@ static const char *const output_choices[] = { "text", "json", NULL };
 
 static const Option options[] = {
   { "output", 'o', OPTION_STRING, "FORMAT", "text", output_choices, "text or JSON" },
-  { "format", 'f', OPTION_STRING, "TEMPLATE", NULL, NULL, "text with {{.Name}}, {{.Host}}, {{.Kubelet}}, {{.APIServer}}, {{.Kubeconfig}}" },
+  { "format", 'f', OPTION_STRING, "TEMPLATE", NULL, NULL,
+    "text with {{.Name}}, {{.Host}}, {{.Kubelet}}, {{.APIServer}}, {{.Kubeconfig}}" },
   { "node", 'n', OPTION_STRING, "NAME", NULL, NULL, "only this node; there is one" },
   { .name = NULL },
 };
@@ -32,7 +33,7 @@ static const char *kubelet_state(ApiClient *client, const char *node)
   g_autoptr(json_t) value = api_client_get(client, path, NULL);
   size_t i;
   json_t *condition;
-  json_array_foreach(json_at(value, "status", "conditions", NULL), i, condition)
+  json_array_foreach (json_at(value, "status", "conditions", NULL), i, condition)
     if (strcmp(json_str(condition, "type", ""), "Ready") == 0)
       return strcmp(json_str(condition, "status", ""), "True") == 0 ? "Running" : "Stopped";
   return "Stopped";
@@ -40,8 +41,11 @@ static const char *kubelet_state(ApiClient *client, const char *node)
 
 static Status ask(const Invocation *invocation, const Live *live)
 {
-  Status status = { .name = live->profile->name, .host = machine_state_name(live->state), .kubelet = "Stopped",
-                    .apiserver = "Stopped", .kubeconfig = "Misconfigured" };
+  Status status = { .name = live->profile->name,
+                    .host = machine_state_name(live->state),
+                    .kubelet = "Stopped",
+                    .apiserver = "Stopped",
+                    .kubeconfig = "Misconfigured" };
   if (live->state == MACHINE_NONEXISTENT)
     status.kubelet = status.apiserver = "Nonexistent";
   if (live->state == MACHINE_PAUSED)
@@ -74,15 +78,18 @@ static char *expand(const char *template, const Status *status, GError **error)
 {
   const struct {
     const char *name, *value;
-  } fields[] = { { "Name", status->name },           { "Host", status->host },
-                 { "Kubelet", status->kubelet },     { "APIServer", status->apiserver },
-                 { "Kubeconfig", status->kubeconfig }, { "Worker", "false" },
+  } fields[] = { { "Name", status->name },
+                 { "Host", status->host },
+                 { "Kubelet", status->kubelet },
+                 { "APIServer", status->apiserver },
+                 { "Kubeconfig", status->kubeconfig },
+                 { "Worker", "false" },
                  { "TimeToStop", "" } };
   g_autoptr(GString) text = g_string_new(NULL);
   while (*template) {
     const char *end = g_str_has_prefix(template, "{{") ? strstr(template, "}}") : NULL;
     if (!end) {
-      g_string_append_c(text, *template++);
+      g_string_append_c(text, *template ++);
       continue;
     }
     g_autofree char *inner = g_strndup(template + 2, (gsize)(end - template - 2));
@@ -104,8 +111,8 @@ static bool print_status(const Invocation *invocation, const Status *status, GEr
   const char *format = invocation_text(invocation, "format");
   if (strcmp(invocation_text(invocation, "output"), "json") == 0) {
     g_autoptr(json_t) value =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "Name", status->name, "Host", status->host, "Kubelet", status->kubelet,
-                  "APIServer", status->apiserver, "Kubeconfig", status->kubeconfig, "Worker", 0);
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "Name", status->name, "Host", status->host, "Kubelet",
+                  status->kubelet, "APIServer", status->apiserver, "Kubeconfig", status->kubeconfig, "Worker", 0);
     g_autofree char *text = json_text(value);
     fputs(text, stdout);
     return true;
@@ -116,8 +123,8 @@ static bool print_status(const Invocation *invocation, const Status *status, GEr
       fputs(text, stdout);
     return text != NULL;
   }
-  printf("%s\ntype: Control Plane\nhost: %s\nkubelet: %s\napiserver: %s\nkubeconfig: %s\n\n", status->name, status->host,
-         status->kubelet, status->apiserver, status->kubeconfig);
+  printf("%s\ntype: Control Plane\nhost: %s\nkubelet: %s\napiserver: %s\nkubeconfig: %s\n\n", status->name,
+         status->host, status->kubelet, status->apiserver, status->kubeconfig);
   return true;
 }
 
@@ -148,7 +155,8 @@ static int run(const Invocation *invocation, GError **error)
   if (!print_status(invocation, &status, error))
     return 1;
   if (live->state == MACHINE_RUNNING && strcmp(status.kubeconfig, "Configured") != 0)
-    output_warning(invocation->output, "Your kubectl is pointing to another cluster. To fix the context, run: %s update-context -p %s",
+    output_warning(invocation->output,
+                   "Your kubectl is pointing to another cluster. To fix the context, run: %s update-context -p %s",
                    invocation->home->program, status.name);
   return exit_code(&status);
 }
@@ -158,8 +166,9 @@ const Command status_command = {
   .group = "Basic commands",
   .summary = "Tell what of a cluster runs",
   .usage = "",
-  .description = "The exit code is a bit mask: 1 the machine is down, 2 the cluster is not running, 4 kubectl is not configured; "
-                 "85 when there is no such profile.",
+  .description =
+      "The exit code is a bit mask: 1 the machine is down, 2 the cluster is not running, 4 kubectl is not configured; "
+      "85 when there is no such profile.",
   .options = options,
   .run = run,
 };

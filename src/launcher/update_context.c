@@ -18,8 +18,8 @@ static int run(const Invocation *invocation, GError **error)
     KubeconfigOptions options = { 0 };
     if (!kubeconfig_merge(invocation->home, profile, &options, error))
       return 1;
-    output_info(invocation->output, "\"%s\" context has been updated to point to %s:%d", profile->name, profile->address,
-                (int)profile->apiserver_port);
+    output_info(invocation->output, "\"%s\" context has been updated to point to %s:%d", profile->name,
+                profile->address, (int)profile->apiserver_port);
   }
   output_info(invocation->output, "Current context is \"%s\"", profile->name);
   return 0;

@@ -17,9 +17,9 @@ static bool is_free(const char *address, uint16_t port)
   struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(port) };
   file_autofd int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   int on = 1;
-  return fd >= 0 && inet_pton(AF_INET, address, &name.sin_addr) == 1
-         && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0
-         && bind(fd, (struct sockaddr *)&name, sizeof name) == 0;
+  return fd >= 0 && inet_pton(AF_INET, address, &name.sin_addr) == 1 &&
+         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+         bind(fd, (struct sockaddr *)&name, sizeof name) == 0;
 }
 
 /* The addresses other profiles of this home have. */

@@ -20,10 +20,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Home, home_free)
 const char *home_env(const Home *home, const char *name);
 
 /* Paths below the home. The caller frees. */
-char *home_file(const Home *home, const char *relative);                           /* HOME/RELATIVE */
+char *home_file(const Home *home, const char *relative);                              /* HOME/RELATIVE */
 char *home_profile_file(const Home *home, const char *profile, const char *relative); /* HOME/profiles/PROFILE/… */
 
-/* Global settings (`launcher config`), HOME/config/config.json: the string value of KEY, or NULL when absent. The caller
- * frees. home_config_set with VALUE NULL removes the key. */
+/* Global settings (`launcher config`), HOME/config/config.json: the string value of KEY, or NULL when absent. The
+ * caller frees. home_config_set with VALUE NULL removes the key. */
 char *home_config_get(const Home *home, const char *key, GError **error);
 bool home_config_set(const Home *home, const char *key, const char *value, GError **error);

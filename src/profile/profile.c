@@ -14,8 +14,8 @@ typedef struct Member {
   const char *parent, *name;
   MemberType type;
   size_t offset;
-  const char *text;      /* default of a string */
-  int64_t number;        /* default of an integer */
+  const char *text; /* default of a string */
+  int64_t number;   /* default of an integer */
   int64_t minimum, maximum;
 } Member;
 
@@ -112,21 +112,20 @@ void profile_free(Profile *profile)
 bool profile_check_name(const char *name, GError **error)
 {
   size_t length = strlen(name);
-  bool good = length >= 2 && length <= PROFILE_NAME_MAX && g_ascii_isalnum(name[0])
-              && g_ascii_isalnum(name[length - 1]);
+  bool good =
+      length >= 2 && length <= PROFILE_NAME_MAX && g_ascii_isalnum(name[0]) && g_ascii_isalnum(name[length - 1]);
   for (const char *at = name; good && *at; at++)
     good = g_ascii_isalnum(*at) || *at == '-';
-  return good
-         || reason_set(error, REASON_USAGE,
-                       "--profile: \"%s\" is not a profile name: use 2 to %d letters, digits and inner dashes", name,
-                       PROFILE_NAME_MAX);
+  return good || reason_set(error, REASON_USAGE,
+                            "--profile: \"%s\" is not a profile name: use 2 to %d letters, digits and inner dashes",
+                            name, PROFILE_NAME_MAX);
 }
 
 static bool is_list_of_strings(const json_t *value)
 {
   size_t i;
   json_t *item;
-  json_array_foreach(value, i, item)
+  json_array_foreach (value, i, item)
     if (!json_is_string(item))
       return false;
   return json_is_array(value);
@@ -143,8 +142,8 @@ static bool take_member(Profile *profile, const Member *member, json_t *value)
     *string_of(profile, member) = g_strdup(json_string_value(value));
     return true;
   case MEMBER_INTEGER:
-    if (!json_is_integer(value) || json_integer_value(value) < member->minimum
-        || json_integer_value(value) > member->maximum)
+    if (!json_is_integer(value) || json_integer_value(value) < member->minimum ||
+        json_integer_value(value) > member->maximum)
       return false;
     *integer_of(profile, member) = json_integer_value(value);
     return true;
@@ -167,8 +166,8 @@ static Profile *parse(json_t *value, const char *path, GError **error)
     json_t *member = json_object_get(parent, members[i].name);
     if (member && !take_member(profile, &members[i], member)) {
       g_autofree char *text = json_text(member);
-      reason_set(error, REASON_CONFIG, "%s: %s%s%s: %s is not allowed", path, members[i].parent ? members[i].parent : "",
-                 members[i].parent ? "." : "", members[i].name, text);
+      reason_set(error, REASON_CONFIG, "%s: %s%s%s: %s is not allowed", path,
+                 members[i].parent ? members[i].parent : "", members[i].parent ? "." : "", members[i].name, text);
       return NULL;
     }
   }
@@ -261,7 +260,8 @@ int profile_lock(const Home *home, const char *name, int timeout_ms, GError **er
     return -1;
   int fd = file_lock(path, timeout_ms, &inner);
   if (fd < 0 && reason_is(inner, REASON_PROFILE_LOCKED))
-    reason_set(error, REASON_PROFILE_LOCKED, "another %s command is working on the profile \"%s\"", home->program, name);
+    reason_set(error, REASON_PROFILE_LOCKED, "another %s command is working on the profile \"%s\"", home->program,
+               name);
   else if (fd < 0)
     g_propagate_error(error, g_steal_pointer(&inner));
   return fd;

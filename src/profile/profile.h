@@ -15,7 +15,7 @@
 typedef struct Profile {
   char *name;
   char *uuid;
-  char *driver;             /* "libvirt", "container" */
+  char *driver; /* "libvirt", "container" */
   int64_t cpus;
   int64_t memory_mib, disk_mib;
   char *image_url;          /* where the boot image came from */
@@ -26,12 +26,12 @@ typedef struct Profile {
   char *dns_domain;
   char *service_cidr;
   char *apiserver_name;
-  int64_t apiserver_port;   /* on the profile's address */
+  int64_t apiserver_port; /* on the profile's address */
   int64_t cert_expiration_seconds;
-  json_t *apiserver_names;  /* arrays of strings: more subject alternative names */
+  json_t *apiserver_names; /* arrays of strings: more subject alternative names */
   json_t *apiserver_ips;
-  json_t *addons;           /* {name: bool} */
-  json_t *rest;             /* what else the file holds */
+  json_t *addons; /* {name: bool} */
+  json_t *rest;   /* what else the file holds */
 } Profile;
 
 /* A profile with the defaults of `launcher start` and a new uuid. */
@@ -39,7 +39,8 @@ Profile *profile_new(const char *name);
 void profile_free(Profile *profile);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Profile, profile_free)
 
-/* Names are 2 to PROFILE_NAME_MAX letters, digits and inner dashes, as they become host names. False with REASON_USAGE. */
+/* Names are 2 to PROFILE_NAME_MAX letters, digits and inner dashes, as they become host names. False with REASON_USAGE.
+ */
 bool profile_check_name(const char *name, GError **error);
 
 /* Reads and checks. NULL with REASON_GUEST_NOT_FOUND (no such profile) or REASON_CONFIG naming the member. */

@@ -12,25 +12,29 @@
 
 typedef enum CodecType { CODEC_JSON, CODEC_YAML, CODEC_PROTOBUF } CodecType;
 
-typedef enum FieldValidation { FIELD_VALIDATION_IGNORE, FIELD_VALIDATION_WARN, FIELD_VALIDATION_STRICT } FieldValidation;
+typedef enum FieldValidation {
+  FIELD_VALIDATION_IGNORE,
+  FIELD_VALIDATION_WARN,
+  FIELD_VALIDATION_STRICT
+} FieldValidation;
 
 /* The codec of a Content-Type value (parameters ignored; NULL or "" is JSON). False with
  * REASON_UNSUPPORTED_MEDIA_TYPE and upstream's text. */
 bool codec_of_content_type(const char *content_type, CodecType *type, GError **error);
 
-/* Decodes a body that must hold a MESSAGE. TYPE_NAME ("v1", "Pod") is what upstream calls it in error texts. Unknown and
- * duplicate fields follow VALIDATION: refused with REASON_BAD_REQUEST, or appended as texts to WARNINGS (may be NULL)
- * and dropped. Wrong types are REASON_BAD_REQUEST always. Returns a new reference, its members in table order, with
- * apiVersion and kind as the body gave them. */
-json_t *codec_decode(CodecType type, const ApiMessage *message, const char *version, const char *kind,
-                     const void *data, gsize length, FieldValidation validation, json_t *warnings, GError **error);
+/* Decodes a body that must hold a MESSAGE. TYPE_NAME ("v1", "Pod") is what upstream calls it in error texts. Unknown
+ * and duplicate fields follow VALIDATION: refused with REASON_BAD_REQUEST, or appended as texts to WARNINGS (may be
+ * NULL) and dropped. Wrong types are REASON_BAD_REQUEST always. Returns a new reference, its members in table order,
+ * with apiVersion and kind as the body gave them. */
+json_t *codec_decode(CodecType type, const ApiMessage *message, const char *version, const char *kind, const void *data,
+                     gsize length, FieldValidation validation, json_t *warnings, GError **error);
 
 /* apiVersion and kind of a body without decoding the rest (both freed by the caller, NULL when absent). */
 bool codec_peek(CodecType type, const void *data, gsize length, char **api_version, char **kind, GError **error);
 
 /* VALUE as a protobuf message with its envelope (for replies that ask for protobuf, and for tests). */
-GBytes *codec_encode_protobuf(const ApiMessage *message, const char *api_version, const char *kind,
-                              const json_t *value, GError **error);
+GBytes *codec_encode_protobuf(const ApiMessage *message, const char *api_version, const char *kind, const json_t *value,
+                              GError **error);
 
 /* Checks a JSON value against MESSAGE as codec_decode does after parsing, in place: drops unknown fields, refuses
  * wrong types. For patches' results and in-process callers. */

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * The API as data: what is known of every kind. The tables behind these types are generated at build time from the
- * *.kinds files of this folder (see kinds.md) and are constant; kinds added at run time (CustomResourceDefinitions) make
- * the same structures on the heap. Every engine of this folder works from them and knows no kind by name.
+ * *.kinds files of this folder (see kinds.md) and are constant; kinds added at run time (CustomResourceDefinitions)
+ * make the same structures on the heap. Every engine of this folder works from them and knows no kind by name.
  */
 #include <glib.h>
 #include <jansson.h>
@@ -49,18 +49,18 @@ typedef enum ApiFieldFlags {
 } ApiFieldFlags;
 
 typedef struct ApiField {
-  const char *name;        /* JSON name */
-  const char *description; /* one line of our own; "" when not written yet */
-  uint16_t number;         /* protobuf */
-  uint16_t flags;          /* ApiFieldFlags */
-  uint8_t type;            /* ApiType: of the element, for lists and maps */
-  const ApiMessage *message;                /* API_MESSAGE: of the element */
-  const char *merge_key;                    /* with API_FIELD_PATCH_MERGE on a list of messages, else NULL */
-  const char *const *list_map_keys;         /* NULL-terminated; with API_FIELD_LIST_MAP */
-  const char *default_json;                 /* JSON text of the default, or NULL */
-  const char *const *allowed;               /* NULL-terminated enumeration, or NULL */
-  const char *format;                       /* validation rule by name (validation.h), or NULL */
-  int64_t minimum, maximum;                 /* of a number; both 0: unbounded */
+  const char *name;                 /* JSON name */
+  const char *description;          /* one line of our own; "" when not written yet */
+  uint16_t number;                  /* protobuf */
+  uint16_t flags;                   /* ApiFieldFlags */
+  uint8_t type;                     /* ApiType: of the element, for lists and maps */
+  const ApiMessage *message;        /* API_MESSAGE: of the element */
+  const char *merge_key;            /* with API_FIELD_PATCH_MERGE on a list of messages, else NULL */
+  const char *const *list_map_keys; /* NULL-terminated; with API_FIELD_LIST_MAP */
+  const char *default_json;         /* JSON text of the default, or NULL */
+  const char *const *allowed;       /* NULL-terminated enumeration, or NULL */
+  const char *format;               /* validation rule by name (validation.h), or NULL */
+  int64_t minimum, maximum;         /* of a number; both 0: unbounded */
 } ApiField;
 
 struct ApiMessage {
@@ -73,12 +73,14 @@ struct ApiMessage {
   const ApiField *const *by_name;
   uint16_t n_by_name;
   const uint16_t *by_number;
-  /* Defaulting and validation that no table can say; NULL mostly. PATH is the field path of VALUE ("spec.containers[0]"). */
+  /* Defaulting and validation that no table can say; NULL mostly. PATH is the field path of VALUE
+   * ("spec.containers[0]"). */
   void (*set_defaults)(json_t *value);
   void (*validate)(const json_t *value, const char *path, FieldErrors *errors);
 };
 
-/* The field of MESSAGE with this JSON name (fields of API_FIELD_INLINE messages included), or NULL. O(log n) or better. */
+/* The field of MESSAGE with this JSON name (fields of API_FIELD_INLINE messages included), or NULL. O(log n) or better.
+ */
 const ApiField *api_message_field(const ApiMessage *message, const char *name);
 
 typedef enum ApiVerb {
@@ -104,13 +106,13 @@ typedef struct ApiColumn {
   const char *type;   /* "string", "integer", "number", "boolean", "date" */
   const char *format; /* "name" for the first column, else "" */
   const char *description;
-  int priority;     /* 0 always shown, 1 with -o wide */
-  const char *path; /* dotted member path, or NULL */
+  int priority;                                          /* 0 always shown, 1 with -o wide */
+  const char *path;                                      /* dotted member path, or NULL */
   json_t *(*cell)(const json_t *object, int64_t now_us); /* new reference */
 } ApiColumn;
 
 typedef struct ApiSubresource {
-  const char *name; /* "status", "scale", "log", "exec", … */
+  const char *name;                   /* "status", "scale", "log", "exec", … */
   const char *group, *version, *kind; /* of what it speaks; group NULL: the parent's own group and version */
   uint16_t verbs;                     /* ApiVerb bits */
 } ApiSubresource;
@@ -136,8 +138,7 @@ typedef struct ApiStrategy {
    * the registry when spec changed. */
   void (*prepare_update)(json_t *object, const json_t *old, const ApiWriteContext *context);
   void (*validate_create)(const json_t *object, FieldErrors *errors);
-  void (*validate_update)(const json_t *object, const json_t *old, const ApiWriteContext *context,
-                          FieldErrors *errors);
+  void (*validate_update)(const json_t *object, const json_t *old, const ApiWriteContext *context, FieldErrors *errors);
   /* Warnings (RFC 7234 `Warning: 299`) for a write; appended to the array of strings. */
   void (*warn)(const json_t *object, json_t *warnings);
 } ApiStrategy;
@@ -154,10 +155,10 @@ struct ApiKind {
   const char *description;
   const char *name_format; /* the rule of metadata.name (api_validate_format); NULL: dns1123subdomain */
   bool namespaced;
-  bool allow_create_on_update;       /* PUT creates (upstream AllowCreateOnUpdate) */
-  bool require_version_on_update;    /* PUT needs resourceVersion */
-  bool orphan_by_default;            /* delete without a policy orphans dependents (core/v1 RC, batch/v1 Job) */
-  bool has_spec_generation;          /* metadata.generation counts changes of spec */
+  bool allow_create_on_update;    /* PUT creates (upstream AllowCreateOnUpdate) */
+  bool require_version_on_update; /* PUT needs resourceVersion */
+  bool orphan_by_default;         /* delete without a policy orphans dependents (core/v1 RC, batch/v1 Job) */
+  bool has_spec_generation;       /* metadata.generation counts changes of spec */
   uint16_t verbs;
   const ApiMessage *message;
   const ApiSubresource *subresources;

@@ -13,10 +13,11 @@ typedef struct FieldManager {
   int64_t now_us;
 } FieldManager;
 
-/* After an update (create: OLD NULL): brings NEW's metadata.managedFields up to date in place for what MANAGER changed. */
+/* After an update (create: OLD NULL): brings NEW's metadata.managedFields up to date in place for what MANAGER changed.
+ */
 void managed_fields_update(const ApiKind *kind, const json_t *old, json_t *new_value, const FieldManager *manager);
 
 /* Applies CONFIG (an apply-patch body) over OLD (NULL: creates). Returns the merged object with its managedFields, new
  * reference; REASON_CONFLICT with FieldManagerConflict causes unless FORCE. */
-json_t *managed_fields_apply(const ApiKind *kind, const json_t *old, const json_t *config,
-                             const FieldManager *manager, bool force, GError **error);
+json_t *managed_fields_apply(const ApiKind *kind, const json_t *old, const json_t *config, const FieldManager *manager,
+                             bool force, GError **error);

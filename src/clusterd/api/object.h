@@ -11,8 +11,8 @@
 
 typedef struct Object Object;
 
-/* From a complete value (apiVersion, kind, metadata with name, uid, resourceVersion). Takes the reference to VALUE, which
- * nobody may change afterwards. */
+/* From a complete value (apiVersion, kind, metadata with name, uid, resourceVersion). Takes the reference to VALUE,
+ * which nobody may change afterwards. */
 Object *object_new(const ApiKind *kind, json_t *value);
 
 /* From the bytes of object_bytes, as the store keeps them, with REVISION in place of metadata.resourceVersion. Takes a

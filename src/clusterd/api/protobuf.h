@@ -10,8 +10,8 @@
 
 #include "clusterd/api/codec.h"
 
-/* DATA with its envelope as the JSON value it stands for, as it is on the wire: json_prune gives it its final form. Fields
- * that the tables do not know are skipped. New reference; NULL with REASON_BAD_REQUEST. */
+/* DATA with its envelope as the JSON value it stands for, as it is on the wire: json_prune gives it its final form.
+ * Fields that the tables do not know are skipped. New reference; NULL with REASON_BAD_REQUEST. */
 json_t *protobuf_decode(const ApiMessage *message, const void *data, gsize length, GError **error);
 
 /* The envelope's apiVersion and kind (freed by the caller, NULL when empty). False with REASON_BAD_REQUEST. */

@@ -14,8 +14,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ApiScheme, api_scheme_free)
 
 /* By group, version and kind name or plural resource name; NULL when unknown. GROUP "" is core. */
 const ApiKind *api_scheme_kind(const ApiScheme *scheme, const char *group, const char *version, const char *kind);
-const ApiKind *api_scheme_resource(const ApiScheme *scheme, const char *group, const char *version,
-                                   const char *plural);
+const ApiKind *api_scheme_resource(const ApiScheme *scheme, const char *group, const char *version, const char *plural);
 
 /* By the apiVersion and kind members of OBJECT; NULL when unknown. */
 const ApiKind *api_scheme_kind_of(const ApiScheme *scheme, const json_t *object);
@@ -34,8 +33,8 @@ const ApiMessage *const *api_builtin_messages(size_t *n_messages);
  * OpenAPI name ("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"); NULL when unknown. */
 const ApiMessage *api_builtin_message(const char *openapi_name);
 
-/* The same by group, version and kind, as an ApiSubresource or a body names it: ("autoscaling", "v1", "Scale"). The meta
- * types (DeleteOptions, Status…) are found under every group and version. */
+/* The same by group, version and kind, as an ApiSubresource or a body names it: ("autoscaling", "v1", "Scale"). The
+ * meta types (DeleteOptions, Status…) are found under every group and version. */
 const ApiMessage *api_builtin_message_of(const char *group, const char *version, const char *kind);
 
 /* Where the messages of a group-version are: the prefix of their OpenAPI names. */

@@ -18,8 +18,8 @@ void strategy_reset_status(json_t *object);
 /* A write of the main resource keeps the old status; one of any subresource keeps the old spec and labels. */
 void strategy_split_status(json_t *object, const json_t *old, const ApiWriteContext *context);
 
-/* The rules of spec.selector, spec.template and how they fit; KIND ("deployment") is for texts. The template's pods must
- * restart always. */
+/* The rules of spec.selector, spec.template and how they fit; KIND ("deployment") is for texts. The template's pods
+ * must restart always. */
 void strategy_check_template(const json_t *object, const char *kind, FieldErrors *errors);
 
 /* Adds `PATH: Invalid value: …: field is immutable` when the members differ. */

@@ -7,7 +7,8 @@
 #include "clusterd/api/field_errors.h"
 #include "clusterd/api/kind.h"
 
-/* Fills every absent member that has a default, at every depth, then the messages' set_defaults. In place, idempotent. */
+/* Fills every absent member that has a default, at every depth, then the messages' set_defaults. In place, idempotent.
+ */
 void api_set_defaults(const ApiMessage *message, json_t *value);
 
 /* Checks metadata (name by the kind's rule, namespace, labels, annotations, owner references, finalizers) and, by the

@@ -13,9 +13,9 @@ typedef struct Store Store;
 
 typedef struct StoreEntry {
   char *key;
-  GBytes *value;          /* NULL in a deletion event */
+  GBytes *value; /* NULL in a deletion event */
   int64_t create_revision;
-  int64_t mod_revision;   /* of a deletion event: the revision of the deletion */
+  int64_t mod_revision; /* of a deletion event: the revision of the deletion */
 } StoreEntry;
 
 void store_entry_clear(StoreEntry *entry);
@@ -26,8 +26,8 @@ typedef enum StoreEventType { STORE_CREATED, STORE_MODIFIED, STORE_DELETED } Sto
 
 typedef struct StoreEvent {
   StoreEventType type;
-  StoreEntry entry;       /* what is there now */
-  GBytes *previous;       /* the value before, NULL when created */
+  StoreEntry entry; /* what is there now */
+  GBytes *previous; /* the value before, NULL when created */
 } StoreEvent;
 
 /* Opens or makes the SQLite store in the file PATH. NULL with REASON_FILE when it cannot be opened or is damaged (it is
@@ -43,8 +43,9 @@ int64_t store_revision(Store *store);
 StoreEntry *store_get(Store *store, const char *key, GError **error);
 
 /* Entries with PREFIX in key order as they were at REVISION (0: now), at most LIMIT (0: all), beginning after key START
- * (NULL: from the first). *AT gets the revision of the snapshot, *REMAINING the number of entries left out. REASON_EXPIRED
- * when the revision is compacted, REASON_TIMEOUT when it is in the future. Array of StoreEntry*, owned. */
+ * (NULL: from the first). *AT gets the revision of the snapshot, *REMAINING the number of entries left out.
+ * REASON_EXPIRED when the revision is compacted, REASON_TIMEOUT when it is in the future. Array of StoreEntry*, owned.
+ */
 GPtrArray *store_list(Store *store, const char *prefix, int64_t revision, const char *start, unsigned limit,
                       int64_t *at, int64_t *remaining, GError **error);
 
@@ -52,7 +53,8 @@ GPtrArray *store_list(Store *store, const char *prefix, int64_t revision, const 
  * REASON_ALREADY_EXISTS (EXPECTED 0) or REASON_CONFLICT. */
 bool store_put(Store *store, const char *key, int64_t expected, GBytes *value, int64_t *revision, GError **error);
 
-/* Removes KEY if its newest revision is EXPECTED (-1: whatever it is). False with REASON_NOT_FOUND or REASON_CONFLICT. */
+/* Removes KEY if its newest revision is EXPECTED (-1: whatever it is). False with REASON_NOT_FOUND or REASON_CONFLICT.
+ */
 bool store_delete(Store *store, const char *key, int64_t expected, int64_t *revision, GError **error);
 
 /* Calls HANDLER for every event on keys with PREFIX after revision FROM (exclusive), in order, on the store's own

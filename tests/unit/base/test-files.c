@@ -87,8 +87,9 @@ static void test_certificates(Folder *folder, gconstpointer unused)
 {
   const char *names[] = { "localhost", "a.example", NULL }, *addresses[] = { "127.0.0.1", "127.77.3.4", NULL };
   const char *other[] = { "b.example", NULL };
-  X509Request request = { .common_name = "server", .dns_names = names, .addresses = addresses, .server = true,
-                          .lifetime_seconds = 3600 };
+  X509Request request = {
+    .common_name = "server", .dns_names = names, .addresses = addresses, .server = true, .lifetime_seconds = 3600
+  };
   X509Request wider = { .common_name = "server", .dns_names = other, .server = true, .lifetime_seconds = 3600 };
   g_autoptr(X509Pair) authority = x509_new_authority("test", 86400, NULL);
   g_autoptr(X509Pair) stranger = x509_new_authority("test", 86400, NULL);

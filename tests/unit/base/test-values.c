@@ -67,9 +67,20 @@ static void test_durations(void)
   static const struct {
     int64_t seconds;
     const char *text;
-  } cases[] = { { 0, "0s" },         { 119, "119s" },       { 120, "2m" },           { 125, "2m5s" },     { 600, "10m" },
-                { 3 * 3600, "3h" },  { 12000, "3h20m" },    { 8 * 3600, "8h" },      { 47 * 3600, "47h" }, { 2 * 86400, "2d" },
-                { 7 * 86400 + 3600, "7d1h" }, { 9 * 86400, "9d" }, { 2 * 365 * 86400 + 86400, "2y1d" }, { -5, "<invalid>" } };
+  } cases[] = { { 0, "0s" },
+                { 119, "119s" },
+                { 120, "2m" },
+                { 125, "2m5s" },
+                { 600, "10m" },
+                { 3 * 3600, "3h" },
+                { 12000, "3h20m" },
+                { 8 * 3600, "8h" },
+                { 47 * 3600, "47h" },
+                { 2 * 86400, "2d" },
+                { 7 * 86400 + 3600, "7d1h" },
+                { 9 * 86400, "9d" },
+                { 2 * 365 * 86400 + 86400, "2y1d" },
+                { -5, "<invalid>" } };
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
     g_autofree char *text = timestamp_human_duration(cases[i].seconds * 1000000);
     g_assert_cmpstr(text, ==, cases[i].text);
@@ -108,15 +119,18 @@ static void test_yaml_reading(void)
   check_yaml("a: 1\nb: [x, 'y', \"z\"]\nc: {d: true}\n", "{\"a\":1,\"b\":[\"x\",\"y\",\"z\"],\"c\":{\"d\":true}}");
   check_yaml("on: off\nn: ~\ne:\ns: '1'\no: 0644\nh: 0x1F\nf: 1.5\n",
              "{\"on\":false,\"n\":null,\"e\":null,\"s\":\"1\",\"o\":420,\"h\":31,\"f\":1.5}");
-  check_yaml("base: &b {x: 1, y: 2}\nmore:\n  <<: *b\n  y: 3\n", "{\"base\":{\"x\":1,\"y\":2},\"more\":{\"y\":3,\"x\":1}}");
-  check_yaml("t: |\n  one\n  two\nv: 10.96.0.1\nd: 2026-11-23\n", "{\"t\":\"one\\ntwo\\n\",\"v\":\"10.96.0.1\",\"d\":\"2026-11-23\"}");
+  check_yaml("base: &b {x: 1, y: 2}\nmore:\n  <<: *b\n  y: 3\n",
+             "{\"base\":{\"x\":1,\"y\":2},\"more\":{\"y\":3,\"x\":1}}");
+  check_yaml("t: |\n  one\n  two\nv: 10.96.0.1\nd: 2026-11-23\n",
+             "{\"t\":\"one\\ntwo\\n\",\"v\":\"10.96.0.1\",\"d\":\"2026-11-23\"}");
   check_yaml("", "null");
 }
 
 static void test_yaml_round_trip(void)
 {
-  static const char json[] = "{\"a\":\"true\",\"b\":\"12\",\"c\":\"\",\"d\":[],\"e\":{},\"f\":[{\"g\":\"x: y\"},\"- z\"],"
-                             "\"h\":\"line\\nline\\n\",\"i\":null,\"j\":1.5,\"k\":\"~\",\"l\":\" lead\",\"m\":\"é\",\"n\":\"#c\"}";
+  static const char json[] =
+      "{\"a\":\"true\",\"b\":\"12\",\"c\":\"\",\"d\":[],\"e\":{},\"f\":[{\"g\":\"x: y\"},\"- z\"],"
+      "\"h\":\"line\\nline\\n\",\"i\":null,\"j\":1.5,\"k\":\"~\",\"l\":\" lead\",\"m\":\"é\",\"n\":\"#c\"}";
   g_autoptr(json_t) value = json_parse(json, strlen(json), true, NULL);
   g_autofree char *yaml = yaml_text(value);
   check_yaml(yaml, json);

@@ -62,7 +62,8 @@ static char *read_text(const char *path)
   return g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
 }
 
-/* --- certificates --------------------------------------------------------------------------------------------------- */
+/* --- certificates ---------------------------------------------------------------------------------------------------
+ */
 
 static void test_certificates(World *world, gconstpointer unused)
 {
@@ -74,7 +75,8 @@ static void test_certificates(World *world, gconstpointer unused)
   g_autoptr(X509Pair) authority = x509_load(pki, "ca", NULL);
   g_autoptr(X509Pair) server = x509_load(pki, "apiserver", NULL);
   g_autoptr(X509Pair) docker = x509_load(pki, "docker-server", NULL);
-  const char *addresses[] = { "127.77.1.2", "10.96.0.1", "10.0.2.15", NULL }, *names[] = { "kubernetes.default.svc", "unit", NULL };
+  const char *addresses[] = { "127.77.1.2", "10.96.0.1", "10.0.2.15", NULL },
+             *names[] = { "kubernetes.default.svc", "unit", NULL };
   X509Request wanted = { .dns_names = names, .addresses = addresses };
   struct stat info;
   g_assert_true(x509_is_signed_by(server, authority));
@@ -119,12 +121,14 @@ static void test_config_drive(World *world, gconstpointer unused)
   g_assert_cmpstr(copied, ==, expected);
 }
 
-/* --- kubeconfig ----------------------------------------------------------------------------------------------------- */
+/* --- kubeconfig -----------------------------------------------------------------------------------------------------
+ */
 
-static const char foreign[] = "apiVersion: v1\nkind: Config\ncurrent-context: work\nx-mine: {a: [1, 2]}\n"
-                              "clusters:\n- name: work\n  cluster: {server: 'https://work:6443', proxy-url: 'http://p'}\n"
-                              "contexts:\n- name: work\n  context: {cluster: work, user: me}\n"
-                              "users:\n- name: me\n  user: {exec: {command: get-token, args: ['-x', '5']}}\n";
+static const char foreign[] =
+    "apiVersion: v1\nkind: Config\ncurrent-context: work\nx-mine: {a: [1, 2]}\n"
+    "clusters:\n- name: work\n  cluster: {server: 'https://work:6443', proxy-url: 'http://p'}\n"
+    "contexts:\n- name: work\n  context: {cluster: work, user: me}\n"
+    "users:\n- name: me\n  user: {exec: {command: get-token, args: ['-x', '5']}}\n";
 
 static json_t *read_kubeconfig(World *world)
 {
@@ -197,7 +201,8 @@ static void test_kubeconfig_stale_lock(World *world, gconstpointer unused)
   g_assert_false(g_file_test(lock, G_FILE_TEST_EXISTS));
 }
 
-/* --- boot image ----------------------------------------------------------------------------------------------------- */
+/* --- boot image -----------------------------------------------------------------------------------------------------
+ */
 
 static void count_download(Progress *progress, const char *artifact, int64_t done, int64_t total)
 {

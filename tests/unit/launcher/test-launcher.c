@@ -1,4 +1,5 @@
-/* The command line: the table is whole, options are parsed as minikube's are, and --help and the man page come from the table. */
+/* The command line: the table is whole, options are parsed as minikube's are, and --help and the man page come from the
+ * table. */
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -81,8 +82,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Parsed, parsed_clear)
 
 static void test_profile_anywhere(void)
 {
-  static const char *const lines[] = { "-p rajesh start", "start -p rajesh", "--profile=rajesh start", "start --profile rajesh",
-                                       "start -prajesh", "start --cpus 2 --memory 4096 --disk-size 20000 -p rajesh" };
+  static const char *const lines[] = {
+    "-p rajesh start",        "start -p rajesh", "--profile=rajesh start",
+    "start --profile rajesh", "start -prajesh",  "start --cpus 2 --memory 4096 --disk-size 20000 -p rajesh"
+  };
   for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
     g_auto(Parsed) parsed = parse(lines[i]);
     g_assert_no_error(parsed.error);
@@ -94,7 +97,8 @@ static void test_profile_anywhere(void)
 static void test_values(void)
 {
   int64_t number;
-  g_auto(Parsed) parsed = parse("start --memory=4g --cpus 3 --wait-timeout 1h30m --apiserver-names a,b --apiserver-names c --force");
+  g_auto(Parsed) parsed =
+      parse("start --memory=4g --cpus 3 --wait-timeout 1h30m --apiserver-names a,b --apiserver-names c --force");
   g_assert_no_error(parsed.error);
   g_assert_true(invocation_integer(&parsed.invocation, "memory", &number, NULL));
   g_assert_cmpint(number, ==, 4096);
@@ -109,9 +113,19 @@ static void test_values(void)
 
 static void test_refusals(void)
 {
-  static const char *const lines[] = { "frobnicate", "start --frobnicate", "start -Z", "start --memory", "start --memory lots",
-                                       "start --cpus two", "start extra", "start --dry-run=maybe", "status -o xml", "start -p a/b",
-                                       "image", "start --wait-timeout 5x", "start --wait-timeout 5" };
+  static const char *const lines[] = { "frobnicate",
+                                       "start --frobnicate",
+                                       "start -Z",
+                                       "start --memory",
+                                       "start --memory lots",
+                                       "start --cpus two",
+                                       "start extra",
+                                       "start --dry-run=maybe",
+                                       "status -o xml",
+                                       "start -p a/b",
+                                       "image",
+                                       "start --wait-timeout 5x",
+                                       "start --wait-timeout 5" };
   for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
     g_auto(Parsed) parsed = parse(lines[i]);
     g_test_message("%s", lines[i]);

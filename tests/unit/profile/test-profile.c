@@ -84,7 +84,9 @@ static void test_refusals(World *world, gconstpointer unused)
 static void test_names(void)
 {
   static const char *const good[] = { "ab", "rajesh", "a-1", "X9" };
-  static const char *const wrong[] = { "", "a", "a/b", "../x", "-a", "a-", "a.b", "a b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+  static const char *const wrong[] = { "",     "a",   "a/b",
+                                       "../x", "-a",  "a-",
+                                       "a.b",  "a b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
   for (size_t i = 0; i < G_N_ELEMENTS(good); i++)
     g_assert_true(profile_check_name(good[i], NULL));
   for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
