@@ -67,6 +67,14 @@ END
   run_server
 }
 
+# Ends the server by SIGTERM as init does: it must end with status 0, which also says that no sanitizer found anything.
+ends_cleanly() {
+  kill -TERM "$server_pid"
+  wait "$server_pid"
+  is "clusterd ends cleanly" "$?" "0"
+  server_pid=
+}
+
 # Ends the server with signal $1 and starts it again on the same data.
 restart_cluster() {
   kill "-$1" "$server_pid"
@@ -130,8 +138,9 @@ like() {
 }
 
 done_testing() {
+  ends_cleanly
   if [ "$failures" -gt 0 ]; then
-    sed 's/^/# clusterd: /' "$work/clusterd.log" | tail -20
+    sed 's/^/# clusterd: /' "$work/clusterd.log" | tail -80
   fi
   echo "1..$tests"
   [ "$failures" -eq 0 ]
