@@ -20,4 +20,8 @@ ok "a pod of it, never pulled" "$KUBECTL" run mine --image=mine:1 --image-pull-p
 ok "runs" eventually 60 phase_is mine Running
 is "and has what was built" "built here" "$KUBECTL" exec mine -- cat /built
 like "image ls knows it" 'mine:1' "$LAUNCHER" image ls -p rajesh
+exits "image rm while the pod runs" 1 'used by a container' "$LAUNCHER" image rm mine:1 -p rajesh
+ok "the pod ends" "$KUBECTL" delete pod mine --grace-period=1 --timeout=60s
+ok "image rm takes it out of docker" "$LAUNCHER" image rm mine:1 -p rajesh
+is "docker knows it no longer" '' "$DOCKER" images -q mine:1
 like "--unset takes it back" '^unset DOCKER_HOST' "$LAUNCHER" docker-env -u -p rajesh --shell bash

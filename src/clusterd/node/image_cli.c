@@ -9,11 +9,13 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/node/native/docker_remove.h"
 #include "clusterd/node/native/image_store.h"
 
 #define DATA_DIR "/var/lib/launcher"
 #define STORE_BELOW "/usr/share/launcher/images"
 #define DOCKER_ROOT "/var/lib/docker"
+#define DOCKER_SOCKET "/var/run/docker.sock"
 
 static int fail(const GError *error)
 {
@@ -92,12 +94,33 @@ static bool run_ls(ImageStore *store, int count, char **names, GError **error)
   return true;
 }
 
+static bool is_dockers(const Image *image)
+{
+  return image->layers[0] && g_str_has_prefix(image->layers[0], DOCKER_ROOT "/");
+}
+
+/* What dockerd keeps, dockerd is asked to take away. It does not know of pods. */
+static bool remove_one(ImageStore *store, const char *name, GError **error)
+{
+  g_autoptr(GError) failure = NULL;
+  if (image_store_remove(store, name, &failure))
+    return true;
+  g_autoptr(Image) image = reason_is(failure, REASON_RUNTIME_NOT_FOUND) ? image_store_find(store, name, NULL) : NULL;
+  if (!image || !is_dockers(image)) {
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return false;
+  }
+  if (g_strv_length(image->repo_tags) <= 1 && image_store_in_use(store, image->id))
+    return reason_set(error, REASON_CONFLICT, "image \"%s\" is used by a container", name);
+  return docker_remove_image(DOCKER_SOCKET, name, error);
+}
+
 static bool run_rm(ImageStore *store, int count, char **names, GError **error)
 {
   if (count == 0)
     return reason_set(error, REASON_USAGE, "usage: clusterd image rm REFERENCE...");
   for (int i = 0; i < count; i++)
-    if (!image_store_remove(store, names[i], error))
+    if (!remove_one(store, names[i], error))
       return false;
   return true;
 }

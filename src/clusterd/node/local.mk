@@ -41,6 +41,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/native/container.c %D%/native/container.h \
 	%D%/native/container_state.c %D%/native/container_state.h \
 	%D%/native/docker_images.c %D%/native/docker_images.h \
+	%D%/native/docker_remove.c %D%/native/docker_remove.h \
 	%D%/native/exec.c %D%/native/exec.h \
 	%D%/native/exit_watch.c %D%/native/exit_watch.h \
 	%D%/native/image_archive.c \

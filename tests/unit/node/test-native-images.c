@@ -7,14 +7,17 @@
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/node/native/docker_remove.h"
 #include "clusterd/node/native/image_reference.h"
 #include "clusterd/node/native/image_store.h"
 #include "clusterd/node/native/layer.h"
@@ -431,6 +434,62 @@ static void test_docker(void)
   g_assert_null(image_store_find(store, "app:v1", NULL));
 }
 
+typedef struct FakeDocker {
+  int listener;
+  const char *reply;
+  char request[512];
+} FakeDocker;
+
+static void *serve_once(void *data)
+{
+  FakeDocker *docker = data;
+  int fd = accept(docker->listener, NULL, NULL);
+  g_assert_cmpint(read(fd, docker->request, sizeof docker->request - 1), >, 0); /* curl sends it in one piece */
+  g_assert_cmpint(write(fd, docker->reply, strlen(docker->reply)), >, 0);
+  close(fd);
+  return NULL;
+}
+
+static bool ask_docker(const char *reply, char **request, GError **error)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  FakeDocker docker = { .reply = reply };
+  g_autofree char *path = g_build_filename(scratch, "docker.sock", NULL);
+  g_assert_cmpuint(g_strlcpy(address.sun_path, path, sizeof address.sun_path), <, sizeof address.sun_path);
+  docker.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert_cmpint(bind(docker.listener, (struct sockaddr *)&address, sizeof address), ==, 0);
+  g_assert_cmpint(listen(docker.listener, 1), ==, 0);
+  GThread *thread = g_thread_new("dockerd", serve_once, &docker);
+  bool done = docker_remove_image(path, "app:v1", error);
+  g_thread_join(thread);
+  close(docker.listener);
+  unlink(path);
+  *request = g_strdup(docker.request);
+  return done;
+}
+
+static void test_docker_remove(void)
+{
+  g_autofree char *first = NULL, *second = NULL, *third = NULL;
+  g_autoptr(GError) conflict = NULL, absent = NULL;
+  g_assert_true(ask_docker("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", &first, NULL));
+  g_assert_true(g_str_has_prefix(first, "DELETE /images/app:v1 HTTP/1.1\r\n"));
+  g_assert_false(
+      ask_docker("HTTP/1.1 409 Conflict\r\nContent-Length: 20\r\n\r\n{\"message\":\"in use\"}", &second, &conflict));
+  g_assert_true(reason_is(conflict, REASON_CONFLICT));
+  g_assert_nonnull(strstr(conflict->message, "in use"));
+  g_assert_false(ask_docker("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", &third, &absent));
+  g_assert_true(reason_is(absent, REASON_RUNTIME_NOT_FOUND));
+}
+
+static void test_docker_silent(void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *path = g_build_filename(scratch, "nobody.sock", NULL);
+  g_assert_false(docker_remove_image(path, "app:v1", &error));
+  g_assert_true(reason_is(error, REASON_RUNTIME));
+}
+
 static void test_registry(void)
 {
   g_autofree char *path = make_image("served", "oci");
@@ -491,6 +550,8 @@ int main(int argc, char **argv)
                 { "/images/store-damaged", test_store_damaged },
                 { "/images/store-garbage", test_store_garbage },
                 { "/images/docker", test_docker },
+                { "/images/docker-remove", test_docker_remove },
+                { "/images/docker-silent", test_docker_silent },
                 { "/images/registry", test_registry } };
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/images/references", test_references);

@@ -160,7 +160,14 @@ static json_t *used_images(const ImageStore *store)
   return used;
 }
 
-/* Whether ID keeps a name when TEXT is gone. A digest does not count beside the tag it came with: nobody asked for it. */
+bool image_store_in_use(ImageStore *store, const char *id)
+{
+  g_autoptr(json_t) used = used_images(store);
+  return json_object_get(used, id) != NULL;
+}
+
+/* Whether ID keeps a name when TEXT is gone. A digest does not count beside the tag it came with: nobody asked for it.
+ */
 static bool has_other_name(const json_t *index, const char *id, const char *text)
 {
   const char *name;
@@ -191,8 +198,7 @@ static bool drop(ImageStore *store, json_t *index, const char *text, GError **er
     return reason_set(error, REASON_RUNTIME_NOT_FOUND, "image \"%s\" not found%s", text,
                       store->below ? " among those that were loaded" : "");
   bool last = g_str_equal(text, id) || !has_other_name(index, id, text);
-  g_autoptr(json_t) used = used_images(store);
-  if (last && json_object_get(used, id))
+  if (last && image_store_in_use(store, id))
     return reason_set(error, REASON_CONFLICT, "image \"%s\" is used by a container", text);
   if (last)
     drop_image(index, id);

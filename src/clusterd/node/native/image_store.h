@@ -52,6 +52,9 @@ GPtrArray *image_store_list(ImageStore *store, GError **error);
  * lies in a read-only place. */
 bool image_store_remove(ImageStore *store, const char *reference, GError **error);
 
+/* Whether a container was made from the image with this id ("sha256:…"). */
+bool image_store_in_use(ImageStore *store, const char *id);
+
 /* Reads a docker-archive or OCI archive (plain or compressed) from FD to its end. The array of the references it
  * brought (ids for images without one), new reference; NULL with REASON_BAD_REQUEST, REASON_FILE,
  * REASON_INSUFFICIENT_STORAGE. */
