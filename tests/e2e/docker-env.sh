@@ -13,6 +13,7 @@ is "the profile is named" rajesh printenv LAUNCHER_ACTIVE_DOCKERD
 exits "no daemon runs before it is asked" 1 '' "$LAUNCHER" ssh -p rajesh -- pidof dockerd
 like "docker version reaches the machine's daemon" 'Server' timeout 120 "$DOCKER" version
 ok "docker loads the busybox image" timeout 120 "$DOCKER" load -i "$images/busybox.tar"
+is "docker runs it" "said inside" timeout 120 "$DOCKER" run --rm busybox echo said inside
 mkdir "$WORK/context"
 printf 'FROM busybox\nRUN echo built here >/built\n' >"$WORK/context/Dockerfile"
 ok "docker builds on it" env DOCKER_BUILDKIT=0 timeout 240 "$DOCKER" build -t mine:1 "$WORK/context"
@@ -24,4 +25,7 @@ exits "image rm while the pod runs" 1 'used by a container' "$LAUNCHER" image rm
 ok "the pod ends" "$KUBECTL" delete pod mine --grace-period=1 --timeout=60s
 ok "image rm takes it out of docker" "$LAUNCHER" image rm mine:1 -p rajesh
 is "docker knows it no longer" '' "$DOCKER" images -q mine:1
+ok "stop" "$LAUNCHER" stop -p rajesh
+ok "start again" "${START[@]}" -p rajesh
+like "docker's images outlive a stop" '^sha256:' timeout 120 "$DOCKER" images -q --no-trunc busybox:latest
 like "--unset takes it back" '^unset DOCKER_HOST' "$LAUNCHER" docker-env -u -p rajesh --shell bash
