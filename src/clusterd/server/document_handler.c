@@ -187,7 +187,7 @@ static void handle_api(ApiRequest *request, char *const *parts)
   if (!parts[1]) {
     if (reply_aggregated(request, true))
       return;
-    g_autofree char *address = g_strdup_printf("%s:%u", config->advertise_address, api_server_port(request->server));
+    g_autofree char *address = g_strdup_printf("%s:%u", config->advertise_address, http_local_port(request->http));
     respond_json(request, 200, discovery_api_versions(address));
     return;
   }

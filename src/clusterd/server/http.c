@@ -133,6 +133,11 @@ GBytes *http_body(const HttpRequest *request)
   return request->body;
 }
 
+uint16_t http_local_port(const HttpRequest *request)
+{
+  return request->loop->server->port;
+}
+
 const char *http_peer_address(const HttpRequest *request)
 {
   return request->peer ? request->peer : "";

@@ -50,6 +50,9 @@ char **http_header_prefixed(const HttpRequest *request, const char *prefix); /* 
 GBytes *http_body(const HttpRequest *request); /* borrowed, never NULL */
 const char *http_peer_address(const HttpRequest *request);
 
+/* The port the server listens on, that the request came to. */
+uint16_t http_local_port(const HttpRequest *request);
+
 /* The subject of a verified client certificate. False when the peer sent none. *VALID is false when it sent one that this
  * server's CA does not vouch for. */
 bool http_peer_subject(const HttpRequest *request, bool *valid, char **common_name, char ***organizations);

@@ -262,7 +262,7 @@ void api_server_set_ready(ApiServer *server, bool ready)
 
 uint16_t api_server_port(const ApiServer *server)
 {
-  return server->http ? http_server_port(server->http) : server->config.port;
+  return http_server_port(server->http);
 }
 
 void api_server_stop(ApiServer *server)
