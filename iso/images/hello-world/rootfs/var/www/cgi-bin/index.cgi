@@ -2,7 +2,8 @@
 # The whole site: says hello and which host answers. The web server writes no access log of its own: the line for the container's
 # log is written here.
 name=$(hostname)
-printf '%s - - [%s] "%s %s %s" 200 "%s"\n' "${REMOTE_ADDR#::ffff:}" "$(date '+%d/%b/%Y:%H:%M:%S %z')" "$REQUEST_METHOD" \
+client=${REMOTE_ADDR#\[::ffff:}
+printf '%s - - [%s] "%s %s %s" 200 "%s"\n' "${client%]}" "$(date '+%d/%b/%Y:%H:%M:%S %z')" "$REQUEST_METHOD" \
   "$REQUEST_URI" "$SERVER_PROTOCOL" "$HTTP_USER_AGENT" >&2
 cat <<END
 Content-Type: text/html; charset=utf-8
