@@ -1,10 +1,11 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # who sources this sets and reads its variables
 # Sourced by the API tests: a clusterd without a node, kubectl for it, and TAP.
 #   start_cluster; k ...: kubectl 1.32 as admin; k120 ...: kubectl 1.20; ok/not_ok/is/like; done_testing
 set -u
 : "${G_TEST_SRCDIR:=$(cd "$(dirname "$0")/../.." && pwd)}"
 : "${G_TEST_BUILDDIR:=$G_TEST_SRCDIR}"
 CLUSTERD=${CLUSTERD:-$G_TEST_BUILDDIR/src/clusterd/clusterd}
-KUBECTL=${KUBECTL:-/usr/lib/google-cloud-sdk/bin/kubectl.1.32}
+KUBECTL=${KUBECTL:-$("$G_TEST_SRCDIR/tests/kubectl" 1.32)}
 work=$(mktemp -d "${TMPDIR:-/tmp}/api-test-XXXXXX")
 server_pid=
 tests=0
@@ -91,7 +92,7 @@ as_bob() {
   "$KUBECTL" --kubeconfig "$work/bob.conf" --cache-dir "$work/cache" "$@"
 }
 
-# kubectl 1.20, as Debian has it; see kubectl-1.20.sh.
+# kubectl 1.20, as Debian has it; see tests/kubectl.
 k120() {
   "$KUBECTL_120" --kubeconfig "$work/admin.conf" --cache-dir "$work/cache120" "$@"
 }

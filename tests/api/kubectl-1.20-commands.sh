@@ -1,7 +1,8 @@
 #!/bin/bash
+# shellcheck disable=SC2034,SC2154 # harness.sh reads and sets them
 # kubectl 1.20, as Debian 12 has it and old course material expects it.
 . "$(dirname "$0")/harness.sh"
-KUBECTL_120=$(sh "$G_TEST_SRCDIR/tests/api/kubectl-1.20.sh" 2>"$work/why") || skip_all "kubectl 1.20: $(cat "$work/why")"
+KUBECTL_120=$("$G_TEST_SRCDIR/tests/kubectl" 1.20) || skip_all "no kubectl 1.20 to be had"
 start_cluster
 k120 create serviceaccount default >/dev/null
 

@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2034,SC2154 # harness.sh reads and sets them
 # The everyday commands of kubectl 1.32 against a real clusterd without a node.
 . "$(dirname "$0")/harness.sh"
 start_cluster

@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2034,SC2154 # harness.sh reads and sets them
 # What the server answers byte by byte: status codes, texts and bodies that clients rely on.
 . "$(dirname "$0")/harness.sh"
 start_cluster
