@@ -22,6 +22,7 @@ curl_from_host() {
 
 ok "start ($DRIVER)" "${START[@]}" -p "$PROFILE" --cpus 2 --memory 2048 --disk-size 20000
 ok "status is 0 when all runs" "$LAUNCHER" status -p "$PROFILE"
+like "boot events count from the machine's start" '"event":"ready","t":[0-9]{1,3}[.,]' in_machine cat /var/log/launcher/events.log
 like "kubectl $version reaches the server" 'Server Version.*v?1.32|GitVersion:"v1.32' "$KUBECTL" version
 like "the node is Ready" "^$PROFILE +Ready +control-plane" "$KUBECTL" get nodes
 ok "run hello" "$KUBECTL" run hello --image=launcher/hello-world --port=80
