@@ -51,9 +51,6 @@ apply_config() {
   mkdir -p /home/docker
   authorize_keys /root root
   authorize_keys /home/docker docker
-  mkdir -p /etc/dropbear
-  [ -r /etc/launcher/ssh/host_ed25519 ] &&
-    dropbearconvert openssh dropbear /etc/launcher/ssh/host_ed25519 /etc/dropbear/host_ed25519 2>/dev/null
 
   # As systemd has it: one identity for the life of the data disk.
   [ -s /var/lib/launcher/machine-id ] || tr -d - </proc/sys/kernel/random/uuid >/var/lib/launcher/machine-id
