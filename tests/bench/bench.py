@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The figures of one run, as ratios: prints a table and writes bench.json, a list of {name, value, unit, against, ratio}.
 
-    bench.py --launcher PROGRAM --output bench.json [--skip-libvirt]
+    bench.py --launcher PROGRAM --output bench.json [--skip-container] [--skip-libvirt]
 
 Everything compared is measured in this run, on this machine, with the same kernel and accelerator.
 """
@@ -224,14 +224,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--launcher", required=True)
     parser.add_argument("--output", required=True)
+    parser.add_argument("--skip-container", action="store_true")
     parser.add_argument("--skip-libvirt", action="store_true")
     arguments = parser.parse_args()
     bench = Bench(arguments)
     try:
-        container(bench)
-        image(bench)
+        if not arguments.skip_container:
+            container(bench)
         if not arguments.skip_libvirt:
             libvirt(bench)
+        image(bench)
     finally:
         with contextlib.suppress(RuntimeError):
             bench.run(bench.launcher, "delete", "--all")
