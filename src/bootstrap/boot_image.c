@@ -272,7 +272,7 @@ static BootImage *fetch_and_verify(const char *cache, const char *source, const 
   g_autofree char *name = g_strdup_printf("partial-%.16s", id);
   g_autofree char *partial = g_build_filename(cache, name, NULL);
   uint8_t digest[DIGEST_SIZE];
-  g_autoptr(GBytes) sum = fetch_companion(source, ".sha256", REASON_IMAGE_INVALID, error);
+  g_autoptr(GBytes) sum = fetch_companion(source, ".sha256", REASON_DOWNLOAD_NOT_FOUND, error);
   if (!sum)
     return NULL;
   g_autoptr(GBytes) signature = fetch_companion(source, ".sig", REASON_IMAGE_UNSIGNED, error);

@@ -59,3 +59,15 @@ TESTS += %D%/fuzz-patch
 %C%_fuzz_patch_SOURCES = %D%/fuzz-patch.c $(fuzz_main)
 %C%_fuzz_patch_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_patch_LDADD = $(fuzz_api_libs)
+
+check_PROGRAMS += %D%/fuzz-config
+TESTS += %D%/fuzz-config
+%C%_fuzz_config_SOURCES = %D%/fuzz-config.c src/clusterd/cluster_config.c $(fuzz_main)
+%C%_fuzz_config_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_config_LDADD = src/base/libbase.a $(BASE_LIBS) -lm
+
+check_PROGRAMS += %D%/fuzz-layer
+TESTS += %D%/fuzz-layer
+%C%_fuzz_layer_SOURCES = %D%/fuzz-layer.c $(fuzz_main)
+%C%_fuzz_layer_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_layer_LDADD = src/clusterd/node/libnode.a src/base/libbase.a $(TAR_LIBS) $(BASE_LIBS) -lm
