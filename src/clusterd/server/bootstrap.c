@@ -8,6 +8,7 @@
 
 #define RBAC_GROUP "rbac.authorization.k8s.io"
 #define AGGREGATE_LABEL "rbac.authorization.k8s.io/aggregate-to-"
+#define RBAC_THREADS 16
 
 static const Caller self = { .field_manager = "kube-apiserver" };
 
@@ -111,23 +112,71 @@ static json_t *subjects_of(const char *text)
   return subjects;
 }
 
+static json_t *binding_of(const BootstrapBinding *row)
+{
+  return json_pack("{s:o, s:{s:s, s:s, s:s}, s:o}", "metadata", default_metadata(), "roleRef", "apiGroup", RBAC_GROUP,
+                   "kind", row->role_kind, "name", row->role, "subjects", subjects_of(row->subjects));
+}
+
+/* The rows are made by several threads at once, so that the store commits many of them together. */
+typedef struct RbacWork {
+  Registry *registry;
+  int next; /* row to take: roles first, then bindings; atomic */
+  int n_roles, n_rows;
+  GMutex lock;
+  GError *problem; /* the first, under the lock */
+} RbacWork;
+
+static bool make_row(Registry *registry, const RbacWork *work, int row, GError **error)
+{
+  if (row < work->n_roles) {
+    const BootstrapRole *role = &bootstrap_roles[row];
+    const char *plural = role->namespace_ ? "roles" : "clusterroles";
+    return ensure(registry, target_of(registry, RBAC_GROUP, "v1", plural, role->namespace_, role->name), role_of(role),
+                  error);
+  }
+  const BootstrapBinding *binding = &bootstrap_bindings[row - work->n_roles];
+  const char *plural = binding->namespace_ ? "rolebindings" : "clusterrolebindings";
+  return ensure(registry, target_of(registry, RBAC_GROUP, "v1", plural, binding->namespace_, binding->name),
+                binding_of(binding), error);
+}
+
+static void *make_rows(void *data)
+{
+  RbacWork *work = data;
+  for (int row; (row = g_atomic_int_add(&work->next, 1)) < work->n_rows;) {
+    GError *problem = NULL;
+    if (make_row(work->registry, work, row, &problem))
+      continue;
+    g_mutex_lock(&work->lock);
+    if (work->problem)
+      g_error_free(problem);
+    else
+      work->problem = problem;
+    g_mutex_unlock(&work->lock);
+  }
+  return NULL;
+}
+
 static bool make_rbac(Registry *registry, GError **error)
 {
-  for (const BootstrapRole *row = bootstrap_roles; row->name; row++) {
-    const char *plural = row->namespace_ ? "roles" : "clusterroles";
-    if (!ensure(registry, target_of(registry, RBAC_GROUP, "v1", plural, row->namespace_, row->name), role_of(row),
-                error))
-      return false;
-  }
-  for (const BootstrapBinding *row = bootstrap_bindings; row->name; row++) {
-    const char *plural = row->namespace_ ? "rolebindings" : "clusterrolebindings";
-    json_t *binding =
-        json_pack("{s:o, s:{s:s, s:s, s:s}, s:o}", "metadata", default_metadata(), "roleRef", "apiGroup", RBAC_GROUP,
-                  "kind", row->role_kind, "name", row->role, "subjects", subjects_of(row->subjects));
-    if (!ensure(registry, target_of(registry, RBAC_GROUP, "v1", plural, row->namespace_, row->name), binding, error))
-      return false;
-  }
-  return true;
+  RbacWork work = { .registry = registry };
+  GThread *threads[RBAC_THREADS];
+  while (bootstrap_roles[work.n_roles].name)
+    work.n_roles++;
+  work.n_rows = work.n_roles;
+  while (bootstrap_bindings[work.n_rows - work.n_roles].name)
+    work.n_rows++;
+  g_mutex_init(&work.lock);
+  for (gsize i = 0; i < G_N_ELEMENTS(threads); i++)
+    threads[i] = g_thread_new("bootstrap", make_rows, &work);
+  for (gsize i = 0; i < G_N_ELEMENTS(threads); i++)
+    g_thread_join(threads[i]);
+  g_mutex_clear(&work.lock);
+  if (!work.problem)
+    return true;
+  g_propagate_error(error, work.problem);
+  return false;
 }
 
 /* --- the rest ------------------------------------------------------------------------------------------------------
