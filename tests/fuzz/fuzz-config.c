@@ -1,5 +1,5 @@
-/* Configuration from outside: YAML (kubeconfig, manifests) and cluster.json. What YAML text was read as must be what is read
- * again from what is written. */
+/* Configuration from outside: YAML (kubeconfig, manifests) and cluster.json. What YAML text was read as must be what is
+ * read again from what is written. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

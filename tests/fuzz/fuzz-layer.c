@@ -1,5 +1,5 @@
-/* An image layer, as a registry or an archive from anywhere brings it, unpacked into a scratch folder. Nothing may appear
- * beside the folder, whatever the entries are called. */
+/* An image layer, as a registry or an archive from anywhere brings it, unpacked into a scratch folder. Nothing may
+ * appear beside the folder, whatever the entries are called. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>

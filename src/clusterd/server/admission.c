@@ -4,7 +4,7 @@
 
 static const AdmissionPlugin *const plugins[] = {
   &admission_namespace_lifecycle, &admission_service_account, &admission_priority,
-  &admission_default_tolerations, &admission_service_address,     &admission_rbac_escalation,
+  &admission_default_tolerations, &admission_service_address, &admission_rbac_escalation,
 };
 
 struct Admission {

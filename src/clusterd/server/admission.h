@@ -27,8 +27,8 @@ typedef struct AdmissionPlugin {
   void (*load)(void *state);
   /* May change the object. False refuses the write. */
   bool (*mutate)(void *state, AdmissionRequest *request, GError **error);
-  /* Gives out what objects may not share (addresses, ports). After the strategy has brought the object to its final form
-   * and before it is validated. */
+  /* Gives out what objects may not share (addresses, ports). After the strategy has brought the object to its final
+   * form and before it is validated. */
   bool (*allocate)(void *state, AdmissionRequest *request, GError **error);
   /* May only refuse. */
   bool (*validate)(void *state, const AdmissionRequest *request, GError **error);

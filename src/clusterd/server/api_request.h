@@ -54,10 +54,10 @@ json_t *request_body(ApiRequest *request, const ApiMessage *message, const char 
                      FieldValidation validation, GError **error);
 
 /* The handlers; each ends the request. */
-void handle_resource(ApiRequest *request);  /* resource_handler.c */
-void handle_watch(ApiRequest *request);     /* watch_handler.c */
-void handle_document(ApiRequest *request);  /* document_handler.c: everything that is no resource */
-bool handle_review(ApiRequest *request);    /* review_handler.c: false when the kind is no review */
+void handle_resource(ApiRequest *request);   /* resource_handler.c */
+void handle_watch(ApiRequest *request);      /* watch_handler.c */
+void handle_document(ApiRequest *request);   /* document_handler.c: everything that is no resource */
+bool handle_review(ApiRequest *request);     /* review_handler.c: false when the kind is no review */
 bool handle_pod_stream(ApiRequest *request); /* pod_handler.c: log, exec, attach, portforward; false when it is none */
 
 /* Selectors, limit, versions of the query. The struct borrows from the query; *LABELS and *FIELDS are the caller's. */

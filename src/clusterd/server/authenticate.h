@@ -7,5 +7,6 @@
 /* The request's identity, new; NULL with REASON_UNAUTHORIZED when credentials were given and are wrong. */
 Identity *authenticate(const HttpRequest *request, ServiceAccountTokens *tokens, GError **error);
 
-/* Applies the Impersonate-* headers to *IDENTITY (replaced). False with REASON_FORBIDDEN when it may not impersonate. */
+/* Applies the Impersonate-* headers to *IDENTITY (replaced). False with REASON_FORBIDDEN when it may not impersonate.
+ */
 bool authenticate_impersonate(const HttpRequest *request, Authorizer *authorizer, Identity **identity, GError **error);

@@ -29,8 +29,8 @@ bool authorizer_check(Authorizer *authorizer, const Identity *identity, const At
  * reference. */
 json_t *authorizer_rules(Authorizer *authorizer, const Identity *identity, const char *namespace_);
 
-/* True when every one of RULES (PolicyRule array) is covered by what IDENTITY may do in NAMESPACE. For the check against
- * giving away more than one has. */
+/* True when every one of RULES (PolicyRule array) is covered by what IDENTITY may do in NAMESPACE. For the check
+ * against giving away more than one has. */
 bool authorizer_covers(Authorizer *authorizer, const Identity *identity, const char *namespace_, const json_t *rules);
 
 /* The rules of ROLE (a Role or ClusterRole), those it aggregates included. New reference. */

@@ -284,9 +284,9 @@ static void end_after_reports(evutil_socket_t fd, short what, void *data)
   stream_end_later(data);
 }
 
-/* Ends the stream once evhttp has heard that all so far was written. The report comes deferred (bufferevent_openssl), and
- * evhttp takes any that comes after the reply's end was queued for the end's own: it would stop writing with the last
- * chunk unsent. A timer fires after all that was deferred before. */
+/* Ends the stream once evhttp has heard that all so far was written. The report comes deferred (bufferevent_openssl),
+ * and evhttp takes any that comes after the reply's end was queued for the end's own: it would stop writing with the
+ * last chunk unsent. A timer fires after all that was deferred before. */
 static void stream_end_soon(HttpStream *stream)
 {
   static const struct timeval soon = { .tv_usec = 1000 };

@@ -35,8 +35,8 @@ typedef struct HttpServerConfig {
 /* NULL with REASON_CONFIG (certificates) or REASON_LOCAL_NETWORK (address). */
 HttpServer *http_server_start(const HttpServerConfig *config, GError **error);
 uint16_t http_server_port(const HttpServer *server);
-/* Answers new requests with 503 and waits for the running handlers. Whoever owns streams and taken-over connections ends
- * them after this and before http_server_stop. */
+/* Answers new requests with 503 and waits for the running handlers. Whoever owns streams and taken-over connections
+ * ends them after this and before http_server_stop. */
 void http_server_drain(HttpServer *server);
 void http_server_stop(HttpServer *server);
 
@@ -44,17 +44,17 @@ void http_server_stop(HttpServer *server);
 const char *http_method(const HttpRequest *request); /* "GET" */
 const char *http_path(const HttpRequest *request);   /* as sent: still percent-encoded, without the query */
 const char *http_query(const HttpRequest *request);  /* "" when there is none */
-const char *http_header(const HttpRequest *request, const char *name); /* the first one, or NULL */
-char **http_header_all(const HttpRequest *request, const char *name);  /* all of that name; the caller frees */
+const char *http_header(const HttpRequest *request, const char *name);       /* the first one, or NULL */
+char **http_header_all(const HttpRequest *request, const char *name);        /* all of that name; the caller frees */
 char **http_header_prefixed(const HttpRequest *request, const char *prefix); /* names; the caller frees */
-GBytes *http_body(const HttpRequest *request); /* borrowed, never NULL */
+GBytes *http_body(const HttpRequest *request);                               /* borrowed, never NULL */
 const char *http_peer_address(const HttpRequest *request);
 
 /* The port the server listens on, that the request came to. */
 uint16_t http_local_port(const HttpRequest *request);
 
-/* The subject of a verified client certificate. False when the peer sent none. *VALID is false when it sent one that this
- * server's CA does not vouch for. */
+/* The subject of a verified client certificate. False when the peer sent none. *VALID is false when it sent one that
+ * this server's CA does not vouch for. */
 bool http_peer_subject(const HttpRequest *request, bool *valid, char **common_name, char ***organizations);
 
 /* Adds a header to the reply (any number, before it is sent). */

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * What the API server asks of the node agent for the pod subresources log, exec, attach and portforward. The server owns
- * this interface; main() gives it an implementation (node/), so the server never includes the node.
- * Every call may block shortly; none is made on an event loop's thread.
+ * What the API server asks of the node agent for the pod subresources log, exec, attach and portforward. The server
+ * owns this interface; main() gives it an implementation (node/), so the server never includes the node. Every call may
+ * block shortly; none is made on an event loop's thread.
  */
 #include <glib.h>
 #include <stdbool.h>
@@ -11,19 +11,20 @@
 typedef struct PodLogRequest {
   const char *namespace_, *pod, *uid, *container;
   bool follow, previous, timestamps;
-  int64_t tail_lines;    /* -1: all */
-  int64_t limit_bytes;   /* -1: all */
-  int64_t since_us;      /* wall clock; -1: from the start */
+  int64_t tail_lines;  /* -1: all */
+  int64_t limit_bytes; /* -1: all */
+  int64_t since_us;    /* wall clock; -1: from the start */
 } PodLogRequest;
 
-/* A running process with its streams. Descriptors are -1 when absent; the owner of the struct closes them through CLOSE. */
+/* A running process with its streams. Descriptors are -1 when absent; the owner of the struct closes them through
+ * CLOSE. */
 typedef struct NodeProcess NodeProcess;
 struct NodeProcess {
   int stdin_fd;  /* write */
   int stdout_fd; /* read; with a terminal all output is here */
   int stderr_fd; /* read */
-  int exit_fd;   /* becomes readable (poll) when the process has ended, e.g. a pidfd; -1: only the end of its output tells.
-                  * A child left in the background may hold the output open long after. */
+  int exit_fd;   /* becomes readable (poll) when the process has ended, e.g. a pidfd; -1: only the end of its output
+                  * tells.   A child left in the background may hold the output open long after. */
   void (*resize)(NodeProcess *process, unsigned width, unsigned height); /* no-op without a terminal */
   /* Blocks until the process has ended; its exit status (128 + signal when killed). -1 with an error. */
   int (*wait)(NodeProcess *process, GError **error);

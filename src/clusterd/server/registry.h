@@ -32,14 +32,14 @@ const ApiScheme *registry_scheme(const Registry *registry);
 /* What a request is about. */
 typedef struct Target {
   const ApiKind *kind;
-  const char *namespace_; /* NULL for cluster-scoped kinds and for all namespaces */
-  const char *name;       /* NULL for collections */
+  const char *namespace_;  /* NULL for cluster-scoped kinds and for all namespaces */
+  const char *name;        /* NULL for collections */
   const char *subresource; /* NULL for the main resource */
 } Target;
 
 /* Who asks and how; every member but IDENTITY may be zero. */
 typedef struct Caller {
-  const Identity *identity; /* NULL: this process itself, allowed everything (in-process components) */
+  const Identity *identity;  /* NULL: this process itself, allowed everything (in-process components) */
   const char *field_manager; /* managedFields' manager */
   bool dry_run;
   FieldValidation field_validation;
@@ -49,19 +49,19 @@ typedef struct Caller {
 typedef enum VersionMatch { VERSION_MATCH_UNSET, VERSION_MATCH_NOT_OLDER_THAN, VERSION_MATCH_EXACT } VersionMatch;
 
 typedef struct ListOptions {
-  const LabelSelector *labels; /* NULL: everything */
-  const FieldSelector *fields; /* NULL: everything */
+  const LabelSelector *labels;  /* NULL: everything */
+  const FieldSelector *fields;  /* NULL: everything */
   const char *resource_version; /* NULL: newest; "0": any */
   VersionMatch match;
-  unsigned limit;          /* 0: all */
+  unsigned limit;             /* 0: all */
   const char *continue_token; /* NULL: from the start */
 } ListOptions;
 
 typedef struct ObjectList {
-  GPtrArray *objects;    /* Object*, ordered by namespace and name */
-  int64_t revision;      /* of the snapshot */
-  char *continue_token;  /* NULL on the last page */
-  int64_t remaining;     /* -1: unknown (selectors given) */
+  GPtrArray *objects;   /* Object*, ordered by namespace and name */
+  int64_t revision;     /* of the snapshot */
+  char *continue_token; /* NULL on the last page */
+  int64_t remaining;    /* -1: unknown (selectors given) */
 } ObjectList;
 void object_list_free(ObjectList *list);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ObjectList, object_list_free)
@@ -72,7 +72,8 @@ ObjectList *registry_list(Registry *registry, const Caller *caller, const Target
                           GError **error);
 
 /* Writes. VALUE and PATCH are borrowed and not changed. Each returns what is stored afterwards (new reference) or NULL
- * with the error upstream gives. *CREATED (may be NULL) tells whether the object was made (201) by an update or patch. */
+ * with the error upstream gives. *CREATED (may be NULL) tells whether the object was made (201) by an update or patch.
+ */
 Object *registry_create(Registry *registry, const Caller *caller, const Target *target, const json_t *value,
                         GError **error);
 Object *registry_update(Registry *registry, const Caller *caller, const Target *target, const json_t *value,
@@ -99,13 +100,13 @@ typedef bool (*RegistryChange)(json_t *value, void *data);
 Object *registry_modify(Registry *registry, const Caller *caller, const Target *target, RegistryChange change,
                         void *data, GError **error);
 
-/* Watches. HANDLER runs on the registry's dispatcher thread: it must not block and must not call the registry; it takes its
- * own references. OLD is the previous version (NULL when added). From revision FROM on, exclusive; FROM 0: first an
+/* Watches. HANDLER runs on the registry's dispatcher thread: it must not block and must not call the registry; it takes
+ * its own references. OLD is the previous version (NULL when added). From revision FROM on, exclusive; FROM 0: first an
  * ADDED for everything there is, then what happens. Selectors are applied by the registry: an object that leaves them
  * is DELETED, one that enters them is ADDED. The selectors of OPTIONS (which may be NULL) must live until
- * registry_unwatch. Bookmarks carry only a revision (OBJECT NULL); the first one comes when everything that was there or
- * had happened before the call is delivered, later ones about once a minute.
- * NULL with REASON_EXPIRED when FROM is too old. registry_unwatch returns after the last call of HANDLER. */
+ * registry_unwatch. Bookmarks carry only a revision (OBJECT NULL); the first one comes when everything that was there
+ * or had happened before the call is delivered, later ones about once a minute. NULL with REASON_EXPIRED when FROM is
+ * too old. registry_unwatch returns after the last call of HANDLER. */
 typedef enum WatchType { WATCH_ADDED, WATCH_MODIFIED, WATCH_DELETED, WATCH_BOOKMARK } WatchType;
 typedef void (*WatchHandler)(WatchType type, Object *object, Object *old, int64_t revision, void *data);
 typedef struct Watch Watch;

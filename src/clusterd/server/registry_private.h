@@ -3,8 +3,8 @@
  * What the files of the registry share.
  *
  * Locks: `state` guards the resources' objects, history and revisions. It is written on the store's thread only
- * (watch_cache.c) and when a kind is first used; everybody else reads. `flights_lock` guards `flights`. Lists of watches
- * belong to the dispatcher thread alone. No lock is held while a handler runs but the watch's own.
+ * (watch_cache.c) and when a kind is first used; everybody else reads. `flights_lock` guards `flights`. Lists of
+ * watches belong to the dispatcher thread alone. No lock is held while a handler runs but the watch's own.
  */
 #include "clusterd/server/registry.h"
 
@@ -39,7 +39,8 @@ typedef struct Resource {
   GPtrArray *watches;  /* Watch*, the dispatcher's */
 } Resource;
 
-/* A write under way: the store's thread finds the parsed value by the bytes it was given and need not parse them again. */
+/* A write under way: the store's thread finds the parsed value by the bytes it was given and need not parse them again.
+ */
 typedef struct Flight {
   Object *draft;
   Object *object; /* what became of it */
@@ -63,7 +64,7 @@ struct Registry {
   struct Authorizer *authorizer; /* the API server's, while there is one; NULL: nobody but this process writes */
 
   GRWLock state;
-  GHashTable *resources;    /* prefix → Resource* */
+  GHashTable *resources; /* prefix → Resource* */
   GMutex observations_lock;
   GPtrArray *observations;  /* Observation* */
   _Atomic int64_t revision; /* newest one applied */
@@ -87,7 +88,8 @@ char *registry_prefix(const ApiKind *kind);
 /* "namespace/name" or "name"; the caller frees. */
 char *registry_suffix(const char *namespace_, const char *name);
 
-/* The resource KIND's objects are in, loaded on first use. Never NULL once the store is readable; NULL with its error. */
+/* The resource KIND's objects are in, loaded on first use. Never NULL once the store is readable; NULL with its error.
+ */
 Resource *registry_resource(Registry *registry, const ApiKind *kind, GError **error);
 
 /* STORED as KIND shows it. New reference. */
@@ -102,11 +104,11 @@ Object *registry_lookup(Registry *registry, const ApiKind *kind, const char *nam
 /* Calls FUNCTION for every object of KIND (in NAMESPACE when not NULL) with the state locked: it must not call the
  * registry. Stops when it returns true. */
 typedef bool (*RegistryVisit)(Object *object, void *data);
-void registry_visit(Registry *registry, const ApiKind *kind, const char *namespace_, RegistryVisit function, void *data);
+void registry_visit(Registry *registry, const ApiKind *kind, const char *namespace_, RegistryVisit function,
+                    void *data);
 
 /* Tells OBSERVER of every later change of PLURAL in GROUP. */
-void registry_observe(Registry *registry, const char *group, const char *plural, RegistryObserver observer,
-                      void *data);
+void registry_observe(Registry *registry, const char *group, const char *plural, RegistryObserver observer, void *data);
 
 /* Ends all observations with this DATA; no call of them runs afterwards. */
 void registry_unobserve(Registry *registry, const void *data);

@@ -8,15 +8,15 @@
 #define REQUEST_PARTS_MAX 64
 
 typedef struct RequestInfo {
-  bool is_resource;    /* below /api/VERSION or /apis/GROUP/VERSION with a resource */
-  const char *verb;    /* "get", "list", "watch", "create", …; of anything else the method in lower case */
-  char *group;         /* "" for core */
+  bool is_resource; /* below /api/VERSION or /apis/GROUP/VERSION with a resource */
+  const char *verb; /* "get", "list", "watch", "create", …; of anything else the method in lower case */
+  char *group;      /* "" for core */
   char *version;
-  char *namespace_;    /* NULL: none */
-  char *resource;      /* plural */
-  char *name;          /* NULL: the collection */
-  char *subresource;   /* NULL: none */
-  char *subpath;       /* what follows the subresource (proxy), without the leading slash; NULL: nothing */
+  char *namespace_;  /* NULL: none */
+  char *resource;    /* plural */
+  char *name;        /* NULL: the collection */
+  char *subresource; /* NULL: none */
+  char *subpath;     /* what follows the subresource (proxy), without the leading slash; NULL: nothing */
 } RequestInfo;
 
 /* METHOD and PATH (percent-encoded). NULL with REASON_BAD_REQUEST when the path cannot be decoded. */

@@ -22,8 +22,8 @@ typedef struct ApiServerConfig {
   unsigned n_threads;                   /* event loops; 0: one per core */
 } ApiServerConfig;
 
-/* Makes the bootstrap objects (namespaces, RBAC defaults, the kubernetes service), then listens. REGISTRY must outlive the
- * server. NULL with REASON_CONFIG or REASON_LOCAL_NETWORK. */
+/* Makes the bootstrap objects (namespaces, RBAC defaults, the kubernetes service), then listens. REGISTRY must outlive
+ * the server. NULL with REASON_CONFIG or REASON_LOCAL_NETWORK. */
 ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, GError **error);
 
 /* Who serves log, exec, attach and portforward; without it they answer 503. NODE_ACCESS must outlive the server. */

@@ -11,6 +11,6 @@ SessionSet *session_set_new(void);
 /* Interrupts every session (shutdown(2) of its descriptor), waits for their threads, frees. */
 void session_set_free(SessionSet *set);
 
-/* Runs RUN(DATA) on a thread of its own. INTERRUPT_FD is a socket whose shutdown ends it; the caller keeps its own. False
- * when there are too many. */
+/* Runs RUN(DATA) on a thread of its own. INTERRUPT_FD is a socket whose shutdown ends it; the caller keeps its own.
+ * False when there are too many. */
 bool session_set_run(SessionSet *set, int interrupt_fd, void (*run)(void *data), void *data);

@@ -84,7 +84,8 @@ static void tear_down(Fixture *fixture, gconstpointer data)
   g_free(fixture->folder);
 }
 
-/* --- writes -------------------------------------------------------------------------------------------------------- */
+/* --- writes --------------------------------------------------------------------------------------------------------
+ */
 
 static void test_create(Fixture *fixture, gconstpointer data)
 {
@@ -158,8 +159,9 @@ static void test_update(Fixture *fixture, gconstpointer data)
   json_object_set_new(json_object_get(same, "data"), "k", json_string("x"));
   g_assert_null(registry_update(fixture->registry, NULL, &target, same, NULL, &error));
   g_assert_true(reason_is(error, REASON_CONFLICT));
-  g_assert_true(g_str_has_prefix(error->message, "Operation cannot be fulfilled on configmaps \"a\": the object has been "
-                                                 "modified"));
+  g_assert_true(g_str_has_prefix(error->message,
+                                 "Operation cannot be fulfilled on configmaps \"a\": the object has been "
+                                 "modified"));
   g_clear_error(&error);
 
   json_object_del(json_object_get(same, "metadata"), "resourceVersion");
@@ -175,8 +177,7 @@ static void test_update(Fixture *fixture, gconstpointer data)
 static bool add_one(json_t *value, void *data)
 {
   json_t *map = json_object_get(value, "data");
-  g_autofree char *next =
-      g_strdup_printf("%d", (int)g_ascii_strtoll(json_str(map, "count", "0"), NULL, 10) + 1);
+  g_autofree char *next = g_strdup_printf("%d", (int)g_ascii_strtoll(json_str(map, "count", "0"), NULL, 10) + 1);
   json_object_set_new(map, "count", json_string(next));
   return true;
 }
@@ -223,7 +224,8 @@ static void test_patch(Fixture *fixture, gconstpointer data)
   g_assert_true(reason_is(error, REASON_CONFLICT));
   g_clear_error(&error);
   g_autoptr(json_t) operations = parse("[{\"op\":\"replace\",\"path\":\"/data/n\",\"value\":\"3\"}]");
-  g_autoptr(Object) replaced = registry_patch(fixture->registry, NULL, &target, PATCH_JSON, operations, false, NULL, &error);
+  g_autoptr(Object) replaced =
+      registry_patch(fixture->registry, NULL, &target, PATCH_JSON, operations, false, NULL, &error);
   g_assert_no_error(error);
   g_assert_cmpstr(json_str(json_object_get(object_json(replaced), "data"), "n", ""), ==, "3");
 }
@@ -239,7 +241,8 @@ static void test_reopen(Fixture *fixture, gconstpointer data)
   g_assert_true(g_bytes_equal(object_bytes(read), object_bytes(made)));
 }
 
-/* --- deletion ------------------------------------------------------------------------------------------------------ */
+/* --- deletion ------------------------------------------------------------------------------------------------------
+ */
 
 static void test_delete(Fixture *fixture, gconstpointer data)
 {
@@ -257,8 +260,7 @@ static void test_delete(Fixture *fixture, gconstpointer data)
   g_clear_error(&error);
 
   /* a finalizer holds it; taking it away lets it go */
-  g_autoptr(Object) held =
-      create(fixture, &target, "{\"metadata\":{\"name\":\"a\",\"finalizers\":[\"x.io/y\"]}}");
+  g_autoptr(Object) held = create(fixture, &target, "{\"metadata\":{\"name\":\"a\",\"finalizers\":[\"x.io/y\"]}}");
   g_autoptr(Object) marked = registry_delete(fixture->registry, NULL, &target, NULL, &gone, &error);
   g_assert_false(gone);
   g_assert_nonnull(json_at(object_json(marked), "metadata", "deletionTimestamp", NULL));
@@ -322,7 +324,8 @@ static void test_namespace(Fixture *fixture, gconstpointer data)
   g_assert_null(registry_get(fixture->registry, NULL, &target, NULL));
 }
 
-/* --- lists --------------------------------------------------------------------------------------------------------- */
+/* --- lists ---------------------------------------------------------------------------------------------------------
+ */
 
 static char *names_of(const ObjectList *list)
 {
@@ -362,7 +365,8 @@ static void test_paging(Fixture *fixture, gconstpointer data)
   g_assert_null(rest->continue_token);
 
   g_autofree char *version = g_strdup_printf("%d", (int)first->revision);
-  g_autoptr(ObjectList) exact = list(fixture, &(ListOptions){ .resource_version = version, .match = VERSION_MATCH_EXACT });
+  g_autoptr(ObjectList) exact =
+      list(fixture, &(ListOptions){ .resource_version = version, .match = VERSION_MATCH_EXACT });
   g_autofree char *exact_names = names_of(exact);
   g_assert_cmpstr(exact_names, ==, "a b c d e");
 
@@ -386,12 +390,12 @@ static void test_future_revision(Fixture *fixture, gconstpointer data)
 {
   g_autoptr(GError) error = NULL;
   Target target = target_of(fixture, "configmaps", NULL);
-  g_assert_null(
-      registry_list(fixture->registry, NULL, &target, &(ListOptions){ .resource_version = "99999" }, &error));
+  g_assert_null(registry_list(fixture->registry, NULL, &target, &(ListOptions){ .resource_version = "99999" }, &error));
   g_assert_true(reason_is(error, REASON_TIMEOUT));
 }
 
-/* --- watches ------------------------------------------------------------------------------------------------------- */
+/* --- watches -------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct Seen {
   GMutex lock;

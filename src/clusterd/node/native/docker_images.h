@@ -9,6 +9,6 @@
 /* The image REFERENCE (normalised) or id names below ROOT. NULL with REASON_RUNTIME_NOT_FOUND. */
 Image *docker_images_find(const char *root, const char *reference, GError **error);
 
-/* Adds every image with a name below ROOT (Image*) to IMAGES. An unreadable one is left out, and what has no name: a build's steps and
- * what a newer build replaced. */
+/* Adds every image with a name below ROOT (Image*) to IMAGES. An unreadable one is left out, and what has no name: a
+ * build's steps and what a newer build replaced. */
 void docker_images_list(const char *root, GPtrArray *images);
