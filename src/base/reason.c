@@ -8,6 +8,11 @@ static const ReasonInfo catalogue[REASON_MAX] = {
 #undef X
 };
 
+#ifndef __clang__
+/* GLib finds the private part before the error by arithmetic that gcc's analyzer cannot follow */
+#pragma GCC diagnostic ignored "-Wanalyzer-null-dereference"
+#endif
+
 typedef struct LauncherErrorPrivate {
   json_t *details;
 } LauncherErrorPrivate;

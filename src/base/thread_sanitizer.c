@@ -263,12 +263,12 @@ static void json_lets_go(json_t *json)
   if (!json || __atomic_load_n(&json->refcount, __ATOMIC_RELAXED) == (size_t)-1)
     return;
   void *count = (char *)json + G_STRUCT_OFFSET(json_t, refcount);
-  __tsan_release(count);
   __tsan_acquire(count);
   json_object_foreach (json, key, member)
     json_lets_go(member);
   json_array_foreach (json, i, member)
     json_lets_go(member);
+  __tsan_release(count); /* last: the walk above has read it, too */
 }
 
 void json_delete(json_t *json)

@@ -295,6 +295,7 @@ bool invocation_integer(const Invocation *invocation, const char *option, int64_
 {
   const Option *known = find_option(invocation->command, option, strlen(option), 0);
   const char *text = invocation_text(invocation, option);
+  g_assert(known); /* a verb asks for what its own table has */
   return option_parse_integer(known, text ? text : "", value, error);
 }
 
@@ -321,5 +322,6 @@ bool invocation_integer_setting(const Invocation *invocation, const char *option
 {
   const Option *known = find_option(invocation->command, option, strlen(option), 0);
   g_autofree char *text = invocation_setting(invocation, option);
+  g_assert(known);
   return option_parse_integer(known, text ? text : "", value, error);
 }

@@ -250,7 +250,7 @@ static json_t *decode_element(const ApiField *field, const WireField *wire, unsi
 static bool decode_entry(const ApiField *field, Reader reader, unsigned depth, json_t *map, GError **error)
 {
   static const uint8_t nothing[1];
-  WireField wire, value = { .wire_type = WIRE_BYTES, .bytes = { nothing, nothing } };
+  WireField wire = { 0 }, value = { .wire_type = WIRE_BYTES, .bytes = { nothing, nothing } };
   Reader key = { nothing, nothing };
   GError *inner = NULL;
   while (next_field(&reader, &wire, &inner)) {
@@ -297,7 +297,7 @@ static bool decode_field(const ApiField *field, const WireField *wire, unsigned 
 
 static json_t *decode_message(const ApiMessage *message, Reader reader, unsigned depth, GError **error)
 {
-  WireField wire;
+  WireField wire = { 0 };
   GError *inner = NULL;
   g_autoptr(json_t) result = json_object();
   if (depth >= CODEC_DEPTH_MAX) {
