@@ -14,6 +14,7 @@ SCALARS = {
     "bytes": "API_BYTES", "time": "API_TIME", "microtime": "API_MICRO_TIME", "quantity": "API_QUANTITY",
     "intOrString": "API_INT_OR_STRING", "raw": "API_RAW", "fieldsV1": "API_FIELDS_V1", "strings": "API_STRINGS",
 }
+UNIONS = {"bool": "API_OR_BOOL", "list": "API_OR_LIST", "strings": "API_OR_STRINGS"}
 FLAGS = {
     "required": "REQUIRED", "pointer": "OPTIONAL", "retain": "PATCH_RETAIN", "replace": "PATCH_REPLACE", "set": "LIST_SET",
     "atomic": "LIST_ATOMIC", "map-atomic": "MAP_ATOMIC", "immutable": "IMMUTABLE", "keep": "KEEP_EMPTY",
@@ -37,7 +38,9 @@ class Field:
         self.name, self.number, self.type_text = name, number, type_text
         self.flags, self.attributes, self.description = [], {}, ""
         self.container = {"[]": "LIST", "{}": "MAP"}.get(type_text[:2])
-        self.element = type_text[2:] if self.container else type_text
+        self.element, _, self.union = (type_text[2:] if self.container else type_text).partition("|")
+        if self.union and self.union not in UNIONS:
+            raise FormatError(f"unknown type {type_text}")
         self.message = None
 
 
@@ -265,7 +268,7 @@ class Writer:
         add("description", c_string(field.description))
         add("number", field.number)
         add("flags", self.flags(field))
-        add("type", "API_MESSAGE" if field.message else SCALARS[field.element])
+        add("type", UNIONS.get(field.union, "API_MESSAGE") if field.message else SCALARS[field.element])
         if field.message:
             add("message", "&" + self.message_symbol(field.message))
         if attributes.get("merge"):

@@ -42,7 +42,7 @@ static char *go_element_name(const ApiField *field)
     [API_INT_OR_STRING] = "string", [API_RAW] = "json.RawMessage", [API_FIELDS_V1] = "map[string]interface {}",
     [API_STRINGS] = "[]string",
   };
-  return field->type == API_MESSAGE ? go_message_name(field->message) : g_strdup(names[field->type]);
+  return field->message ? go_message_name(field->message) : g_strdup(names[field->type]);
 }
 
 static const char *json_type_name(const json_t *value)
@@ -161,6 +161,33 @@ static json_t *prune_strings(Prune *prune, const ApiField *field, const json_t *
   return json_incref((json_t *)(uintptr_t)value);
 }
 
+/* A message, or the boolean or list that may stand in its place. */
+static json_t *prune_union(Prune *prune, const ApiField *field, const json_t *value)
+{
+  if (json_is_object(value))
+    return prune_message(prune, field->message, value, false);
+  if (field->type == API_OR_BOOL && json_is_boolean(value))
+    return json_incref((json_t *)(uintptr_t)value);
+  if (field->type == API_OR_BOOL) {
+    reason_set(prune->error, REASON_BAD_REQUEST, "boolean or JSON schema expected");
+    return NULL;
+  }
+  if (field->type == API_OR_STRINGS)
+    return prune_strings(prune, field, value);
+  if (!json_is_array(value))
+    return wrong_type(prune, field, value, "");
+  g_autoptr(json_t) result = json_array();
+  for (size_t i = 0; i < json_array_size(value); i++) {
+    const json_t *item = json_array_get(value, i);
+    json_t *element =
+        json_is_object(item) ? prune_message(prune, field->message, item, false) : wrong_type(prune, field, item, "[]");
+    if (!element)
+      return NULL;
+    json_array_append_new(result, element);
+  }
+  return g_steal_pointer(&result);
+}
+
 /* One element (or the only value) of FIELD; not null. New reference, or NULL with the error. */
 static json_t *prune_element(Prune *prune, const ApiField *field, const json_t *value)
 {
@@ -181,6 +208,10 @@ static json_t *prune_element(Prune *prune, const ApiField *field, const json_t *
   case API_MESSAGE:
     return json_is_object(value) ? prune_message(prune, field->message, value, false)
                                  : wrong_type(prune, field, value, "");
+  case API_OR_BOOL:
+  case API_OR_LIST:
+  case API_OR_STRINGS:
+    return prune_union(prune, field, value);
   case API_STRING:
     fits = json_is_string(value);
     break;

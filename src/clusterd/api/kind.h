@@ -28,6 +28,11 @@ typedef enum ApiType {
   API_FIELDS_V1,     /* the managedFields set: an object in JSON, message {1: bytes} in protobuf */
   API_STRINGS,       /* an array of strings in JSON, message {1: repeated string} in protobuf (ExtraValue) */
   API_MESSAGE,
+  /* A message or something simpler, told apart by what it is in JSON; a message of two members in protobuf. Patches and
+   * appliers take such a value as a whole. */
+  API_OR_BOOL,    /* {1: bool, 2: message} */
+  API_OR_LIST,    /* {1: message, 2: repeated message} */
+  API_OR_STRINGS, /* {1: message, 2: repeated string} */
 } ApiType;
 
 typedef enum ApiFieldFlags {
@@ -54,7 +59,7 @@ typedef struct ApiField {
   uint16_t number;                  /* protobuf */
   uint16_t flags;                   /* ApiFieldFlags */
   uint8_t type;                     /* ApiType: of the element, for lists and maps */
-  const ApiMessage *message;        /* API_MESSAGE: of the element */
+  const ApiMessage *message;        /* API_MESSAGE and API_OR_…: of the element */
   const char *merge_key;            /* with API_FIELD_PATCH_MERGE on a list of messages, else NULL */
   const char *const *list_map_keys; /* NULL-terminated; with API_FIELD_LIST_MAP */
   const char *default_json;         /* JSON text of the default, or NULL */

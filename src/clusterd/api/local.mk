@@ -10,7 +10,8 @@ noinst_LIBRARIES += %D%/libapi.a
 # Table output
 %C%_libapi_a_SOURCES += \
 	%D%/cell_text.c %D%/cell_text.h %D%/table.c %D%/table.h \
-	%D%/table_cells_autoscaling.c %D%/table_cells_cluster.c %D%/table_cells_event.c %D%/table_cells_network.c \
+	%D%/table_cells_autoscaling.c %D%/table_cells_cluster.c %D%/table_cells_event.c %D%/table_cells_extension.c \
+	%D%/table_cells_network.c \
 	%D%/table_cells_pod.c %D%/table_cells_storage.c %D%/table_cells_workload.c
 
 # discovery and OpenAPI
@@ -40,6 +41,7 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/strategy_config.c \
 	%D%/strategy_container.c \
 	%D%/strategy_core.c \
+	%D%/strategy_extension.c \
 	%D%/strategy_pod.c %D%/strategy_pod.h \
 	%D%/strategy_pod_update.c \
 	%D%/strategy_service.c \
@@ -53,6 +55,8 @@ noinst_LIBRARIES += %D%/libapi.a
 api_kinds = \
 	%D%/meta_v1.kinds \
 	%D%/core_v1.kinds \
+	%D%/apiextensions_v1.kinds \
+	%D%/apiregistration_v1.kinds \
 	%D%/apps_v1.kinds \
 	%D%/authentication_v1.kinds \
 	%D%/authorization_v1.kinds \

@@ -103,6 +103,15 @@ static json_t *refer_special(OpenApiWriter *writer, const char *name, json_t *sc
   return wrapped_reference(writer->dialect, name);
 }
 
+/* Refers to a type that OpenAPI version 2 cannot describe; a schema without a type stands for any value. */
+static json_t *refer_union(OpenApiWriter *writer, const ApiField *field, const char *suffix)
+{
+  static const char text[] = "A value of several possible types.";
+  g_autofree char *name = g_strconcat(field->message->name, suffix, NULL);
+  openapi_add_message(writer, field->message);
+  return refer_special(writer, name, json_pack("{s:s}", "description", text));
+}
+
 /* The schema of one element of FIELD. */
 static json_t *element_schema(OpenApiWriter *writer, const ApiField *field)
 {
@@ -131,6 +140,12 @@ static json_t *element_schema(OpenApiWriter *writer, const ApiField *field)
     return json_pack("{s:b}", "x-kubernetes-preserve-unknown-fields", true);
   case API_STRINGS:
     return json_pack("{s:s, s:o}", "type", "array", "items", typed("string", NULL));
+  case API_OR_BOOL:
+    return refer_union(writer, field, "OrBool");
+  case API_OR_LIST:
+    return refer_union(writer, field, "OrArray");
+  case API_OR_STRINGS:
+    return refer_union(writer, field, "OrStringArray");
   case API_MESSAGE:
     openapi_add_message(writer, field->message);
     return wrapped_reference(writer->dialect, field->message->name);

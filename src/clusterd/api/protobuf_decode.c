@@ -188,6 +188,36 @@ static json_t *decode_strings(Reader reader, GError **error)
   return g_steal_pointer(&result);
 }
 
+/* A message, or the simpler value that may stand in its place. */
+static json_t *decode_union(const ApiField *field, Reader reader, unsigned depth, GError **error)
+{
+  const uint32_t message_number = field->type == API_OR_BOOL ? 2 : 1;
+  WireField wire;
+  GError *inner = NULL;
+  bool allowed = false;
+  g_autoptr(json_t) message = NULL, list = json_array();
+  while (!inner && next_field(&reader, &wire, &inner)) {
+    if (wire.wire_type != WIRE_BYTES) {
+      allowed = allowed || (field->type == API_OR_BOOL && wire.number == 1 && wire.value != 0);
+    } else if (wire.number == message_number) {
+      g_clear_pointer(&message, json_decref);
+      message = decode_message(field->message, wire.bytes, depth, &inner);
+    } else if (wire.number == 2) {
+      json_t *item = field->type == API_OR_STRINGS ? decode_string(wire.bytes, &inner)
+                                                   : decode_message(field->message, wire.bytes, depth, &inner);
+      if (item)
+        json_array_append_new(list, item);
+    }
+  }
+  if (inner) {
+    g_propagate_error(error, inner);
+    return NULL;
+  }
+  if (message)
+    return g_steal_pointer(&message);
+  return field->type == API_OR_BOOL ? json_boolean(allowed) : g_steal_pointer(&list);
+}
+
 static json_t *decode_number(const ApiField *field, const WireField *wire, GError **error)
 {
   double real;
@@ -233,6 +263,10 @@ static json_t *decode_bytes(const ApiField *field, Reader bytes, unsigned depth,
     return decode_strings(bytes, error);
   case API_MESSAGE:
     return decode_message(field->message, bytes, depth, error);
+  case API_OR_BOOL:
+  case API_OR_LIST:
+  case API_OR_STRINGS:
+    return decode_union(field, bytes, depth, error);
   default:
     break;
   }

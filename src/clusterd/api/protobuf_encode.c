@@ -84,6 +84,32 @@ static void encode_raw(const json_t *value, GByteArray *out)
   put_bytes(out, 1, text, strlen(text));
 }
 
+/* A message, or the simpler value that stands in its place. */
+static bool encode_union(const ApiField *field, const json_t *value, unsigned depth, GByteArray *out, GError **error)
+{
+  const uint32_t message_number = field->type == API_OR_BOOL ? 2 : 1;
+  if (field->type == API_OR_BOOL)
+    put_number(out, 1, json_is_true(value) || json_is_object(value));
+  for (size_t i = 0; i < json_array_size(value); i++) {
+    const json_t *item = json_array_get(value, i);
+    g_autoptr(GByteArray) content = g_byte_array_new();
+    if (json_is_string(item)) {
+      put_string(out, 2, item);
+      continue;
+    }
+    if (!encode_message(field->message, item, depth, content, error))
+      return false;
+    put_message(out, 2, content);
+  }
+  if (!json_is_object(value))
+    return true;
+  g_autoptr(GByteArray) content = g_byte_array_new();
+  if (!encode_message(field->message, value, depth, content, error))
+    return false;
+  put_message(out, message_number, content);
+  return true;
+}
+
 /* The content of the wrapper message that a field of this type is on the wire. */
 static bool encode_wrapped(const ApiField *field, const json_t *value, unsigned depth, GByteArray *out, GError **error)
 {
@@ -106,6 +132,10 @@ static bool encode_wrapped(const ApiField *field, const json_t *value, unsigned 
     for (size_t i = 0; i < json_array_size(value); i++)
       put_string(out, 1, json_array_get(value, i));
     return true;
+  case API_OR_BOOL:
+  case API_OR_LIST:
+  case API_OR_STRINGS:
+    return encode_union(field, value, depth, out, error);
   default:
     return encode_message(field->message, value, depth, out, error);
   }

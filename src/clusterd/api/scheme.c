@@ -14,6 +14,7 @@ struct ApiScheme {
 /* Upstream's order of groups in discovery; clients take the first group that has a resource of the name asked for. */
 static const char *const group_order[] = {
   "",
+  "apiregistration.k8s.io",
   "apps",
   "events.k8s.io",
   "authentication.k8s.io",

@@ -68,6 +68,10 @@ DEFAULTS(autoscaler_spec);
 VALIDATE(label_requirement);
 VALIDATE(label_selector);
 
+/* strategy_extension.c */
+STRATEGY(api_service);
+DEFAULTS(custom_resource_definition);
+
 #undef STRATEGY
 #undef DEFAULTS
 #undef VALIDATE

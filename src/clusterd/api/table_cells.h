@@ -7,6 +7,8 @@
 #define TABLE_CELL(name) json_t *cell_##name(const json_t *object, int64_t now_us)
 
 TABLE_CELL(age);
+TABLE_CELL(api_service_available);
+TABLE_CELL(api_service_service);
 TABLE_CELL(certificate_signing_request_condition);
 TABLE_CELL(certificate_signing_request_requested_duration);
 TABLE_CELL(cluster_role_binding_groups);

@@ -31,10 +31,16 @@ TESTS += %D%/test-openapi
 %C%_test_openapi_SOURCES = %D%/test-openapi.c
 %C%_test_openapi_LDADD = $(api_test_libs)
 
+validation_case = %D%/validation_case.c %D%/validation_case.h
 check_PROGRAMS += %D%/test-validation
 TESTS += %D%/test-validation
-%C%_test_validation_SOURCES = %D%/test-validation.c
+%C%_test_validation_SOURCES = %D%/test-validation.c $(validation_case)
 %C%_test_validation_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-validation-extension
+TESTS += %D%/test-validation-extension
+%C%_test_validation_extension_SOURCES = %D%/test-validation-extension.c $(validation_case)
+%C%_test_validation_extension_LDADD = $(api_test_libs)
 
 check_PROGRAMS += %D%/test-object
 TESTS += %D%/test-object

@@ -178,6 +178,36 @@ static void test_depth(void)
   g_assert_true(reason_is(error, REASON_BAD_REQUEST));
 }
 
+/* What has several types in JSON is a message in protobuf, and comes back as it was. */
+static void test_unions(void)
+{
+  const char *text =
+      "{\"kind\":\"CustomResourceDefinition\",\"apiVersion\":\"apiextensions.k8s.io/v1\",\"metadata\":{},\"spec\":{"
+      "\"group\":\"e.com\",\"names\":{\"plural\":\"tabs\",\"kind\":\"Tab\"},\"scope\":\"Cluster\",\"versions\":[{"
+      "\"name\":\"v1\",\"served\":true,\"storage\":true,\"schema\":{\"openAPIV3Schema\":{\"$ref\":\"#/x\",\"type\":"
+      "\"object\",\"default\":{\"a\":[1]},\"maximum\":1.5,\"minLength\":0,\"enum\":[1,\"a\",{}],\"items\":{\"type\":"
+      "\"string\"},\"properties\":{\"a\":{\"items\":[{\"type\":\"integer\"},{\"nullable\":true}],"
+      "\"additionalProperties\":false,\"x-kubernetes-int-or-string\":true},\"b\":{\"additionalProperties\":true,"
+      "\"x-kubernetes-preserve-unknown-fields\":false}},\"additionalProperties\":{\"type\":\"string\"},"
+      "\"dependencies\":{\"a\":[\"b\",\"c\"],\"b\":{\"type\":\"object\"}}}}}]},\"status\":{\"conditions\":[],"
+      "\"acceptedNames\":{\"plural\":\"\",\"kind\":\"\"},\"storedVersions\":[]}}";
+  const char *kind = "CustomResourceDefinition", *api_version = "apiextensions.k8s.io/v1";
+  const ApiMessage *message = api_builtin_message_of("apiextensions.k8s.io", "v1", kind);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(json_t) first = decode(message, kind, text, FIELD_VALIDATION_STRICT, NULL, &error);
+  g_assert_no_error(error);
+  g_autoptr(GBytes) bytes = codec_encode_protobuf(message, api_version, kind, first, &error);
+  g_assert_no_error(error);
+  g_autoptr(json_t) second = codec_decode(CODEC_PROTOBUF, message, "v1", kind, g_bytes_get_data(bytes, NULL),
+                                          g_bytes_get_size(bytes), FIELD_VALIDATION_STRICT, NULL, &error);
+  g_assert_no_error(error);
+  g_autofree char *got_first = json_text(first), *got_second = json_text(second);
+  g_assert_cmpstr(got_first, ==, text);
+  g_assert_true(json_equal(json_object_get(second, "spec"), json_object_get(first, "spec")));
+  g_autoptr(GBytes) again = codec_encode_protobuf(message, api_version, kind, second, &error);
+  g_assert_true(g_bytes_equal(bytes, again));
+}
+
 static void test_bad_protobuf(void)
 {
   static const struct {
@@ -271,6 +301,7 @@ int main(int argc, char **argv)
   g_test_add_func("/codec/content-types", test_content_types);
   g_test_add_func("/codec/peek", test_peek);
   g_test_add_func("/codec/depth", test_depth);
+  g_test_add_func("/codec/unions", test_unions);
   g_test_add_func("/codec/bad-protobuf", test_bad_protobuf);
   g_test_add_func("/codec/reference-objects", test_reference_objects);
   int result = g_test_run();

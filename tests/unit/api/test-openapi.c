@@ -34,7 +34,7 @@ static void assert_references(const json_t *value, const json_t *schemas)
   json_t *member;
   size_t i;
   json_object_foreach ((json_t *)(uintptr_t)value, key, member) {
-    if (strcmp(key, "$ref") == 0) {
+    if (strcmp(key, "$ref") == 0 && json_is_string(member)) {
       const char *name = strrchr(json_string_value(member), '/') + 1;
       if (!json_object_get(schemas, name))
         g_error("no schema %s", name);
