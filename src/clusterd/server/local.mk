@@ -60,6 +60,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/service_account_tokens.h \
 	%D%/session_set.c \
 	%D%/session_set.h \
+	%D%/storage_key.c %D%/storage_key.h \
 	%D%/spdy.c \
 	%D%/spdy.h \
 	%D%/spdy_dictionary.h \

@@ -6,6 +6,7 @@
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/registry_private.h"
 #include "clusterd/server/scale.h"
+#include "clusterd/server/storage_key.h"
 
 const ApiKind *registry_storage(const ApiKind *kind)
 {
@@ -15,7 +16,7 @@ const ApiKind *registry_storage(const ApiKind *kind)
 char *registry_prefix(const ApiKind *kind)
 {
   const ApiKind *storage = registry_storage(kind);
-  return g_strdup_printf("/registry/%s/%s/", *storage->group ? storage->group : "core", storage->plural);
+  return storage_prefix(storage->group, storage->plural);
 }
 
 char *registry_suffix(const char *namespace_, const char *name)
@@ -75,7 +76,7 @@ Resource *registry_resource(Registry *registry, const ApiKind *kind, GError **er
 void registry_observe(Registry *registry, const char *group, const char *plural, RegistryObserver observer, void *data)
 {
   Observation *observation = g_new0(Observation, 1);
-  observation->prefix = g_strdup_printf("/registry/%s/%s/", *group ? group : "core", plural);
+  observation->prefix = storage_prefix(group, plural);
   observation->observer = observer;
   observation->data = data;
   g_mutex_lock(&registry->observations_lock);

@@ -30,7 +30,7 @@ typedef struct Change {
 /* All objects of one stored kind. */
 typedef struct Resource {
   const ApiKind *kind; /* the storage version */
-  char *prefix;        /* "/registry/apps/deployments/" */
+  char *prefix;        /* "/registry/deployments/" */
   GTree *objects;      /* "namespace/name" or "name" → Object* */
   GQueue history;      /* Change*, oldest first */
   int64_t loaded;      /* revision of the snapshot it was loaded from */
@@ -82,7 +82,7 @@ struct Registry {
 /* The version KIND is stored as. */
 const ApiKind *registry_storage(const ApiKind *kind);
 
-/* "/registry/core/pods/"; the caller frees. */
+/* "/registry/pods/"; the caller frees. */
 char *registry_prefix(const ApiKind *kind);
 
 /* "namespace/name" or "name"; the caller frees. */

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/server/registry_private.h"
+#include "clusterd/server/storage_key.h"
 
 struct Watch {
   gatomicrefcount references; /* of the owner and of the dispatcher */
@@ -165,13 +166,18 @@ static Change *apply(Registry *registry, Resource *resource, const char *key, co
   return change;
 }
 
-/* "/registry/apps/deployments/" of a key. */
-static char *prefix_of(const char *key)
+static bool is_resource(const char *prefix, const void *resources)
 {
-  const char *end = key;
-  for (int slashes = 0; *end && slashes < 4; end++)
-    slashes += *end == '/';
-  return g_strndup(key, (gsize)(end - key));
+  return g_hash_table_contains((GHashTable *)(uintptr_t)resources, prefix);
+}
+
+/* The resource KEY's object is in, *LENGTH its prefix's. A kind nobody has used yet has none: it is loaded when
+ * somebody does. Called with the state locked. */
+static Resource *resource_of(Registry *registry, const char *key, gsize *length)
+{
+  *length = storage_prefix_length(key, is_resource, registry->resources);
+  g_autofree char *prefix = g_strndup(key, *length);
+  return *length ? g_hash_table_lookup(registry->resources, prefix) : NULL;
 }
 
 static void tell_observers(Registry *registry, const Resource *resource, const Change *change)
@@ -184,25 +190,32 @@ static void tell_observers(Registry *registry, const Resource *resource, const C
   }
 }
 
+static void advance(Registry *registry, int64_t revision)
+{
+  g_mutex_lock(&registry->advance_lock);
+  registry->revision = revision;
+  g_cond_broadcast(&registry->advanced);
+  g_mutex_unlock(&registry->advance_lock);
+}
+
 void watch_cache_event(const StoreEvent *event, void *data)
 {
   Registry *registry = data;
-  g_autofree char *prefix = prefix_of(event->entry.key);
   Change *change = NULL;
-  g_rw_lock_writer_lock(&registry->state);
-  Resource *resource = g_hash_table_lookup(registry->resources, prefix);
-  /* a kind nobody has used yet is loaded when somebody does */
-  if (resource && event->entry.mod_revision > resource->loaded)
-    change = apply(registry, resource, event->entry.key + strlen(prefix), event);
-  g_rw_lock_writer_unlock(&registry->state);
+  Resource *resource = NULL;
+  if (event->type != STORE_PROGRESS) {
+    gsize length = 0;
+    g_rw_lock_writer_lock(&registry->state);
+    resource = resource_of(registry, event->entry.key, &length);
+    if (resource && event->entry.mod_revision > resource->loaded)
+      change = apply(registry, resource, event->entry.key + length, event);
+    g_rw_lock_writer_unlock(&registry->state);
+  }
   if (change) {
     tell_observers(registry, resource, change);
     change_unref(change);
   }
-  g_mutex_lock(&registry->advance_lock);
-  registry->revision = event->entry.mod_revision;
-  g_cond_broadcast(&registry->advanced);
-  g_mutex_unlock(&registry->advance_lock);
+  advance(registry, event->entry.mod_revision);
 }
 
 /* --- to the watches ------------------------------------------------------------------------------------------------

@@ -3,8 +3,9 @@
 #include "base/reason.h"
 #include "clusterd/store/sqlite_private.h"
 
-StoreEntry *store_get(Store *store, const char *key, GError **error)
+StoreEntry *sqlite_store_get(Store *base, const char *key, GError **error)
 {
+  SqliteStore *store = sqlite_store(base);
   static const char sql[] = "SELECT revision, create_revision, deleted, value FROM log WHERE key = ?1"
                             " ORDER BY revision DESC LIMIT 1";
   StoreEntry *entry = NULL;
@@ -23,7 +24,7 @@ StoreEntry *store_get(Store *store, const char *key, GError **error)
     entry->create_revision = sqlite3_column_int64(statement, 1);
     entry->value = sqlite_store_blob(statement, 3);
   } else if (code == SQLITE_ROW || code == SQLITE_DONE) {
-    reason_set(error, REASON_NOT_FOUND, "key %s not found", key);
+    store_fail_not_found(key, error);
   } else {
     sqlite_store_fail(store, store->reader, "read", error);
   }
@@ -45,7 +46,7 @@ static void bind_snapshot(sqlite3_stmt *statement, const char *prefix, const cha
   sqlite3_bind_text(statement, 4, start, -1, SQLITE_STATIC);
 }
 
-static bool read_rows(Store *store, const char *prefix, const char *end, int64_t revision, const char *start,
+static bool read_rows(SqliteStore *store, const char *prefix, const char *end, int64_t revision, const char *start,
                       unsigned limit, GPtrArray *entries, GError **error)
 {
   static const char sql[] = "SELECT key, revision, create_revision, value" SNAPSHOT_ROWS " ORDER BY key LIMIT ?5";
@@ -67,7 +68,7 @@ static bool read_rows(Store *store, const char *prefix, const char *end, int64_t
   return code == SQLITE_DONE || sqlite_store_fail(store, store->reader, "list", error);
 }
 
-static bool count_rows(Store *store, const char *prefix, const char *end, int64_t revision, const char *start,
+static bool count_rows(SqliteStore *store, const char *prefix, const char *end, int64_t revision, const char *start,
                        int64_t *count, GError **error)
 {
   static const char sql[] = "SELECT count(*)" SNAPSHOT_ROWS;
@@ -83,7 +84,7 @@ static bool count_rows(Store *store, const char *prefix, const char *end, int64_
   return code == SQLITE_ROW || sqlite_store_fail(store, store->reader, "list", error);
 }
 
-static bool read_snapshot(Store *store, const char *prefix, const char *end, int64_t revision, const char *start,
+static bool read_snapshot(SqliteStore *store, const char *prefix, const char *end, int64_t revision, const char *start,
                           unsigned limit, GPtrArray *entries, int64_t *remaining, GError **error)
 {
   if (!read_rows(store, prefix, end, revision, start, limit, entries, error))
@@ -96,15 +97,14 @@ static bool read_snapshot(Store *store, const char *prefix, const char *end, int
   return count_rows(store, prefix, end, revision, last->key, remaining, error);
 }
 
-GPtrArray *store_list(Store *store, const char *prefix, int64_t revision, const char *start, unsigned limit,
-                      int64_t *at, int64_t *remaining, GError **error)
+GPtrArray *sqlite_store_list(Store *base, const char *prefix, int64_t revision, const char *start, unsigned limit,
+                             int64_t *at, int64_t *remaining, GError **error)
 {
+  SqliteStore *store = sqlite_store(base);
   int64_t newest = store->revision;
   int64_t snapshot = revision ? revision : newest;
   if (snapshot > newest) {
-    reason_set(error, REASON_TIMEOUT,
-               "Timeout: Too large resource version: %" G_GINT64_FORMAT ", current: %" G_GINT64_FORMAT, snapshot,
-               newest);
+    store_fail_future(snapshot, newest, error);
     return NULL;
   }
   g_autoptr(GPtrArray) entries = g_ptr_array_new_with_free_func((GDestroyNotify)store_entry_free);
@@ -119,7 +119,7 @@ GPtrArray *store_list(Store *store, const char *prefix, int64_t revision, const 
   sqlite3_exec(store->reader, "COMMIT", NULL, NULL, NULL);
   /* compacted is raised before rows go, so a snapshot that lost rows is always seen as expired here */
   if (ok && snapshot < store->compacted) {
-    reason_set(error, REASON_EXPIRED, "The resourceVersion for the provided list is too old.");
+    store_fail_compacted_list(error);
     return NULL;
   }
   if (!ok)

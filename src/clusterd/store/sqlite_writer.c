@@ -3,32 +3,23 @@
 #include "base/reason.h"
 #include "clusterd/store/sqlite_private.h"
 
-#define MARK_SECONDS 60
-
-typedef struct Mark {
-  int64_t time_us; /* monotonic */
-  int64_t revision;
-} Mark;
-
 static const char *const statement_texts[N_STATEMENTS] = {
   [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
   [STATEMENT_COMMIT] = "COMMIT",
   [STATEMENT_ROLLBACK] = "ROLLBACK",
-  [STATEMENT_FIND] = "SELECT revision, create_revision, deleted, value FROM log WHERE key = ?1"
+  [STATEMENT_FIND] = "SELECT revision, create_revision, deleted FROM log WHERE key = ?1"
                      " ORDER BY revision DESC LIMIT 1",
   [STATEMENT_INSERT] = "INSERT INTO log(revision, key, create_revision, previous, deleted, value)"
                        " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
   [STATEMENT_HISTORY] = "SELECT revision, key, create_revision, previous, deleted, value FROM log"
                         " WHERE revision > ?1 ORDER BY revision",
-  [STATEMENT_VALUE] = "SELECT value FROM log WHERE revision = ?1",
   [STATEMENT_DROP_REPLACED] = "DELETE FROM log WHERE revision IN"
                               " (SELECT previous FROM log WHERE revision > ?1 AND revision <= ?2 AND previous > 0)",
   [STATEMENT_DROP_DELETIONS] = "DELETE FROM log WHERE revision > ?1 AND revision <= ?2 AND deleted = 1",
-  [STATEMENT_SET_COMPACTED] = "UPDATE state SET value = ?1 WHERE name = 'compacted'",
+  [STATEMENT_SET_STATE] = "UPDATE state SET value = ?2 WHERE name = ?1",
 };
 
-/* Runs a statement that yields no rows and makes it ready for the next time. */
-static bool execute(Store *store, StoreStatement which, const char *what, GError **error)
+bool sqlite_writer_execute(SqliteStore *store, StoreStatement which, const char *what, GError **error)
 {
   sqlite3_stmt *statement = store->statements[which];
   bool ok = sqlite3_step(statement) == SQLITE_DONE;
@@ -38,13 +29,13 @@ static bool execute(Store *store, StoreStatement which, const char *what, GError
   return ok;
 }
 
-static void event_clear(StoreEvent *event)
+void sqlite_writer_roll_back(SqliteStore *store)
 {
-  store_entry_clear(&event->entry);
-  g_clear_pointer(&event->previous, g_bytes_unref);
+  if (!sqlite3_get_autocommit(store->db))
+    sqlite_writer_execute(store, STATEMENT_ROLLBACK, "roll back", NULL);
 }
 
-static void dispatch(Store *store, const StoreEvent *event)
+static void dispatch(SqliteStore *store, const StoreEvent *event)
 {
   for (guint i = 0; i < store->watches->len; i++) {
     const StoreWatch *watch = store->watches->pdata[i];
@@ -60,10 +51,9 @@ typedef struct Found {
   bool exists;
   int64_t revision;
   int64_t create_revision;
-  GBytes *value; /* owned */
 } Found;
 
-static bool find(Store *store, const char *key, Found *found, GError **error)
+static bool find(SqliteStore *store, const char *key, Found *found, GError **error)
 {
   sqlite3_stmt *statement = store->statements[STATEMENT_FIND];
   sqlite3_bind_text(statement, 1, key, -1, SQLITE_STATIC);
@@ -72,7 +62,6 @@ static bool find(Store *store, const char *key, Found *found, GError **error)
     found->exists = true;
     found->revision = sqlite3_column_int64(statement, 0);
     found->create_revision = sqlite3_column_int64(statement, 1);
-    found->value = sqlite_store_blob(statement, 3);
   }
   bool ok = code == SQLITE_ROW || code == SQLITE_DONE || sqlite_store_fail(store, store->db, "read", error);
   sqlite3_reset(statement);
@@ -83,17 +72,15 @@ static bool find(Store *store, const char *key, Found *found, GError **error)
 static bool check_expectation(StoreRequest *request, const Found *found)
 {
   if (request->kind == STORE_REQUEST_PUT && request->expected == 0)
-    return !found->exists || reason_set(&request->error, REASON_ALREADY_EXISTS, "key %s already exists", request->key);
+    return !found->exists || store_fail_exists(request->key, &request->error);
   if (request->kind == STORE_REQUEST_DELETE && !found->exists)
-    return reason_set(&request->error, REASON_NOT_FOUND, "key %s not found", request->key);
+    return store_fail_not_found(request->key, &request->error);
   if (request->expected >= 0 && (!found->exists || found->revision != request->expected))
-    return reason_set(&request->error, REASON_CONFLICT,
-                      "key %s is at revision %" G_GINT64_FORMAT ", not %" G_GINT64_FORMAT, request->key,
-                      found->revision, request->expected);
+    return store_fail_conflict(request->key, found->revision, request->expected, &request->error);
   return true;
 }
 
-static bool insert(Store *store, StoreRequest *request, const Found *found, int64_t revision, GError **error)
+static bool insert(SqliteStore *store, StoreRequest *request, const Found *found, int64_t revision, GError **error)
 {
   sqlite3_stmt *statement = store->statements[STATEMENT_INSERT];
   bool deletes = request->kind == STORE_REQUEST_DELETE;
@@ -109,7 +96,7 @@ static bool insert(Store *store, StoreRequest *request, const Found *found, int6
     sqlite3_bind_null(statement, 6);
   else
     sqlite3_bind_blob64(statement, 6, data ? data : "", length, SQLITE_STATIC);
-  if (!execute(store, STATEMENT_INSERT, "write", error))
+  if (!sqlite_writer_execute(store, STATEMENT_INSERT, "write", error))
     return false;
   StoreEvent *event = &request->event;
   event->type = deletes ? STORE_DELETED : found->exists ? STORE_MODIFIED : STORE_CREATED;
@@ -117,7 +104,6 @@ static bool insert(Store *store, StoreRequest *request, const Found *found, int6
   event->entry.value = request->value && !deletes ? g_bytes_ref(request->value) : NULL;
   event->entry.create_revision = create_revision;
   event->entry.mod_revision = revision;
-  event->previous = found->value ? g_bytes_ref(found->value) : NULL;
   request->revision = revision;
   request->ok = true;
   return true;
@@ -125,7 +111,7 @@ static bool insert(Store *store, StoreRequest *request, const Found *found, int6
 
 /* One write of the open transaction. False only when the database failed: a refused expectation is the request's own.
  */
-static bool apply(Store *store, StoreRequest *request, int64_t *revision, GError **error)
+static bool apply(SqliteStore *store, StoreRequest *request, int64_t *revision, GError **error)
 {
   Found found = { 0 };
   bool ok = find(store, request->key, &found, error);
@@ -133,7 +119,6 @@ static bool apply(Store *store, StoreRequest *request, int64_t *revision, GError
     ok = insert(store, request, &found, *revision + 1, error);
     *revision += ok;
   }
-  g_clear_pointer(&found.value, g_bytes_unref);
   return ok;
 }
 
@@ -141,52 +126,48 @@ static void fail_batch(StoreRequest *const *batch, unsigned count, const GError 
 {
   for (unsigned i = 0; i < count; i++) {
     batch[i]->ok = false;
-    event_clear(&batch[i]->event);
+    store_entry_clear(&batch[i]->event.entry);
     if (!batch[i]->error)
       batch[i]->error = g_error_copy(error);
   }
 }
 
+static bool write_transaction(SqliteStore *store, StoreRequest *const *batch, unsigned count, int64_t *revision,
+                              int64_t *swept, GError **error)
+{
+  bool ok = sqlite_writer_execute(store, STATEMENT_BEGIN, "write", error);
+  for (unsigned i = 0; ok && i < count; i++)
+    ok = apply(store, batch[i], revision, error);
+  if (ok && sqlite_compact_is_pending(store))
+    ok = sqlite_compact_step(store, swept, error);
+  return ok && sqlite_writer_execute(store, STATEMENT_COMMIT, "commit", error);
+}
+
 /* All writes of BATCH in one transaction, so one fsync pays for all. Watches see the events before the callers return:
  * a caller always finds its own write. */
-static void write_batch(Store *store, StoreRequest *const *batch, unsigned count)
+static void write_batch(SqliteStore *store, StoreRequest *const *batch, unsigned count)
 {
   g_autoptr(GError) error = NULL;
-  int64_t revision = store->revision;
-  bool ok = execute(store, STATEMENT_BEGIN, "write", &error);
-  for (unsigned i = 0; ok && i < count; i++)
-    ok = apply(store, batch[i], &revision, &error);
-  ok = ok && execute(store, STATEMENT_COMMIT, "commit", &error);
-  if (!ok) {
+  int64_t revision = store->revision, swept = store->swept;
+  if (!write_transaction(store, batch, count, &revision, &swept, &error)) {
     g_warning("%s", error->message);
-    if (!sqlite3_get_autocommit(store->db))
-      execute(store, STATEMENT_ROLLBACK, "roll back", NULL);
+    sqlite_writer_roll_back(store);
     fail_batch(batch, count, error);
     return;
   }
   store->revision = revision;
+  store->swept = swept;
   for (unsigned i = 0; i < count; i++) {
     if (batch[i]->ok)
       dispatch(store, &batch[i]->event);
-    event_clear(&batch[i]->event);
+    store_entry_clear(&batch[i]->event.entry);
   }
 }
 
 /* --- watches -------------------------------------------------------------------------------------------------------
  */
 
-static GBytes *value_at(Store *store, int64_t revision)
-{
-  GBytes *value = NULL;
-  sqlite3_stmt *statement = store->statements[STATEMENT_VALUE];
-  sqlite3_bind_int64(statement, 1, revision);
-  if (sqlite3_step(statement) == SQLITE_ROW)
-    value = sqlite_store_blob(statement, 0);
-  sqlite3_reset(statement);
-  return value;
-}
-
-static bool replay(Store *store, const StoreWatch *watch, int64_t from, GError **error)
+static bool replay(SqliteStore *store, const StoreWatch *watch, int64_t from, GError **error)
 {
   int code;
   sqlite3_stmt *statement = store->statements[STATEMENT_HISTORY];
@@ -203,76 +184,21 @@ static bool replay(Store *store, const StoreWatch *watch, int64_t from, GError *
     event.entry.mod_revision = sqlite3_column_int64(statement, 0);
     event.entry.create_revision = sqlite3_column_int64(statement, 2);
     event.entry.value = deleted ? NULL : sqlite_store_blob(statement, 5);
-    event.previous = previous ? value_at(store, previous) : NULL;
     watch->handler(&event, watch->data);
-    event_clear(&event);
+    store_entry_clear(&event.entry);
   }
   sqlite3_reset(statement);
   return code == SQLITE_DONE || sqlite_store_fail(store, store->db, "read the history", error);
 }
 
-static bool start_watch(Store *store, StoreRequest *request)
+static bool start_watch(SqliteStore *store, StoreRequest *request)
 {
   if (request->revision < store->compacted)
-    return reason_set(&request->error, REASON_EXPIRED,
-                      "too old resource version: %" G_GINT64_FORMAT " (%" G_GINT64_FORMAT ")", request->revision,
-                      (int64_t)store->compacted);
+    return store_fail_compacted_watch(request->revision, store->compacted, &request->error);
   if (request->revision < store->revision && !replay(store, request->watch, request->revision, &request->error))
     return false;
   g_ptr_array_add(store->watches, request->watch);
   return true;
-}
-
-/* --- compaction ----------------------------------------------------------------------------------------------------
- */
-
-static bool drop(Store *store, StoreStatement which, int64_t after, int64_t until, GError **error)
-{
-  sqlite3_bind_int64(store->statements[which], 1, after);
-  sqlite3_bind_int64(store->statements[which], 2, until);
-  return execute(store, which, "compact", error);
-}
-
-/* Rows replaced at or before REVISION go, and deletions themselves; what was there at REVISION stays. */
-static bool compact(Store *store, int64_t revision, GError **error)
-{
-  int64_t before = store->compacted;
-  revision = MIN(revision, store->revision);
-  if (revision <= before)
-    return true;
-  if (!execute(store, STATEMENT_BEGIN, "compact", error))
-    return false;
-  store->compacted = revision; /* before the rows go: see store_list */
-  sqlite3_bind_int64(store->statements[STATEMENT_SET_COMPACTED], 1, revision);
-  if (execute(store, STATEMENT_SET_COMPACTED, "compact", error) &&
-      drop(store, STATEMENT_DROP_REPLACED, before, revision, error) &&
-      drop(store, STATEMENT_DROP_DELETIONS, before, revision, error) &&
-      execute(store, STATEMENT_COMMIT, "compact", error))
-    return true;
-  if (!sqlite3_get_autocommit(store->db))
-    execute(store, STATEMENT_ROLLBACK, "roll back", NULL);
-  store->compacted = before;
-  return false;
-}
-
-/* Notes the revision once a minute, and forgets what is older than STORE_HISTORY_SECONDS. */
-static void compact_by_age(Store *store)
-{
-  int64_t now = g_get_monotonic_time();
-  const Mark *last = store->marks->len ? &g_array_index(store->marks, Mark, store->marks->len - 1) : NULL;
-  if (last && now - last->time_us < MARK_SECONDS * G_USEC_PER_SEC)
-    return;
-  Mark mark = { now, store->revision };
-  g_array_append_val(store->marks, mark);
-  guint expired = 0;
-  while (now - g_array_index(store->marks, Mark, expired).time_us > STORE_HISTORY_SECONDS * G_USEC_PER_SEC)
-    expired++;
-  if (expired == 0)
-    return;
-  g_autoptr(GError) error = NULL;
-  if (!compact(store, g_array_index(store->marks, Mark, expired - 1).revision, &error))
-    g_warning("%s", error->message);
-  g_array_remove_range(store->marks, 0, expired);
 }
 
 /* --- the thread ----------------------------------------------------------------------------------------------------
@@ -284,7 +210,7 @@ static bool is_write(const StoreRequest *request)
 }
 
 /* The next requests that can be done together: a run of writes, or one of anything else. Called with the lock held. */
-static unsigned take_batch(Store *store, StoreRequest **batch)
+static unsigned take_batch(SqliteStore *store, StoreRequest **batch)
 {
   unsigned count = 0;
   while (count < STORE_BATCH_MAX && !g_queue_is_empty(&store->queue)) {
@@ -298,7 +224,7 @@ static unsigned take_batch(Store *store, StoreRequest **batch)
   return count;
 }
 
-static void serve(Store *store, StoreRequest *const *batch, unsigned count)
+static void serve(SqliteStore *store, StoreRequest *const *batch, unsigned count)
 {
   StoreRequest *first = batch[0];
   switch (first->kind) {
@@ -313,39 +239,58 @@ static void serve(Store *store, StoreRequest *const *batch, unsigned count)
     first->ok = g_ptr_array_remove(store->watches, first->watch);
     break;
   case STORE_REQUEST_COMPACT:
-    first->ok = compact(store, first->revision, &first->error);
+    first->ok = sqlite_compact_to(store, first->revision, &first->error);
     break;
   }
 }
 
+/* Nothing to do for anybody: a step of compaction, or a rest. Called without the lock; false when it is to rest. */
+static bool tidy(SqliteStore *store)
+{
+  sqlite_checkpoint_finish(store);
+  sqlite_compact_by_age(store);
+  if (!sqlite_compact_is_pending(store))
+    return false;
+  int64_t before = store->swept;
+  sqlite_compact_idle_step(store);
+  return store->swept > before; /* one that failed is tried again with the next write or mark */
+}
+
+static void rest(SqliteStore *store)
+{
+  if (g_queue_is_empty(&store->queue) && !store->closing)
+    g_cond_wait_until(&store->wake, &store->lock, g_get_monotonic_time() + STORE_MARK_SECONDS * G_USEC_PER_SEC);
+}
+
 static void *writer_main(void *data)
 {
-  Store *store = data;
+  SqliteStore *store = data;
   StoreRequest *batch[STORE_BATCH_MAX];
   g_mutex_lock(&store->lock);
   while (!store->closing || !g_queue_is_empty(&store->queue)) {
     unsigned count = take_batch(store, batch);
-    if (count == 0) {
-      g_cond_wait_until(&store->wake, &store->lock, g_get_monotonic_time() + MARK_SECONDS * G_USEC_PER_SEC);
-      g_mutex_unlock(&store->lock);
-      compact_by_age(store);
-      g_mutex_lock(&store->lock);
-      continue;
-    }
     g_mutex_unlock(&store->lock);
-    serve(store, batch, count);
-    compact_by_age(store);
+    bool more = true;
+    if (count == 0) {
+      more = tidy(store);
+    } else {
+      serve(store, batch, count);
+      sqlite_checkpoint_finish(store);
+      sqlite_compact_by_age(store);
+    }
     g_mutex_lock(&store->lock);
     for (unsigned i = 0; i < count; i++) {
       batch[i]->done = true;
       g_cond_signal(&batch[i]->finished);
     }
+    if (!more)
+      rest(store);
   }
   g_mutex_unlock(&store->lock);
   return NULL;
 }
 
-bool sqlite_writer_start(Store *store, GError **error)
+bool sqlite_writer_start(SqliteStore *store, GError **error)
 {
   for (int i = 0; i < N_STATEMENTS; i++)
     if (sqlite3_prepare_v3(store->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL) !=
@@ -355,7 +300,7 @@ bool sqlite_writer_start(Store *store, GError **error)
   return true;
 }
 
-void sqlite_writer_stop(Store *store)
+void sqlite_writer_stop(SqliteStore *store)
 {
   g_mutex_lock(&store->lock);
   store->closing = true;
@@ -368,8 +313,9 @@ void sqlite_writer_stop(Store *store)
  */
 
 /* Hands REQUEST to the thread and waits for it. */
-static bool submit(Store *store, StoreRequest *request, GError **error)
+static bool submit(Store *base, StoreRequest *request, GError **error)
 {
+  SqliteStore *store = sqlite_store(base);
   g_cond_init(&request->finished);
   g_mutex_lock(&store->lock);
   if (store->closing) {
@@ -388,9 +334,9 @@ static bool submit(Store *store, StoreRequest *request, GError **error)
   return request->ok;
 }
 
-bool store_put(Store *store, const char *key, int64_t expected, GBytes *value, int64_t *revision, GError **error)
+bool sqlite_writer_put(Store *store, const char *key, int64_t expected, GBytes *value, int64_t *revision,
+                       GError **error)
 {
-  g_return_val_if_fail(expected >= 0, false);
   StoreRequest request = { .kind = STORE_REQUEST_PUT, .key = key, .expected = expected, .value = value };
   bool ok = submit(store, &request, error);
   if (ok && revision)
@@ -398,7 +344,7 @@ bool store_put(Store *store, const char *key, int64_t expected, GBytes *value, i
   return ok;
 }
 
-bool store_delete(Store *store, const char *key, int64_t expected, int64_t *revision, GError **error)
+bool sqlite_writer_remove(Store *store, const char *key, int64_t expected, int64_t *revision, GError **error)
 {
   StoreRequest request = { .kind = STORE_REQUEST_DELETE, .key = key, .expected = expected };
   bool ok = submit(store, &request, error);
@@ -407,8 +353,8 @@ bool store_delete(Store *store, const char *key, int64_t expected, int64_t *revi
   return ok;
 }
 
-StoreWatch *store_watch(Store *store, const char *prefix, int64_t from, StoreHandler handler, void *data,
-                        GError **error)
+StoreWatch *sqlite_writer_watch(Store *store, const char *prefix, int64_t from, StoreHandler handler, void *data,
+                                GError **error)
 {
   StoreWatch *watch = g_new0(StoreWatch, 1);
   watch->store = store;
@@ -423,17 +369,15 @@ StoreWatch *store_watch(Store *store, const char *prefix, int64_t from, StoreHan
   return NULL;
 }
 
-void store_unwatch(StoreWatch *watch)
+void sqlite_writer_unwatch(StoreWatch *watch)
 {
-  if (!watch)
-    return;
   StoreRequest request = { .kind = STORE_REQUEST_UNWATCH, .watch = watch };
   submit(watch->store, &request, NULL);
   g_free(watch->prefix);
   g_free(watch);
 }
 
-bool store_compact(Store *store, int64_t revision, GError **error)
+bool sqlite_writer_compact(Store *store, int64_t revision, GError **error)
 {
   StoreRequest request = { .kind = STORE_REQUEST_COMPACT, .revision = revision };
   return submit(store, &request, error);

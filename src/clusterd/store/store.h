@@ -3,7 +3,8 @@
  * The revision log under the API (etcd's model). One counter for the whole store; every write gets the next revision;
  * a key's value can be replaced or removed only against the revision the caller last saw; a watch started at a revision
  * misses nothing after it. Keys are paths ("/registry/pods/default/web").
- * All calls are thread-safe. A call that writes returns after the write is durable (fsync, group commit).
+ * All calls are thread-safe. A call that writes returns after the write is durable and every watch has seen its event.
+ * Two engines: SQLite, one file for one server, and etcd, a cluster for several servers. docs/internals/store.md
  */
 #include <glib.h>
 #include <stdbool.h>
@@ -22,12 +23,12 @@ void store_entry_clear(StoreEntry *entry);
 void store_entry_free(StoreEntry *entry);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StoreEntry, store_entry_free)
 
-typedef enum StoreEventType { STORE_CREATED, STORE_MODIFIED, STORE_DELETED } StoreEventType;
+/* STORE_PROGRESS has no key: nothing that the watch asks for happened up to its entry.mod_revision. */
+typedef enum StoreEventType { STORE_CREATED, STORE_MODIFIED, STORE_DELETED, STORE_PROGRESS } StoreEventType;
 
 typedef struct StoreEvent {
   StoreEventType type;
-  StoreEntry entry; /* what is there now */
-  GBytes *previous; /* the value before, NULL when created */
+  StoreEntry entry; /* what is there now; the value is the writer's own GBytes when this process wrote it */
 } StoreEvent;
 
 /* Opens or makes the SQLite store in the file PATH. NULL with REASON_FILE when it cannot be opened or is damaged (it is
@@ -36,8 +37,16 @@ Store *store_open_sqlite(const char *path, GError **error);
 void store_close(Store *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_close)
 
-/* The newest revision. */
+/* The newest revision this process knows of. */
 int64_t store_revision(Store *store);
+
+/* Whether other servers may write to the store, too: then what watches have shown is not all there is. */
+bool store_is_shared(const Store *store);
+
+/* Waits until the watches have seen every write that was acknowledged, by whichever server, before this call: what they
+ * show afterwards is no older than the call. Returns at once where only this process writes. REASON_TIMEOUT or
+ * REASON_SERVICE_UNAVAILABLE when the store does not answer. */
+bool store_sync(Store *store, GError **error);
 
 /* The entry of KEY now, or NULL with REASON_NOT_FOUND. */
 StoreEntry *store_get(Store *store, const char *key, GError **error);
