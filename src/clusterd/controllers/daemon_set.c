@@ -7,22 +7,16 @@
 #include "clusterd/client/conditions.h"
 #include "clusterd/client/node_match.h"
 #include "clusterd/client/pod.h"
-#include "clusterd/client/work_queue.h"
 #include "clusterd/controllers/deployment_math.h"
 #include "clusterd/controllers/owner.h"
-#include "clusterd/controllers/pod_control.h"
-#include "clusterd/controllers/pod_routes.h"
 #include "clusterd/controllers/revision_history.h"
+#include "clusterd/controllers/workload.h"
 
 #define FAILED_DELAY_US ((int64_t)G_USEC_PER_SEC) /* between the deletion of a failed pod and its successor */
 
 struct DaemonSetController {
-  Client *client;
-  Recorder *recorder;
-  Informer *sets, *pods, *nodes, *revisions;
-  WorkQueue *queue;
-  PodRoutes routes;
-  PodControl control;
+  Workload workload;
+  Informer *nodes, *revisions;
 };
 
 /* One pass over one set. */
@@ -35,19 +29,6 @@ typedef struct Daemons {
   bool retry; /* a failed pod was deleted: its successor comes a little later */
 } Daemons;
 
-static void on_set(Object *old, Object *new_object, void *data)
-{
-  DaemonSetController *controller = data;
-  g_autofree char *key = informer_key(new_object ? new_object : old);
-  work_queue_add(controller->queue, key);
-}
-
-static void on_pod(Object *old, Object *new_object, void *data)
-{
-  DaemonSetController *controller = data;
-  pod_routes_follow(&controller->routes, old, new_object);
-}
-
 static void on_node(Object *old, Object *new_object, void *data)
 {
   DaemonSetController *controller = data;
@@ -56,9 +37,9 @@ static void on_node(Object *old, Object *new_object, void *data)
       json_same(json_at(object_json(old), "metadata", "labels", NULL),
                 json_at(object_json(new_object), "metadata", "labels", NULL)))
     return;
-  g_autoptr(GPtrArray) sets = informer_list(controller->sets);
+  g_autoptr(GPtrArray) sets = informer_list(controller->workload.owners);
   for (unsigned i = 0; i < sets->len; i++)
-    on_set(NULL, g_ptr_array_index(sets, i), controller);
+    object_queue_add(&controller->workload.queue, g_ptr_array_index(sets, i));
 }
 
 /* The node a pod is on or meant for. */
@@ -117,7 +98,7 @@ static bool sort_out(DaemonSetController *controller, Daemons *daemons, const Ob
     if (pod_is_deleting(value))
       continue;
     if (pod_is_finished(value)) {
-      recorder_event(controller->recorder, object_json(daemons->set), NULL, "Warning", "FailedDaemonPod",
+      recorder_event(controller->workload.recorder, object_json(daemons->set), NULL, "Warning", "FailedDaemonPod",
                      "Found failed daemon pod %s/%s on node %s, will try to kill it", object_namespace(pod),
                      object_name(pod), object_name(node));
       daemons->retry = true;
@@ -147,7 +128,7 @@ static bool visit_node(DaemonSetController *controller, Daemons *daemons, const 
     daemons->misplaced++;
   if (!starts || !none || daemons->retry)
     return true;
-  g_autoptr(Object) created = pod_control_create_one(&controller->control, daemons->set, pod, error);
+  g_autoptr(Object) created = pod_control_create_one(&controller->workload.control, daemons->set, pod, error);
   if (created)
     count_pod(daemons, object_json(created));
   return created != NULL;
@@ -196,7 +177,7 @@ static bool write_status(DaemonSetController *controller, const Daemons *daemons
       json_object_set_new(status, optional[i].key, json_integer(optional[i].count));
   }
   return json_same(status, old) ||
-         status_write(controller->client, "apps/v1", "daemonsets", daemons->set, status, NULL, error);
+         status_write(controller->workload.client, "apps/v1", "daemonsets", daemons->set, status, NULL, error);
 }
 
 static bool run_daemons(DaemonSetController *controller, Daemons *daemons, GError **error)
@@ -208,24 +189,19 @@ static bool run_daemons(DaemonSetController *controller, Daemons *daemons, GErro
         return false;
     choose_updates(daemons);
   }
-  return pod_control_delete(&controller->control, daemons->set, daemons->doomed, error) &&
+  return pod_control_delete(&controller->workload.control, daemons->set, daemons->doomed, error) &&
          write_status(controller, daemons, error);
 }
 
-static bool sync_set(DaemonSetController *controller, const char *key, const Object *set, GError **error)
+static bool sync_set(void *data, const char *key, Object *set, GError **error)
 {
+  DaemonSetController *controller = data;
   g_autoptr(LabelSelector) selector = pod_routes_selector(object_json(set), false);
   if (!selector || label_selector_is_everything(selector))
     return true;
-  RevisionHistory history = { .client = controller->client, .revisions = controller->revisions };
+  RevisionHistory history = { .client = controller->workload.client, .revisions = controller->revisions };
   g_autoptr(Object) revision = revision_history_sync(&history, set, error);
-  OwnerClaim claim = { .client = controller->client,
-                       .owner_api_version = "apps/v1",
-                       .owner_plural = "daemonsets",
-                       .api_version = "v1",
-                       .plural = "pods",
-                       .informer = controller->pods };
-  g_autoptr(GPtrArray) pods = revision ? owner_claim(&claim, set, selector, error) : NULL;
+  g_autoptr(GPtrArray) pods = revision ? workload_claim(&controller->workload, set, selector, error) : NULL;
   if (!pods)
     return false;
   g_autoptr(GPtrArray) doomed = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
@@ -233,10 +209,8 @@ static bool sync_set(DaemonSetController *controller, const char *key, const Obj
     .set = set, .hash = revision_history_hash(revision, set), .pods = pods, .doomed = doomed, .wait_us = -1
   };
   bool done = run_daemons(controller, &daemons, error);
-  if (daemons.retry)
-    work_queue_add_after(controller->queue, key, FAILED_DELAY_US);
-  if (daemons.wait_us >= 0)
-    work_queue_add_after(controller->queue, key, daemons.wait_us + 1000);
+  workload_requeue(&controller->workload, key, daemons.retry ? FAILED_DELAY_US : -1);
+  workload_requeue(&controller->workload, key, daemons.wait_us);
   g_autoptr(GHashTable) in_use = g_hash_table_new(g_str_hash, g_str_equal);
   for (unsigned i = 0; i < pods->len; i++)
     g_hash_table_add(
@@ -247,47 +221,26 @@ static bool sync_set(DaemonSetController *controller, const char *key, const Obj
   return done;
 }
 
-static bool reconcile(const char *key, void *data)
-{
-  DaemonSetController *controller = data;
-  g_autofree char *namespace_ = NULL, *name = NULL;
-  informer_split_key(key, &namespace_, &name);
-  g_autoptr(Object) set = informer_get(controller->sets, namespace_, name);
-  g_autoptr(GError) error = NULL;
-  if (!set || sync_set(controller, key, set, &error))
-    return true;
-  g_info("DaemonSet %s: %s", key, error->message);
-  return false;
-}
-
 DaemonSetController *daemon_set_controller_new(const ControllerContext *context)
 {
+  static const WorkloadKind kind = { .component = "daemonset-controller",
+                                     .api_version = "apps/v1",
+                                     .group = "apps",
+                                     .plural = "daemonsets",
+                                     .kind = "DaemonSet",
+                                     .n_workers = 1 };
   DaemonSetController *controller = g_new0(DaemonSetController, 1);
-  controller->client = client_new(context->registry, "daemonset-controller");
-  controller->recorder = recorder_new(controller->client, NULL);
-  controller->sets = informer_set_get(context->informers, "apps/v1", "daemonsets");
-  controller->pods = informer_set_get(context->informers, "v1", "pods");
+  workload_init(&controller->workload, context, &kind, sync_set, NULL, controller);
   controller->nodes = informer_set_get(context->informers, "v1", "nodes");
   controller->revisions = informer_set_get(context->informers, "apps/v1", "controllerrevisions");
-  controller->queue = work_queue_new("daemonsets", 1, reconcile, controller);
-  controller->routes =
-      (PodRoutes){ .group = "apps", .kind = "DaemonSet", .owners = controller->sets, .queue = controller->queue };
-  controller->control =
-      (PodControl){ .client = controller->client, .recorder = controller->recorder, .pods = controller->pods };
-  informer_add_index(controller->sets, POD_ROUTES_INDEX_NAMESPACE, informer_index_by_namespace);
-  owner_add_indexes(controller->pods);
   owner_add_indexes(controller->revisions);
-  informer_add_handler(controller->sets, on_set, controller);
-  informer_add_handler(controller->pods, on_pod, controller);
   informer_add_handler(controller->nodes, on_node, controller);
-  work_queue_start(controller->queue);
+  workload_start(&controller->workload);
   return controller;
 }
 
 void daemon_set_controller_free(DaemonSetController *controller)
 {
-  work_queue_free(controller->queue);
-  recorder_free(controller->recorder);
-  client_free(controller->client);
+  workload_clear(&controller->workload);
   g_free(controller);
 }

@@ -7,8 +7,8 @@
 #include "clusterd/api/selector.h"
 #include "clusterd/client/conditions.h"
 #include "clusterd/client/pod.h"
-#include "clusterd/client/work_queue.h"
 #include "clusterd/controllers/deployment_rollout.h"
+#include "clusterd/controllers/object_queue.h"
 #include "clusterd/controllers/owner.h"
 
 #define N_WORKERS 2
@@ -18,22 +18,15 @@ struct DeploymentController {
   Client *client;
   Recorder *recorder;
   Informer *deployments, *sets, *pods;
-  WorkQueue *queue;
+  ObjectQueue queue;
 };
-
-static void on_deployment(Object *old, Object *new_object, void *data)
-{
-  DeploymentController *controller = data;
-  g_autofree char *key = informer_key(new_object ? new_object : old);
-  work_queue_add(controller->queue, key);
-}
 
 static bool queue_owner(DeploymentController *controller, const Object *set)
 {
   const json_t *owner = owner_of(object_json(set));
   if (owner && owner_is(owner, "apps", "Deployment")) {
     g_autofree char *key = g_strconcat(object_namespace(set), "/", json_str(owner, "name", ""), NULL);
-    work_queue_add(controller->queue, key);
+    work_queue_add(controller->queue.work, key);
   }
   return owner != NULL;
 }
@@ -53,7 +46,7 @@ static void on_set(Object *old, Object *new_object, void *data)
     g_autoptr(LabelSelector) selector =
         label_selector_from_json(json_at(object_json(deployment), "spec", "selector", NULL), NULL);
     if (selector && label_selector_matches(selector, labels))
-      on_deployment(NULL, deployment, controller);
+      object_queue_add(&controller->queue, deployment);
   }
 }
 
@@ -254,12 +247,13 @@ static bool finish(DeploymentController *controller, Rollout *rollout, const cha
   }
   int64_t deadline_us = progress ? rollout_deadline_us(rollout) : -1;
   if (deadline_us >= 0)
-    work_queue_add_after(controller->queue, key, MAX(deadline_us - timestamp_now_us(), 0) + G_USEC_PER_SEC);
+    work_queue_add_after(controller->queue.work, key, MAX(deadline_us - timestamp_now_us(), 0) + G_USEC_PER_SEC);
   return !rollout_is_complete(rollout) || rollout_clean_up(rollout, error);
 }
 
-static bool sync_deployment(DeploymentController *controller, const char *key, Object *deployment, GError **error)
+static bool sync_deployment(void *data, const char *key, Object *deployment, GError **error)
 {
+  DeploymentController *controller = data;
   const json_t *value = object_json(deployment);
   g_autoptr(LabelSelector) selector = label_selector_from_json(json_at(value, "spec", "selector", NULL), NULL);
   if (!selector || label_selector_is_everything(selector)) {
@@ -285,19 +279,6 @@ static bool sync_deployment(DeploymentController *controller, const char *key, O
   return advance(controller, rollout, &progress, error) && finish(controller, rollout, key, progress, error);
 }
 
-static bool reconcile(const char *key, void *data)
-{
-  DeploymentController *controller = data;
-  g_autofree char *namespace_ = NULL, *name = NULL;
-  informer_split_key(key, &namespace_, &name);
-  g_autoptr(Object) deployment = informer_get(controller->deployments, namespace_, name);
-  g_autoptr(GError) error = NULL;
-  if (!deployment || sync_deployment(controller, key, deployment, &error))
-    return true;
-  g_info("Deployment %s: %s", key, error ? error->message : "tried again");
-  return false;
-}
-
 DeploymentController *deployment_controller_new(const ControllerContext *context)
 {
   DeploymentController *controller = g_new0(DeploymentController, 1);
@@ -306,20 +287,22 @@ DeploymentController *deployment_controller_new(const ControllerContext *context
   controller->deployments = informer_set_get(context->informers, "apps/v1", "deployments");
   controller->sets = informer_set_get(context->informers, "apps/v1", "replicasets");
   controller->pods = informer_set_get(context->informers, "v1", "pods");
-  controller->queue = work_queue_new("deployments", N_WORKERS, reconcile, controller);
+  controller->queue = (ObjectQueue){
+    .kind = "Deployment", .objects = controller->deployments, .sync = sync_deployment, .controller = controller
+  };
+  object_queue_open(&controller->queue, N_WORKERS);
   informer_add_index(controller->deployments, INDEX_NAMESPACE, informer_index_by_namespace);
   owner_add_indexes(controller->sets);
   owner_add_indexes(controller->pods);
-  informer_add_handler(controller->deployments, on_deployment, controller);
   informer_add_handler(controller->sets, on_set, controller);
   informer_add_handler(controller->pods, on_pod, controller);
-  work_queue_start(controller->queue);
+  work_queue_start(controller->queue.work);
   return controller;
 }
 
 void deployment_controller_free(DeploymentController *controller)
 {
-  work_queue_free(controller->queue);
+  work_queue_free(controller->queue.work);
   recorder_free(controller->recorder);
   client_free(controller->client);
   g_free(controller);

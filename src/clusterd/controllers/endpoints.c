@@ -6,9 +6,9 @@
 #include "base/reason.h"
 #include "clusterd/api/selector.h"
 #include "clusterd/client/pod.h"
-#include "clusterd/client/work_queue.h"
 #include "clusterd/controllers/endpoint_sets.h"
 #include "clusterd/controllers/endpoint_slices.h"
+#include "clusterd/controllers/object_queue.h"
 
 #define N_WORKERS 2
 #define INDEX_NAMESPACE "namespace"
@@ -18,15 +18,8 @@
 struct EndpointsController {
   Client *client, *slice_client;
   Informer *services, *pods, *endpoints, *slices;
-  WorkQueue *queue;
+  ObjectQueue queue;
 };
-
-static void on_service(Object *old, Object *new_object, void *data)
-{
-  EndpointsController *controller = data;
-  g_autofree char *key = informer_key(new_object ? new_object : old);
-  work_queue_add(controller->queue, key);
-}
 
 static bool is_same_endpoint(const json_t *a, const json_t *b)
 {
@@ -50,7 +43,7 @@ static void on_pod(Object *old, Object *new_object, void *data)
     g_autoptr(LabelSelector) selector =
         label_selector_from_map(json_at(object_json(service), "spec", "selector", NULL));
     if ((old && label_selector_matches(selector, before)) || (new_object && label_selector_matches(selector, after)))
-      on_service(NULL, service, controller);
+      object_queue_add(&controller->queue, service);
   }
 }
 
@@ -61,7 +54,7 @@ static void on_endpoints(Object *old, Object *new_object, void *data)
   const Object *object = new_object ? new_object : old;
   g_autoptr(Object) service = informer_get(controller->services, object_namespace(object), object_name(object));
   if (service)
-    on_service(NULL, service, controller);
+    object_queue_add(&controller->queue, service);
 }
 
 static void on_slice(Object *old, Object *new_object, void *data)
@@ -69,7 +62,7 @@ static void on_slice(Object *old, Object *new_object, void *data)
   EndpointsController *controller = data;
   g_auto(GStrv) keys = endpoint_slices_index(new_object ? new_object : old);
   if (keys)
-    work_queue_add(controller->queue, keys[0]);
+    work_queue_add(controller->queue.work, keys[0]);
 }
 
 static GPtrArray *matching_pods(const EndpointsController *controller, const Object *service)
@@ -147,8 +140,9 @@ static bool write_endpoints(const EndpointsController *controller, const Object 
   return false;
 }
 
-static bool sync_service(const EndpointsController *controller, const Object *service, GError **error)
+static bool sync_service(void *data, const char *key, Object *service, GError **error)
 {
+  const EndpointsController *controller = data;
   if (json_object_size(json_at(object_json(service), "spec", "selector", NULL)) == 0 ||
       strcmp(json_str(json_object_get(object_json(service), "spec"), "type", ""), "ExternalName") == 0 ||
       json_at(object_json(service), "metadata", "deletionTimestamp", NULL))
@@ -164,28 +158,15 @@ static bool sync_service(const EndpointsController *controller, const Object *se
 }
 
 /* Slices go with their owner; Endpoints have none and are named like the service. */
-static bool forget_service(const EndpointsController *controller, const char *namespace_, const char *name,
-                           GError **error)
+static bool forget_service(void *data, const char *namespace_, const char *name, GError **error)
 {
+  const EndpointsController *controller = data;
   g_autoptr(Object) endpoints = informer_get(controller->endpoints, namespace_, name);
   g_autoptr(GError) problem = NULL;
   if (!endpoints || client_delete(controller->client, "v1", "endpoints", namespace_, name, NULL, &problem) ||
       reason_is(problem, REASON_NOT_FOUND))
     return true;
   g_propagate_error(error, g_steal_pointer(&problem));
-  return false;
-}
-
-static bool reconcile(const char *key, void *data)
-{
-  EndpointsController *controller = data;
-  g_autofree char *namespace_ = NULL, *name = NULL;
-  informer_split_key(key, &namespace_, &name);
-  g_autoptr(Object) service = informer_get(controller->services, namespace_, name);
-  g_autoptr(GError) error = NULL;
-  if (service ? sync_service(controller, service, &error) : forget_service(controller, namespace_, name, &error))
-    return true;
-  g_info("Endpoints of %s: %s", key, error->message);
   return false;
 }
 
@@ -198,21 +179,25 @@ EndpointsController *endpoints_controller_new(const ControllerContext *context)
   controller->pods = informer_set_get(context->informers, "v1", "pods");
   controller->endpoints = informer_set_get(context->informers, "v1", "endpoints");
   controller->slices = informer_set_get(context->informers, "discovery.k8s.io/v1", "endpointslices");
-  controller->queue = work_queue_new("endpoints", N_WORKERS, reconcile, controller);
+  controller->queue = (ObjectQueue){ .kind = "Endpoints of",
+                                     .objects = controller->services,
+                                     .sync = sync_service,
+                                     .gone = forget_service,
+                                     .controller = controller };
+  object_queue_open(&controller->queue, N_WORKERS);
   informer_add_index(controller->services, INDEX_NAMESPACE, informer_index_by_namespace);
   informer_add_index(controller->pods, INDEX_NAMESPACE, informer_index_by_namespace);
   informer_add_index(controller->slices, ENDPOINT_SLICES_INDEX, endpoint_slices_index);
-  informer_add_handler(controller->services, on_service, controller);
   informer_add_handler(controller->pods, on_pod, controller);
   informer_add_handler(controller->endpoints, on_endpoints, controller);
   informer_add_handler(controller->slices, on_slice, controller);
-  work_queue_start(controller->queue);
+  work_queue_start(controller->queue.work);
   return controller;
 }
 
 void endpoints_controller_free(EndpointsController *controller)
 {
-  work_queue_free(controller->queue);
+  work_queue_free(controller->queue.work);
   client_free(controller->slice_client);
   client_free(controller->client);
   g_free(controller);

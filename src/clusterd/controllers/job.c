@@ -7,36 +7,16 @@
 #include "base/timestamp.h"
 #include "clusterd/client/conditions.h"
 #include "clusterd/client/pod.h"
-#include "clusterd/client/work_queue.h"
 #include "clusterd/controllers/job_state.h"
 #include "clusterd/controllers/owner.h"
-#include "clusterd/controllers/pod_control.h"
-#include "clusterd/controllers/pod_routes.h"
+#include "clusterd/controllers/workload.h"
 
 #define N_WORKERS 2
 #define BURST_MAX 500
 
 struct JobController {
-  Client *client;
-  Recorder *recorder;
-  Informer *jobs, *pods;
-  WorkQueue *queue;
-  PodRoutes routes;
-  PodControl control;
+  Workload workload;
 };
-
-static void on_job(Object *old, Object *new_object, void *data)
-{
-  JobController *controller = data;
-  g_autofree char *key = informer_key(new_object ? new_object : old);
-  work_queue_add(controller->queue, key);
-}
-
-static void on_pod(Object *old, Object *new_object, void *data)
-{
-  JobController *controller = data;
-  pod_routes_follow(&controller->routes, old, new_object);
-}
 
 /* --- pods ------------------------------------------------------------------------------------------------------- */
 
@@ -87,7 +67,7 @@ static bool create_indexed(JobController *controller, const Object *job, const J
       continue;
     g_autoptr(json_t) pod = make_pod(job);
     set_index(pod, job, index);
-    g_autoptr(Object) created = pod_control_create_one(&controller->control, job, pod, error);
+    g_autoptr(Object) created = pod_control_create_one(&controller->workload.control, job, pod, error);
     if (!created)
       return false;
     count--;
@@ -102,7 +82,7 @@ static bool create_pods(JobController *controller, const Object *job, const JobS
   if (job_is_indexed(object_json(job)))
     return create_indexed(controller, job, state, count, error);
   g_autoptr(json_t) pod = make_pod(job);
-  return pod_control_create(&controller->control, job, pod, (unsigned)count, error);
+  return pod_control_create(&controller->workload.control, job, pod, (unsigned)count, error);
 }
 
 static bool drop_finalizer(json_t *value, void *data)
@@ -124,10 +104,11 @@ static bool let_go(JobController *controller, GPtrArray *pods, GError **error)
   for (unsigned i = 0; i < pods->len; i++) {
     const Object *pod = g_ptr_array_index(pods, i);
     g_autoptr(GError) problem = NULL;
-    g_autoptr(Object) stored = client_modify(controller->client, "v1", "pods", object_namespace(pod), object_name(pod),
-                                             NULL, drop_finalizer, (void *)(uintptr_t)object_uid(pod), &problem);
+    g_autoptr(Object) stored =
+        client_modify(controller->workload.client, "v1", "pods", object_namespace(pod), object_name(pod), NULL,
+                      drop_finalizer, (void *)(uintptr_t)object_uid(pod), &problem);
     if (stored) {
-      informer_wait_revision(controller->pods, object_revision(stored));
+      informer_wait_revision(controller->workload.pods, object_revision(stored));
     } else if (!reason_is(problem, REASON_NOT_FOUND)) {
       g_propagate_error(error, g_steal_pointer(&problem));
       return false;
@@ -143,7 +124,7 @@ static bool delete_surplus(JobController *controller, const Object *job, GPtrArr
   g_autoptr(GPtrArray) victims = g_ptr_array_new();
   for (unsigned i = 0; i < MIN(count, active->len); i++)
     g_ptr_array_add(victims, g_ptr_array_index(active, i));
-  return let_go(controller, victims, error) && pod_control_delete(&controller->control, job, victims, error);
+  return let_go(controller, victims, error) && pod_control_delete(&controller->workload.control, job, victims, error);
 }
 
 /* --- status ----------------------------------------------------------------------------------------------------- */
@@ -222,10 +203,10 @@ static void note_suspension(JobController *controller, const Object *job, json_t
   bool suspended = json_flag(json_object_get(object_json(job), "spec"), "suspend", false);
   if (suspended && condition_set(status, "Suspended", "True", "JobSuspended", "Job suspended")) {
     json_object_del(status, "startTime");
-    recorder_event(controller->recorder, object_json(job), NULL, "Normal", "Suspended", "Job suspended");
+    recorder_event(controller->workload.recorder, object_json(job), NULL, "Normal", "Suspended", "Job suspended");
   } else if (!suspended && condition_is(status, "Suspended", "True")) {
     condition_set(status, "Suspended", "False", "JobResumed", "Job resumed");
-    recorder_event(controller->recorder, object_json(job), NULL, "Normal", "Resumed", "Job resumed");
+    recorder_event(controller->workload.recorder, object_json(job), NULL, "Normal", "Resumed", "Job resumed");
   }
 }
 
@@ -238,7 +219,7 @@ static void note_end(JobController *controller, const Object *job, json_t *statu
     if (json_int(status, "terminating", 0) > 0 || json_int(status, "active", 0) > 0)
       return;
     condition_set(status, "Failed", "True", failure, message);
-    recorder_event(controller->recorder, object_json(job), NULL, "Warning", failure, "%s", message);
+    recorder_event(controller->workload.recorder, object_json(job), NULL, "Warning", failure, "%s", message);
     return;
   }
   condition_set(status, "SuccessCriteriaMet", "True", "CompletionsReached",
@@ -247,7 +228,7 @@ static void note_end(JobController *controller, const Object *job, json_t *statu
     return;
   condition_set(status, "Complete", "True", "CompletionsReached", "Reached expected number of succeeded pods");
   json_object_set_new(status, "completionTime", json_string(now));
-  recorder_event(controller->recorder, object_json(job), NULL, "Normal", "Completed", "Job completed");
+  recorder_event(controller->workload.recorder, object_json(job), NULL, "Normal", "Completed", "Job completed");
 }
 
 /* --- reconciling ------------------------------------------------------------------------------------------------ */
@@ -263,14 +244,14 @@ static bool expire(JobController *controller, const char *key, const Object *job
     return true;
   int64_t left_us = end_us + json_integer_value(ttl) * G_USEC_PER_SEC - timestamp_now_us();
   if (left_us > 0) {
-    work_queue_add_after(controller->queue, key, left_us);
+    workload_requeue(&controller->workload, key, left_us);
     return true;
   }
   DeleteOptions options = { .grace_period_seconds = -1,
                             .propagation = "Foreground",
                             .precondition_uid = object_uid(job) };
-  return client_delete(controller->client, "batch/v1", "jobs", object_namespace(job), object_name(job), &options,
-                       error);
+  return client_delete(controller->workload.client, "batch/v1", "jobs", object_namespace(job), object_name(job),
+                       &options, error);
 }
 
 static bool adjust_pods(JobController *controller, const char *key, const Object *job, const JobState *state, bool over,
@@ -283,7 +264,7 @@ static bool adjust_pods(JobController *controller, const char *key, const Object
     return true;
   int64_t delay_us = job_backoff_us(state, timestamp_now_us());
   if (delay_us > 0) {
-    work_queue_add_after(controller->queue, key, delay_us);
+    workload_requeue(&controller->workload, key, delay_us);
     return true;
   }
   return create_pods(controller, job, state, wanted - active, error);
@@ -291,7 +272,7 @@ static bool adjust_pods(JobController *controller, const char *key, const Object
 
 static GPtrArray *pods_of(const JobController *controller, const Object *job)
 {
-  return informer_by_index(controller->pods, OWNER_INDEX_UID, object_uid(job));
+  return informer_by_index(controller->workload.pods, OWNER_INDEX_UID, object_uid(job));
 }
 
 static bool write_status(JobController *controller, const Object *job, const json_t *status, GError **error)
@@ -299,14 +280,15 @@ static bool write_status(JobController *controller, const Object *job, const jso
   int64_t revision;
   if (json_same(status, json_object_get(object_json(job), "status")))
     return true;
-  if (!status_write(controller->client, "batch/v1", "jobs", job, status, &revision, error))
+  if (!status_write(controller->workload.client, "batch/v1", "jobs", job, status, &revision, error))
     return false;
-  informer_wait_revision(controller->jobs, revision);
+  informer_wait_revision(controller->workload.owners, revision);
   return true;
 }
 
-static bool sync_job(JobController *controller, const char *key, const Object *job, GError **error)
+static bool sync_job(void *data, const char *key, Object *job, GError **error)
 {
+  JobController *controller = data;
   const json_t *value = object_json(job);
   g_autoptr(GPtrArray) pods = pods_of(controller, job);
   g_autoptr(JobState) state = job_state_new(value, pods);
@@ -317,7 +299,7 @@ static bool sync_job(JobController *controller, const char *key, const Object *j
   const char *failure = failure_of(value, state, &message, &deadline_us);
   bool over = failure || job_is_complete(value, state);
   if (deadline_us > 0)
-    work_queue_add_after(controller->queue, key, deadline_us);
+    workload_requeue(&controller->workload, key, deadline_us);
   if (!adjust_pods(controller, key, job, state, over, error))
     return false;
   g_autoptr(GPtrArray) now = pods_of(controller, job);
@@ -331,9 +313,10 @@ static bool sync_job(JobController *controller, const char *key, const Object *j
 }
 
 /* A job that is gone counts nothing any more: its pods may go too. */
-static bool release_pods(JobController *controller, const char *namespace_, const char *name, GError **error)
+static bool release_pods(void *data, const char *namespace_, const char *name, GError **error)
 {
-  g_autoptr(GPtrArray) pods = informer_by_index(controller->pods, POD_ROUTES_INDEX_NAMESPACE, namespace_);
+  JobController *controller = data;
+  g_autoptr(GPtrArray) pods = informer_by_index(controller->workload.pods, POD_ROUTES_INDEX_NAMESPACE, namespace_);
   for (unsigned i = pods->len; i-- > 0;) {
     const json_t *pod = object_json(g_ptr_array_index(pods, i));
     const json_t *owner = owner_of(pod);
@@ -344,44 +327,23 @@ static bool release_pods(JobController *controller, const char *namespace_, cons
   return let_go(controller, pods, error);
 }
 
-static bool reconcile(const char *key, void *data)
-{
-  JobController *controller = data;
-  g_autofree char *namespace_ = NULL, *name = NULL;
-  informer_split_key(key, &namespace_, &name);
-  g_autoptr(Object) job = informer_get(controller->jobs, namespace_, name);
-  g_autoptr(GError) error = NULL;
-  if (job ? sync_job(controller, key, job, &error) : release_pods(controller, namespace_, name, &error))
-    return true;
-  g_info("Job %s: %s", key, error->message);
-  return false;
-}
-
 JobController *job_controller_new(const ControllerContext *context)
 {
+  static const WorkloadKind kind = { .component = "job-controller",
+                                     .api_version = "batch/v1",
+                                     .group = "batch",
+                                     .plural = "jobs",
+                                     .kind = "Job",
+                                     .n_workers = N_WORKERS };
   JobController *controller = g_new0(JobController, 1);
-  controller->client = client_new(context->registry, "job-controller");
-  controller->recorder = recorder_new(controller->client, NULL);
-  controller->jobs = informer_set_get(context->informers, "batch/v1", "jobs");
-  controller->pods = informer_set_get(context->informers, "v1", "pods");
-  controller->queue = work_queue_new("jobs", N_WORKERS, reconcile, controller);
-  controller->routes =
-      (PodRoutes){ .group = "batch", .kind = "Job", .owners = controller->jobs, .queue = controller->queue };
-  controller->control =
-      (PodControl){ .client = controller->client, .recorder = controller->recorder, .pods = controller->pods };
-  informer_add_index(controller->jobs, POD_ROUTES_INDEX_NAMESPACE, informer_index_by_namespace);
-  informer_add_index(controller->pods, POD_ROUTES_INDEX_NAMESPACE, informer_index_by_namespace);
-  owner_add_indexes(controller->pods);
-  informer_add_handler(controller->jobs, on_job, controller);
-  informer_add_handler(controller->pods, on_pod, controller);
-  work_queue_start(controller->queue);
+  workload_init(&controller->workload, context, &kind, sync_job, release_pods, controller);
+  informer_add_index(controller->workload.pods, POD_ROUTES_INDEX_NAMESPACE, informer_index_by_namespace);
+  workload_start(&controller->workload);
   return controller;
 }
 
 void job_controller_free(JobController *controller)
 {
-  work_queue_free(controller->queue);
-  recorder_free(controller->recorder);
-  client_free(controller->client);
+  workload_clear(&controller->workload);
   g_free(controller);
 }

@@ -7,21 +7,16 @@
 #include "base/timestamp.h"
 #include "clusterd/client/conditions.h"
 #include "clusterd/client/pod.h"
-#include "clusterd/client/recorder.h"
-#include "clusterd/client/work_queue.h"
 #include "clusterd/controllers/owner.h"
-#include "clusterd/controllers/pod_routes.h"
 #include "clusterd/controllers/revision_history.h"
 #include "clusterd/controllers/stateful_pod.h"
+#include "clusterd/controllers/workload.h"
 
 #define N_WORKERS 2
 
 struct StatefulSetController {
-  Client *client;
-  Recorder *recorder;
-  Informer *sets, *pods, *revisions;
-  WorkQueue *queue;
-  PodRoutes routes;
+  Workload workload;
+  Informer *revisions;
 };
 
 /* One pass over one set. */
@@ -35,19 +30,6 @@ typedef struct Ranks {
   int64_t first, replicas, partition, wait_us;
   bool parallel;
 } Ranks;
-
-static void on_set(Object *old, Object *new_object, void *data)
-{
-  StatefulSetController *controller = data;
-  g_autofree char *key = informer_key(new_object ? new_object : old);
-  work_queue_add(controller->queue, key);
-}
-
-static void on_pod(Object *old, Object *new_object, void *data)
-{
-  StatefulSetController *controller = data;
-  pod_routes_follow(&controller->routes, old, new_object);
-}
 
 static Object **find_slot(const Ranks *ranks, int64_t ordinal)
 {
@@ -87,16 +69,16 @@ static bool ensure_claims(const Ranks *ranks, int64_t ordinal, GError **error)
   json_array_foreach (claims, i, claim) {
     GError *problem = NULL;
     const char *name = json_str(json_object_get(claim, "metadata"), "name", "");
-    g_autoptr(Object) stored = client_create(controller->client, "v1", "persistentvolumeclaims",
+    g_autoptr(Object) stored = client_create(controller->workload.client, "v1", "persistentvolumeclaims",
                                              object_namespace(ranks->set), claim, &problem);
     if (stored)
-      recorder_event(controller->recorder, object_json(ranks->set), NULL, "Normal", "SuccessfulCreate",
+      recorder_event(controller->workload.recorder, object_json(ranks->set), NULL, "Normal", "SuccessfulCreate",
                      "create Claim %s Pod %s-%" G_GINT64_FORMAT " in StatefulSet %s success", name,
                      object_name(ranks->set), ordinal, object_name(ranks->set));
     else if (reason_is(problem, REASON_ALREADY_EXISTS))
       g_clear_error(&problem);
     if (problem) {
-      recorder_event(controller->recorder, object_json(ranks->set), NULL, "Warning", "FailedCreate",
+      recorder_event(controller->workload.recorder, object_json(ranks->set), NULL, "Warning", "FailedCreate",
                      "create Claim %s for Pod %s-%" G_GINT64_FORMAT " in StatefulSet %s failed error: %s", name,
                      object_name(ranks->set), ordinal, object_name(ranks->set), problem->message);
       g_propagate_error(error, problem);
@@ -116,16 +98,17 @@ static bool create_pod(Ranks *ranks, int64_t ordinal, GError **error)
   if (!ensure_claims(ranks, ordinal, error))
     return false;
   GError *problem = NULL;
-  Object *stored = client_create(controller->client, "v1", "pods", object_namespace(ranks->set), pod, &problem);
+  Object *stored =
+      client_create(controller->workload.client, "v1", "pods", object_namespace(ranks->set), pod, &problem);
   if (!stored) {
-    recorder_event(controller->recorder, object_json(ranks->set), NULL, "Warning", "FailedCreate",
+    recorder_event(controller->workload.recorder, object_json(ranks->set), NULL, "Warning", "FailedCreate",
                    "create Pod %s in StatefulSet %s failed error: %s", name, object_name(ranks->set), problem->message);
     g_propagate_error(error, problem);
     return false;
   }
-  informer_wait_revision(controller->pods, object_revision(stored));
+  informer_wait_revision(controller->workload.pods, object_revision(stored));
   g_ptr_array_add(ranks->pods, stored);
-  recorder_event(controller->recorder, object_json(ranks->set), NULL, "Normal", "SuccessfulCreate",
+  recorder_event(controller->workload.recorder, object_json(ranks->set), NULL, "Normal", "SuccessfulCreate",
                  "create Pod %s in StatefulSet %s successful", name, object_name(ranks->set));
   return true;
 }
@@ -136,16 +119,16 @@ static bool delete_pod(Ranks *ranks, Object **slot, GError **error)
   const StatefulSetController *controller = ranks->controller;
   g_autoptr(GError) problem = NULL;
   DeleteOptions options = { .grace_period_seconds = -1, .precondition_uid = object_uid(*slot) };
-  if (!client_delete(controller->client, "v1", "pods", object_namespace(*slot), object_name(*slot), &options,
+  if (!client_delete(controller->workload.client, "v1", "pods", object_namespace(*slot), object_name(*slot), &options,
                      &problem) &&
       !reason_is(problem, REASON_NOT_FOUND)) {
     g_propagate_error(error, g_steal_pointer(&problem));
     return false;
   }
-  recorder_event(controller->recorder, object_json(ranks->set), NULL, "Normal", "SuccessfulDelete",
+  recorder_event(controller->workload.recorder, object_json(ranks->set), NULL, "Normal", "SuccessfulDelete",
                  "delete Pod %s in StatefulSet %s successful", object_name(*slot), object_name(ranks->set));
-  informer_wait_deleted(controller->pods, *slot);
-  Object *now = informer_get(controller->pods, object_namespace(*slot), object_name(*slot));
+  informer_wait_deleted(controller->workload.pods, *slot);
+  Object *now = informer_get(controller->workload.pods, object_namespace(*slot), object_name(*slot));
   if (now) {
     object_unref(*slot);
     *slot = now;
@@ -162,9 +145,9 @@ static bool fill(Ranks *ranks, bool *settled, GError **error)
   for (int64_t ordinal = ranks->first; ordinal < ranks->first + ranks->replicas; ordinal++) {
     Object **slot = find_slot(ranks, ordinal);
     if (slot && pod_is_finished(object_json(*slot)) && !pod_is_deleting(object_json(*slot))) {
-      recorder_event(ranks->controller->recorder, object_json(ranks->set), NULL, "Warning", "RecreatingFailedPod",
-                     "StatefulSet %s/%s is recreating failed Pod %s", object_namespace(ranks->set),
-                     object_name(ranks->set), object_name(*slot));
+      recorder_event(ranks->controller->workload.recorder, object_json(ranks->set), NULL, "Warning",
+                     "RecreatingFailedPod", "StatefulSet %s/%s is recreating failed Pod %s",
+                     object_namespace(ranks->set), object_name(ranks->set), object_name(*slot));
       if (!delete_pod(ranks, slot, error))
         return false;
       slot = find_slot(ranks, ordinal);
@@ -261,9 +244,10 @@ static bool write_status(Ranks *ranks, GError **error)
   int64_t revision;
   if (json_same(status, old))
     return true;
-  if (!status_write(ranks->controller->client, "apps/v1", "statefulsets", ranks->set, status, &revision, error))
+  if (!status_write(ranks->controller->workload.client, "apps/v1", "statefulsets", ranks->set, status, &revision,
+                    error))
     return false;
-  informer_wait_revision(ranks->controller->sets, revision);
+  informer_wait_revision(ranks->controller->workload.owners, revision);
   return true;
 }
 
@@ -296,21 +280,16 @@ static void trim(const RevisionHistory *history, const Ranks *ranks)
   revision_history_trim(history, ranks->set, in_use);
 }
 
-static bool sync_set(StatefulSetController *controller, const char *key, const Object *set, GError **error)
+static bool sync_set(void *data, const char *key, Object *set, GError **error)
 {
+  StatefulSetController *controller = data;
   const json_t *spec = json_object_get(object_json(set), "spec");
   g_autoptr(LabelSelector) selector = pod_routes_selector(object_json(set), false);
   if (!selector || label_selector_is_everything(selector))
     return true;
-  RevisionHistory history = { .client = controller->client, .revisions = controller->revisions };
-  OwnerClaim claim = { .client = controller->client,
-                       .owner_api_version = "apps/v1",
-                       .owner_plural = "statefulsets",
-                       .api_version = "v1",
-                       .plural = "pods",
-                       .informer = controller->pods };
+  RevisionHistory history = { .client = controller->workload.client, .revisions = controller->revisions };
   g_autoptr(Object) updated = revision_history_sync(&history, set, error);
-  g_autoptr(GPtrArray) pods = updated ? owner_claim(&claim, set, selector, error) : NULL;
+  g_autoptr(GPtrArray) pods = updated ? workload_claim(&controller->workload, set, selector, error) : NULL;
   if (!pods)
     return false;
   g_autoptr(Object) current = current_revision(controller, set, updated);
@@ -331,49 +310,29 @@ static bool sync_set(StatefulSetController *controller, const char *key, const O
     return false;
   if (!done)
     g_propagate_error(error, g_steal_pointer(&failure));
-  if (ranks.wait_us >= 0)
-    work_queue_add_after(controller->queue, key, ranks.wait_us + 1000);
+  workload_requeue(&controller->workload, key, ranks.wait_us);
   trim(&history, &ranks);
   return done;
 }
 
-static bool reconcile(const char *key, void *data)
-{
-  StatefulSetController *controller = data;
-  g_autofree char *namespace_ = NULL, *name = NULL;
-  informer_split_key(key, &namespace_, &name);
-  g_autoptr(Object) set = informer_get(controller->sets, namespace_, name);
-  g_autoptr(GError) error = NULL;
-  if (!set || sync_set(controller, key, set, &error))
-    return true;
-  g_info("StatefulSet %s: %s", key, error->message);
-  return false;
-}
-
 StatefulSetController *stateful_set_controller_new(const ControllerContext *context)
 {
+  static const WorkloadKind kind = { .component = "statefulset-controller",
+                                     .api_version = "apps/v1",
+                                     .group = "apps",
+                                     .plural = "statefulsets",
+                                     .kind = "StatefulSet",
+                                     .n_workers = N_WORKERS };
   StatefulSetController *controller = g_new0(StatefulSetController, 1);
-  controller->client = client_new(context->registry, "statefulset-controller");
-  controller->recorder = recorder_new(controller->client, NULL);
-  controller->sets = informer_set_get(context->informers, "apps/v1", "statefulsets");
-  controller->pods = informer_set_get(context->informers, "v1", "pods");
+  workload_init(&controller->workload, context, &kind, sync_set, NULL, controller);
   controller->revisions = informer_set_get(context->informers, "apps/v1", "controllerrevisions");
-  controller->queue = work_queue_new("statefulsets", N_WORKERS, reconcile, controller);
-  controller->routes =
-      (PodRoutes){ .group = "apps", .kind = "StatefulSet", .owners = controller->sets, .queue = controller->queue };
-  informer_add_index(controller->sets, POD_ROUTES_INDEX_NAMESPACE, informer_index_by_namespace);
-  owner_add_indexes(controller->pods);
   owner_add_indexes(controller->revisions);
-  informer_add_handler(controller->sets, on_set, controller);
-  informer_add_handler(controller->pods, on_pod, controller);
-  work_queue_start(controller->queue);
+  workload_start(&controller->workload);
   return controller;
 }
 
 void stateful_set_controller_free(StatefulSetController *controller)
 {
-  work_queue_free(controller->queue);
-  recorder_free(controller->recorder);
-  client_free(controller->client);
+  workload_clear(&controller->workload);
   g_free(controller);
 }
