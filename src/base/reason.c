@@ -59,7 +59,7 @@ static bool set_va(GError **error, Reason reason, json_t *details, const char *s
   return false;
 }
 
-bool reason_set(GError **error, Reason reason, const char *format, ...)
+bool (reason_set)(GError **error, Reason reason, const char *format, ...)
 {
   va_list args;
   va_start(args, format);
@@ -68,7 +68,7 @@ bool reason_set(GError **error, Reason reason, const char *format, ...)
   return false;
 }
 
-bool reason_set_details(GError **error, Reason reason, json_t *details, const char *format, ...)
+bool (reason_set_details)(GError **error, Reason reason, json_t *details, const char *format, ...)
 {
   va_list args;
   va_start(args, format);
@@ -77,7 +77,7 @@ bool reason_set_details(GError **error, Reason reason, json_t *details, const ch
   return false;
 }
 
-bool reason_set_errno(GError **error, Reason reason, int errno_value, const char *format, ...)
+bool (reason_set_errno)(GError **error, Reason reason, int errno_value, const char *format, ...)
 {
   va_list args;
   va_start(args, format);

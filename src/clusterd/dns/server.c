@@ -115,22 +115,11 @@ static void chase(Pending *pending, const char *name)
   upstream_ask(pending->server->upstream, wire, pending->stream != 0, on_chased, pending);
 }
 
-/* Takes PENDING, but for its query and WIRE. */
-static void handle(Pending *pending, const uint8_t *wire, size_t length)
+/* Takes PENDING, whose query came as WIRE. */
+static void answer(Pending *pending, const uint8_t *wire, size_t length)
 {
   DnsServer *server = pending->server;
-  uint8_t rcode;
   g_autofree char *alias = NULL;
-  pending->query = resolver_parse(wire, length, &rcode);
-  if (!pending->query) {
-    g_free(pending);
-    return;
-  }
-  if (rcode != LDNS_RCODE_NOERROR) {
-    send_refusal(pending, rcode);
-    pending_free(pending);
-    return;
-  }
   pending->answer = resolver_answer(&server->facts, server->zone, pending->query, &alias);
   if (!pending->answer) {
     g_autoptr(GBytes) copy = g_bytes_new(wire, length);
@@ -141,6 +130,23 @@ static void handle(Pending *pending, const uint8_t *wire, size_t length)
     send_packet(pending, pending->answer);
     pending_free(pending);
   }
+}
+
+/* Takes PENDING, but for its query. */
+static void handle(Pending *pending, const uint8_t *wire, size_t length)
+{
+  uint8_t rcode;
+  pending->query = resolver_parse(wire, length, &rcode);
+  if (!pending->query) {
+    g_free(pending);
+    return;
+  }
+  if (rcode != LDNS_RCODE_NOERROR) {
+    send_refusal(pending, rcode);
+    pending_free(pending);
+    return;
+  }
+  answer(pending, wire, length);
 }
 
 static void on_udp(evutil_socket_t fd, short what, void *data)

@@ -222,8 +222,9 @@ static NodeState *place(Scheduler *scheduler, const Cycle *cycle, char **message
       g_ptr_array_add(hopeful, node);
     count_reasons(reasons, texts);
   }
-  if (fitting->len > 0)
-    return scores_best(cycle, fitting);
+  NodeState *best = fitting->len > 0 ? scores_best(cycle, fitting) : NULL;
+  if (best)
+    return best;
   g_autofree char *why = refusal_text(reasons, nodes->len);
   g_autofree char *preempting =
       preemption_choose(scheduler->state, cycle->pod, scheduler->namespaces, hopeful, preemption);

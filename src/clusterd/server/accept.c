@@ -47,7 +47,7 @@ static bool parse_shape(char *const *parts, bool shapes, Accept *accept)
   }
   if (!shapes || g_strcmp0(parameter(parts, "g"), "meta.k8s.io") != 0)
     return false;
-  if (g_strcmp0(version, "v1") != 0 && g_strcmp0(version, "v1beta1") != 0)
+  if (!version || (!g_str_equal(version, "v1") && !g_str_equal(version, "v1beta1")))
     return false;
   accept->shape_version = g_str_equal(version, "v1") ? "v1" : "v1beta1";
   if (g_str_equal(as, "Table"))

@@ -120,6 +120,7 @@ static json_t *complete_config(const Caller *caller, const Target *target, const
 static Object *apply_once(Registry *registry, const Caller *caller, const Target *target, const json_t *config,
                           bool force, bool *created, bool *lost, GError **error)
 {
+  g_assert(caller);
   g_auto(Write) write = { .registry = registry,
                           .caller = caller,
                           .target = target,

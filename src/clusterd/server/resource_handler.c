@@ -346,11 +346,12 @@ static bool patch_type(const char *content_type, PatchType *type, GError **error
 static bool handle_patch(ApiRequest *request, GError **error)
 {
   PatchType type;
+  if (!patch_type(http_header(request->http, "Content-Type"), &type, error))
+    return false;
   Caller caller = { 0 };
   bool created = false;
   g_autofree char *manager = NULL;
-  if (!patch_type(http_header(request->http, "Content-Type"), &type, error) ||
-      !write_options(request, type == PATCH_APPLY ? "ApplyOptions" : "PatchOptions", &caller, &manager, error))
+  if (!write_options(request, type == PATCH_APPLY ? "ApplyOptions" : "PatchOptions", &caller, &manager, error))
     return false;
   gsize length;
   const char *text = g_bytes_get_data(http_body(request->http), &length);

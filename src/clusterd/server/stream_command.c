@@ -144,9 +144,9 @@ static void turn(Session *session, int timeout_ms)
     return;
   if (fds[PEER].revents & (POLLIN | POLLHUP | POLLERR))
     read_peer(session);
-  if (fds[OUTPUT].revents)
+  if (process && fds[OUTPUT].revents)
     session->stdout_open = read_output(session, process->stdout_fd, CHANNEL_STDOUT);
-  if (fds[ERRORS].revents)
+  if (process && fds[ERRORS].revents)
     session->stderr_open = read_output(session, process->stderr_fd, CHANNEL_STDERR);
   if (fds[EXIT].revents)
     session->exited = true;
