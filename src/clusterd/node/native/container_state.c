@@ -37,7 +37,8 @@ void container_set_exited(Container *container, int exit_code, bool oom_killed, 
   container->state = CONTAINER_EXITED;
   container->exit_code = exit_code;
   container->oom_killed = oom_killed;
-  container->finished_us = finished_us;
+  /* The end is a file's time, which the kernel takes from a coarser clock than the start's. */
+  container->finished_us = MAX(finished_us, container->started_us);
   container->pid = 0;
   file_close(&container->pid_fd);
 }
