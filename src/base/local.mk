@@ -1,5 +1,5 @@
 noinst_LIBRARIES += %D%/libbase.a
-%C%_libbase_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) -DG_LOG_DOMAIN=\"base\"
+%C%_libbase_a_CPPFLAGS = $(AM_CPPFLAGS) -DG_LOG_DOMAIN=\"base\"
 %C%_libbase_a_SOURCES = \
 	%D%/file.c %D%/file.h \
 	%D%/json.c %D%/json.h \

@@ -1,5 +1,5 @@
 noinst_LIBRARIES += %D%/libbootstrap.a
-%C%_libbootstrap_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(ARCHIVE_CFLAGS) -DG_LOG_DOMAIN=\"bootstrap\"
+%C%_libbootstrap_a_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) -DG_LOG_DOMAIN=\"bootstrap\"
 %C%_libbootstrap_a_SOURCES = \
 	%D%/api_client.c %D%/api_client.h \
 	%D%/boot_events.c %D%/boot_events.h \

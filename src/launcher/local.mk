@@ -1,6 +1,6 @@
 bin_PROGRAMS += %D%/launcher
 noinst_LIBRARIES += %D%/liblauncher.a
-%C%_liblauncher_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(LIBVIRT_CFLAGS) -DG_LOG_DOMAIN=\"launcher\" \
+%C%_liblauncher_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBVIRT_CFLAGS) -DG_LOG_DOMAIN=\"launcher\" \
 	-DPACKAGE_VERSION=\"$(PACKAGE_VERSION)\"
 %C%_liblauncher_a_SOURCES = \
 	%D%/command.h %D%/command_table.c \
@@ -28,7 +28,7 @@ noinst_LIBRARIES += %D%/liblauncher.a
 	%D%/version.c
 launcher_libs = src/launcher/liblauncher.a src/addons/libaddons.a src/bootstrap/libbootstrap.a src/driver/libdriver.a \
 	src/profile/libprofile.a src/base/libbase.a
-launcher_system_libs = $(LIBVIRT_LIBS) $(CURL_LIBS) $(ARCHIVE_LIBS) $(BASE_LIBS) -lm
-%C%_launcher_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) -DG_LOG_DOMAIN=\"launcher\"
+launcher_system_libs = $(LIBVIRT_LIBS) $(ARCHIVE_LIBS) $(BASE_LIBS) -lm
+%C%_launcher_CPPFLAGS = $(AM_CPPFLAGS) -DG_LOG_DOMAIN=\"launcher\"
 %C%_launcher_SOURCES = %D%/main.c
 %C%_launcher_LDADD = $(launcher_libs) $(launcher_system_libs)

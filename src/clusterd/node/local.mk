@@ -1,5 +1,5 @@
 noinst_LIBRARIES += %D%/libnode.a
-%C%_libnode_a_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(NETLINK_CFLAGS) $(CURL_CFLAGS) -DG_LOG_DOMAIN=\"node\"
+%C%_libnode_a_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(NETLINK_CFLAGS) -DG_LOG_DOMAIN=\"node\"
 %C%_libnode_a_SOURCES = \
 	%D%/atomic_dir.c %D%/atomic_dir.h \
 	%D%/cluster_view.h \

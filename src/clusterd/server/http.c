@@ -220,6 +220,7 @@ void http_reply(HttpRequest *request, int status, const char *content_type, GByt
  */
 
 static void output_changed(struct evbuffer *output, const struct evbuffer_cb_info *change, void *data);
+static void output_drained(struct evbuffer *output, const struct evbuffer_cb_info *change, void *data);
 
 static void stream_unref(HttpStream *stream)
 {
@@ -235,6 +236,14 @@ static struct evbuffer *connection_output(struct evhttp_connection *connection)
   return bufferevent_get_output(evhttp_connection_get_bufferevent(connection));
 }
 
+/* On the loop: whoever waits for the output to drain may go on. */
+static void tell_drained(HttpStream *stream)
+{
+  void (*ready)(void *data) = g_steal_pointer(&stream->ready);
+  if (ready)
+    ready(stream->ready_data);
+}
+
 /* On the loop: the body is over. The evhttp request must be ended even when its connection is gone, or it leaks. */
 static void stream_end(HttpStream *stream)
 {
@@ -244,10 +253,15 @@ static void stream_end(HttpStream *stream)
   struct evhttp_connection *connection = evhttp_request_get_connection(request);
   if (connection) {
     evbuffer_remove_cb(connection_output(connection), output_changed, stream);
+    evbuffer_remove_cb(connection_output(connection), output_drained, stream);
     evhttp_connection_set_closecb(connection, NULL, NULL);
     evhttp_connection_set_timeout(connection, HTTP_IDLE_SECONDS);
   }
-  evhttp_send_reply_end(request);
+  if (connection && stream->aborted)
+    evhttp_connection_free(connection); /* and its request */
+  else
+    evhttp_send_reply_end(request);
+  tell_drained(stream);
   if (stream->on_close)
     stream->on_close(stream->data);
   stream_unref(stream);
@@ -302,6 +316,24 @@ static void output_changed(struct evbuffer *output, const struct evbuffer_cb_inf
   stream_end_soon(data);
 }
 
+/* On the loop: little is left to send, or nobody to send it to. */
+static void drained(HttpStream *stream)
+{
+  struct evhttp_connection *connection = stream->request ? evhttp_request_get_connection(stream->request) : NULL;
+  if (connection)
+    evbuffer_remove_cb(connection_output(connection), output_drained, stream);
+  g_mutex_lock(&stream->lock);
+  stream->backlog = connection ? unsent(stream) : 0;
+  g_mutex_unlock(&stream->lock);
+  tell_drained(stream);
+}
+
+static void output_drained(struct evbuffer *output, const struct evbuffer_cb_info *change, void *data)
+{
+  if (evbuffer_get_length(output) < HTTP_STREAM_DRAINED)
+    drained(data);
+}
+
 static void stream_finish(HttpStream *stream)
 {
   if (!stream->request || !evhttp_request_get_connection(stream->request))
@@ -354,7 +386,8 @@ static void start_stream(void *data)
   HttpStream *stream = request->stream;
   struct evhttp_connection *connection = evhttp_request_get_connection(request->request);
   stream->request = request->request;
-  evhttp_add_header(evhttp_request_get_output_headers(request->request), "Content-Type", request->content_type);
+  if (request->content_type)
+    evhttp_add_header(evhttp_request_get_output_headers(request->request), "Content-Type", request->content_type);
   evhttp_send_reply_start(request->request, request->status, NULL);
   if (connection) {
     struct timeval never = { 0 };
@@ -405,15 +438,61 @@ bool http_stream_write(HttpStream *stream, GBytes *piece)
   return ok;
 }
 
-void http_stream_close(HttpStream *stream)
+typedef struct DrainWait {
+  HttpStream *stream;
+  void (*ready)(void *data);
+  void *data;
+} DrainWait;
+
+/* On the loop, after the flush of all that was written before. */
+static void start_drain_wait(void *data)
+{
+  g_autofree DrainWait *wait = data;
+  HttpStream *stream = wait->stream;
+  struct evhttp_connection *connection = stream->request ? evhttp_request_get_connection(stream->request) : NULL;
+  stream->ready = wait->ready;
+  stream->ready_data = wait->data;
+  if (connection)
+    evbuffer_add_cb(connection_output(connection), output_drained, stream);
+  if (!connection || unsent(stream) < HTTP_STREAM_DRAINED)
+    drained(stream);
+  stream_unref(stream);
+}
+
+void http_stream_when_drained(HttpStream *stream, void (*ready)(void *data), void *data)
+{
+  DrainWait *wait = g_new(DrainWait, 1);
+  *wait = (DrainWait){ stream, ready, data };
+  g_atomic_ref_count_inc(&stream->references);
+  http_loop_run(stream->loop, start_drain_wait, wait);
+}
+
+gsize http_stream_backlog(HttpStream *stream)
+{
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&stream->lock);
+  return stream->backlog;
+}
+
+static void close_stream(HttpStream *stream, bool aborted)
 {
   g_mutex_lock(&stream->lock);
   stream->closing = true;
+  stream->aborted = aborted;
   bool post = claim_flush(stream);
   g_mutex_unlock(&stream->lock);
   if (post)
     http_loop_run(stream->loop, stream_flush, stream);
   stream_unref(stream);
+}
+
+void http_stream_close(HttpStream *stream)
+{
+  close_stream(stream, false);
+}
+
+void http_stream_abort(HttpStream *stream)
+{
+  close_stream(stream, true);
 }
 
 /* --- takeover ------------------------------------------------------------------------------------------------------

@@ -14,8 +14,12 @@
 #define HTTP_BODY_MAX (3u << 20) /* upstream's limit of a request */
 #define HTTP_IDLE_SECONDS 120
 #define HTTP_WORKERS_MAX 48
+/* Workers that may wait for somebody else at the same time, on top of those. */
+#define HTTP_WORKERS_LENT_MAX 200
 /* What may wait in memory for a peer that does not read; beyond it the connection is closed. */
 #define HTTP_STREAM_BACKLOG_MAX (32u << 20)
+/* A stream with less than this unsent counts as drained. */
+#define HTTP_STREAM_DRAINED (64u << 10)
 
 typedef struct HttpServer HttpServer;
 typedef struct HttpRequest HttpRequest;
@@ -40,6 +44,12 @@ uint16_t http_server_port(const HttpServer *server);
 void http_server_drain(HttpServer *server);
 void http_server_stop(HttpServer *server);
 
+/* Around a wait for another server (a webhook) that may itself call this one: while a worker waits, another one may run
+ * in its place, so that those calls are served. False when HTTP_WORKERS_LENT_MAX wait already: the caller shall not
+ * wait. Always true, and nothing, on threads that are no workers. Every true needs its http_worker_return. */
+bool http_worker_lend(void);
+void http_worker_return(void);
+
 /* The request line and headers; borrowed, valid until the request is ended. */
 const char *http_method(const HttpRequest *request); /* "GET" */
 const char *http_path(const HttpRequest *request);   /* as sent: still percent-encoded, without the query */
@@ -63,14 +73,22 @@ void http_add_header(HttpRequest *request, const char *name, const char *value);
 /* Answers and ends the request. Takes the reference to BODY (NULL: empty). */
 void http_reply(HttpRequest *request, int status, const char *content_type, GBytes *body);
 
-/* Answers with a chunked body that is written piece by piece. ON_CLOSE (may be NULL) is called once, on an event loop's
+/* Answers with a body that is written piece by piece: chunked, unless a Content-Length was added. CONTENT_TYPE may be
+ * NULL. ON_CLOSE (may be NULL) is called once, on an event loop's
  * thread, when the peer has gone or the stream was closed; it must not block and must not close the stream. */
 HttpStream *http_stream_new(HttpRequest *request, int status, const char *content_type, void (*on_close)(void *data),
                             void *data);
 /* Queues a piece; takes the reference. False when the peer is gone or reads too slowly. Thread-safe. */
 bool http_stream_write(HttpStream *stream, GBytes *piece);
+/* Calls READY once, on an event loop's thread, when less than HTTP_STREAM_DRAINED is unsent or the peer is gone; it
+ * must not block. One call at a time. Thread-safe. */
+void http_stream_when_drained(HttpStream *stream, void (*ready)(void *data), void *data);
+/* Bytes not sent yet; never less than there are. Thread-safe. */
+gsize http_stream_backlog(HttpStream *stream);
 /* Ends the body and frees the stream: no call on it may follow. Thread-safe. */
 void http_stream_close(HttpStream *stream);
+/* As http_stream_close, for a body that did not come to its end: the connection is cut so that the peer can tell. */
+void http_stream_abort(HttpStream *stream);
 
 /* Sends HEAD (status line and headers with the empty line) and hands the raw connection over: the result is a blocking
  * stream socket that carries the connection's bytes both ways, TLS removed; closing it closes the connection. -1 when

@@ -179,12 +179,6 @@ static void loop_stop(HttpLoop *loop)
     g_async_queue_unref(loop->tasks);
 }
 
-static void work(void *item, void *data)
-{
-  HttpServer *server = data;
-  server->config.handler(item, server->config.data);
-}
-
 HttpServer *http_server_start(const HttpServerConfig *config, GError **error)
 {
   static gsize once;
@@ -199,7 +193,7 @@ HttpServer *http_server_start(const HttpServerConfig *config, GError **error)
   server->n_loops = config->n_loops ? config->n_loops : MIN(g_get_num_processors(), 8);
   server->loops = g_new0(HttpLoop, server->n_loops);
   g_mutex_init(&server->workers_lock);
-  server->workers = g_thread_pool_new(work, server, HTTP_WORKERS_MAX, FALSE, NULL);
+  server->workers = g_thread_pool_new(http_worker_run, server, HTTP_WORKERS_MAX, FALSE, NULL);
   bool ok = tls_load(server->tls, config, error) && open_listener(server, error);
   for (unsigned i = 0; ok && i < server->n_loops; i++)
     ok = loop_start(server, &server->loops[i], error);

@@ -1,5 +1,6 @@
 #pragma once
-/* What http.c (requests and replies), http_loop.c (threads and TLS) and http_relay.c (takeover) share. */
+/* What http.c (requests and replies), http_loop.c (threads and TLS) and http_worker.c and http_relay.c (takeover)
+ * share. */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
@@ -35,6 +36,7 @@ struct HttpServer {
   unsigned n_loops;
   GMutex workers_lock;
   GThreadPool *workers; /* NULL when draining */
+  int lent;             /* workers that wait, under the lock */
 };
 
 struct HttpRequest {
@@ -65,11 +67,18 @@ struct HttpStream {
   bool posted;   /* a flush is on its way to the loop */
   bool gone;     /* the peer, or too slow */
   bool closing;  /* the writer is done */
+  bool aborted;  /* and the body is not whole */
+  /* the loop's: told when the output has drained; NULL when nobody waits */
+  void (*ready)(void *data);
+  void *ready_data;
 };
 
 /* Runs RUN on the loop's thread (at once when called there). */
 void http_loop_run(HttpLoop *loop, void (*run)(void *data), void *data);
 bool http_loop_is_current(const HttpLoop *loop);
+
+/* Handles an HttpRequest of the HttpServer DATA; a GThreadPool's function. */
+void http_worker_run(void *request, void *data);
 
 /* Hands REQUEST to a worker. False when the server is draining. */
 bool http_loop_dispatch(HttpServer *server, HttpRequest *request);

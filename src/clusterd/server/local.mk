@@ -24,6 +24,8 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/bootstrap.h \
 	%D%/bootstrap_rbac.c \
 	%D%/bootstrap_rbac.h \
+	%D%/client_config.c \
+	%D%/client_config.h \
 	%D%/continue_token.c \
 	%D%/continue_token.h \
 	%D%/document_handler.c \
@@ -34,9 +36,14 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/http_loop.c \
 	%D%/http_private.h \
 	%D%/http_relay.c \
+	%D%/http_worker.c \
 	%D%/identity.c \
 	%D%/identity.h \
 	%D%/node_access.h \
+	%D%/outbound.c \
+	%D%/outbound.h \
+	%D%/outbound_post.c \
+	%D%/outbound_transfer.h \
 	%D%/pod_handler.c \
 	%D%/query.c \
 	%D%/query.h \
@@ -58,6 +65,8 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/server.h \
 	%D%/service_account_tokens.c \
 	%D%/service_account_tokens.h \
+	%D%/service_resolver.c \
+	%D%/service_resolver.h \
 	%D%/session_set.c \
 	%D%/session_set.h \
 	%D%/storage_key.c %D%/storage_key.h \

@@ -126,6 +126,7 @@ Registry *registry_new(Store *store, ApiScheme *scheme, GError **error)
   registry->observations = g_ptr_array_new_with_free_func(observation_free);
   registry->revision = store_revision(store);
   registry->dispatcher = dispatcher_new(registry);
+  registry->outbound = outbound_new();
   registry->admission = admission_new(registry);
   int64_t start = registry->revision;
   if (!load_all(registry, error))
@@ -141,6 +142,7 @@ void registry_free(Registry *registry)
 {
   if (!registry)
     return;
+  outbound_free(registry->outbound);
   store_unwatch(registry->feed);
   dispatcher_free(registry->dispatcher);
   admission_free(registry->admission);

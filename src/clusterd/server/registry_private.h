@@ -6,6 +6,7 @@
  * (watch_cache.c) and when a kind is first used; everybody else reads. `flights_lock` guards `flights`. Lists of
  * watches belong to the dispatcher thread alone. No lock is held while a handler runs but the watch's own.
  */
+#include "clusterd/server/outbound.h"
 #include "clusterd/server/registry.h"
 
 /* Changes a resource remembers for watches that come late: enough for a client that lists and then watches. */
@@ -61,6 +62,7 @@ struct Registry {
   Store *store;
   ApiScheme *scheme;
   Admission *admission;
+  Outbound *outbound;            /* calls to webhooks */
   struct Authorizer *authorizer; /* the API server's, while there is one; NULL: nobody but this process writes */
 
   GRWLock state;

@@ -269,6 +269,7 @@ void api_server_stop(ApiServer *server)
 {
   if (!server)
     return;
+  outbound_close(server->registry->outbound); /* nobody waits for a webhook any more */
   if (server->http)
     http_server_drain(server->http);
   session_set_free(server->sessions);

@@ -1,12 +1,12 @@
 # unit tests of node; see tests/local.mk
 check_PROGRAMS += %D%/test-docker-activation %D%/test-native-images
 TESTS += %D%/test-docker-activation %D%/test-native-images
-node_test_libs = src/clusterd/node/libnode.a src/base/libbase.a $(NETLINK_LIBS) $(ARCHIVE_LIBS) $(CURL_LIBS) \
+node_test_libs = src/clusterd/node/libnode.a src/base/libbase.a $(NETLINK_LIBS) $(ARCHIVE_LIBS) \
 	$(BASE_LIBS) -lm
 %C%_test_docker_activation_SOURCES = %D%/test-docker-activation.c
 %C%_test_docker_activation_LDADD = $(node_test_libs)
 %C%_test_native_images_SOURCES = %D%/test-native-images.c
-%C%_test_native_images_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(CURL_CFLAGS)
+%C%_test_native_images_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
 %C%_test_native_images_LDADD = $(node_test_libs)
 
 check_PROGRAMS += %D%/test-kubelet

@@ -20,3 +20,8 @@ TESTS += %D%/test-registry
 %C%_test_registry_SOURCES = %D%/test-registry.c
 %C%_test_registry_LDADD = src/clusterd/server/libserver.a src/clusterd/store/libstore.a src/clusterd/api/libapi.a \
 	src/base/libbase.a $(SQLITE_LIBS) $(BASE_LIBS) -lm
+
+check_PROGRAMS += %D%/test-outbound
+TESTS += %D%/test-outbound
+%C%_test_outbound_SOURCES = %D%/test-outbound.c
+%C%_test_outbound_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(LIBEVENT_LIBS) $(BASE_LIBS)
