@@ -2,98 +2,184 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/options.h"
 
-/* One member of cluster.json: a string with a default. */
-typedef struct ConfigField {
-  const char *name;
-  size_t offset;
-  const char *fallback; /* NULL: required */
-} ConfigField;
-
-static const ConfigField fields[] = {
-  { "profile", G_STRUCT_OFFSET(ClusterConfig, profile), "launcher" },
-  { "nodeName", G_STRUCT_OFFSET(ClusterConfig, node_name), "launcher" },
-  { "kubernetesVersion", G_STRUCT_OFFSET(ClusterConfig, kubernetes_version), "v1.32.0" },
-  { "serviceCIDR", G_STRUCT_OFFSET(ClusterConfig, service_cidr), "10.96.0.0/12" },
-  { "podCIDR", G_STRUCT_OFFSET(ClusterConfig, pod_cidr), "10.244.0.0/24" },
-  { "dnsDomain", G_STRUCT_OFFSET(ClusterConfig, dns_domain), "cluster.local" },
-  { "dnsIP", G_STRUCT_OFFSET(ClusterConfig, dns_ip), "10.96.0.10" },
-  { "nodeIP", G_STRUCT_OFFSET(ClusterConfig, node_ip), "" },
-  { "pkiDir", G_STRUCT_OFFSET(ClusterConfig, pki_dir), "/etc/launcher/pki" },
-  { "dataDir", G_STRUCT_OFFSET(ClusterConfig, data_dir), "/var/lib/launcher" },
-  { "imageStore", G_STRUCT_OFFSET(ClusterConfig, image_store), "/usr/share/launcher/images" },
-  { "eventsPath", G_STRUCT_OFFSET(ClusterConfig, events_path), "/run/launcher/events" },
-  { "listenAddress", G_STRUCT_OFFSET(ClusterConfig, listen_address), "0.0.0.0" },
-};
-
-static char **field_of(ClusterConfig *config, const ConfigField *field)
+static bool is_row(const Option *option)
 {
-  return G_STRUCT_MEMBER_P(config, field->offset);
+  return option->name || option->member;
 }
 
-static bool read_components(ClusterConfig *config, const json_t *value, GError **error)
+ClusterConfig *cluster_config_new(void)
 {
-  static const struct {
-    const char *name;
-    size_t offset;
-  } components[] = {
-    { "controllers", G_STRUCT_OFFSET(ClusterConfig, with_controllers) },
-    { "scheduler", G_STRUCT_OFFSET(ClusterConfig, with_scheduler) },
-    { "node", G_STRUCT_OFFSET(ClusterConfig, with_node) },
-    { "proxy", G_STRUCT_OFFSET(ClusterConfig, with_proxy) },
-    { "dns", G_STRUCT_OFFSET(ClusterConfig, with_dns) },
-  };
-  const json_t *wanted = json_object_get(value, "components");
-  for (size_t i = 0; i < G_N_ELEMENTS(components); i++) {
-    bool on = !wanted;
-    size_t j;
-    json_t *name;
-    json_array_foreach (wanted, j, name)
-      on = on || g_strcmp0(json_string_value(name), components[i].name) == 0;
-    G_STRUCT_MEMBER(bool, config, components[i].offset) = on;
+  ClusterConfig *config = g_new0(ClusterConfig, 1);
+  for (const Option *option = option_table; is_row(option); option++)
+    if (option->fallback)
+      g_free(option_set(option, config, option->fallback, true));
+  return config;
+}
+
+/* --- cluster.json --------------------------------------------------------------------------------------------------
+ */
+
+/* VALUE as the command line would say it; NULL when it is of another type than OPTION. The caller frees. */
+static char *text_of(const Option *option, const json_t *value)
+{
+  if (option->type == OPTION_LIST && json_is_array(value)) {
+    g_autoptr(GString) text = g_string_new(NULL);
+    size_t i;
+    json_t *item;
+    json_array_foreach (value, i, item)
+      g_string_append_printf(text, "%s%s", i ? "," : "", json_is_string(item) ? json_string_value(item) : "?");
+    return g_string_free(g_steal_pointer(&text), FALSE);
   }
-  if (wanted && !json_is_array(wanted))
-    return reason_set(error, REASON_CONFIG, "components: must be a list of component names");
-  return true;
+  if (option->type == OPTION_NUMBER)
+    return json_is_integer(value) ? g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(value)) : NULL;
+  return option->type != OPTION_LIST && json_is_string(value) ? g_strdup(json_string_value(value)) : NULL;
+}
+
+static const char *type_name(OptionType type)
+{
+  return type == OPTION_LIST ? "a list of names" : type == OPTION_NUMBER ? "a number" : "a string";
+}
+
+void cluster_config_load(ClusterConfig *config, const char *path, GPtrArray *problems)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(json_t) value = json_read_file(path, &error);
+  if (!value) {
+    g_ptr_array_add(problems, g_strdup(error->message));
+    return;
+  }
+  for (const Option *option = option_table; is_row(option); option++) {
+    const json_t *member = option->member ? json_object_get(value, option->member) : NULL;
+    if (!member)
+      continue;
+    g_autofree char *text = text_of(option, member);
+    g_autofree char *problem = text ? option_set(option, config, text, true) : NULL;
+    if (!text)
+      g_ptr_array_add(problems, g_strdup_printf("%s: %s must be %s", path, option->member, type_name(option->type)));
+    else if (problem)
+      g_ptr_array_add(problems, g_strdup_printf("%s: %s: %s", path, option->member, problem));
+  }
 }
 
 ClusterConfig *cluster_config_read(const char *path, GError **error)
 {
-  g_autoptr(json_t) value = json_read_file(path, error);
+  g_autoptr(ClusterConfig) config = cluster_config_new();
+  g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
+  config->config_file = g_strdup(path);
+  cluster_config_load(config, path, problems);
+  cluster_config_complete(config, problems);
+  if (problems->len == 0)
+    return g_steal_pointer(&config);
+  g_ptr_array_add(problems, NULL);
+  g_autofree char *text = g_strjoinv("\n", (char **)problems->pdata);
+  reason_set(error, REASON_CONFIG, "%s", text);
+  return NULL;
+}
+
+/* --- what follows --------------------------------------------------------------------------------------------------
+ */
+
+static void choose_components(ClusterConfig *config)
+{
+  static const struct {
+    const char *name;
+    size_t offset;
+    bool alone; /* runs with --no-node when nothing else is said */
+  } rows[] = {
+    { "controllers", G_STRUCT_OFFSET(ClusterConfig, with_controllers), true },
+    { "scheduler", G_STRUCT_OFFSET(ClusterConfig, with_scheduler), false },
+    { "node", G_STRUCT_OFFSET(ClusterConfig, with_node), false },
+    { "proxy", G_STRUCT_OFFSET(ClusterConfig, with_proxy), false },
+    { "dns", G_STRUCT_OFFSET(ClusterConfig, with_dns), false },
+  };
+  const char *const *wanted = (const char *const *)config->components;
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
+    G_STRUCT_MEMBER(bool, config, rows[i].offset) =
+        wanted ? g_strv_contains(wanted, rows[i].name) : !config->no_node || rows[i].alone;
+}
+
+/* A server of its own keeps everything below its data folder; somebody who is not root keeps that at home. */
+static void choose_folders(ClusterConfig *config)
+{
+  const ClusterConfig *defaults = cluster_config_new();
+  bool own = !config->config_file;
+  if (own && geteuid() != 0 && g_strcmp0(config->data_dir, defaults->data_dir) == 0) {
+    g_free(config->data_dir);
+    config->data_dir = g_build_filename(g_get_user_data_dir(), "clusterd", NULL);
+  }
+  if (own && config->data_dir && g_strcmp0(config->pki_dir, defaults->pki_dir) == 0) {
+    g_free(config->pki_dir);
+    config->pki_dir = g_build_filename(config->data_dir, "pki", NULL);
+  }
+  cluster_config_free((ClusterConfig *)(uintptr_t)defaults);
+}
+
+static void in_pki(const ClusterConfig *config, char **file, const char *name)
+{
+  if (!*file)
+    *file = g_build_filename(config->pki_dir, name, NULL);
+}
+
+static void need(const char *value, const char *name, GPtrArray *problems)
+{
   if (!value)
-    return NULL;
-  g_autoptr(ClusterConfig) config = g_new0(ClusterConfig, 1);
-  for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
-    const json_t *member = json_object_get(value, fields[i].name);
-    if (member && !json_is_string(member)) {
-      reason_set(error, REASON_CONFIG, "%s: %s must be a string", path, fields[i].name);
-      return NULL;
-    }
-    *field_of(config, &fields[i]) = g_strdup(member ? json_string_value(member) : fields[i].fallback);
-  }
-  int64_t port = json_int(value, "apiPort", 8443);
-  if (port < 0 || port > 65535) {
-    reason_set(error, REASON_CONFIG, "%s: apiPort %" G_GINT64_FORMAT " must be between 0 and 65535", path, port);
-    return NULL;
-  }
-  config->api_port = (uint16_t)port;
-  if (!read_components(config, value, error))
-    return NULL;
-  return g_steal_pointer(&config);
+    g_ptr_array_add(problems, g_strdup_printf("--%s must not be empty", name));
+}
+
+static void need_together(const char *one, const char *name, const char *other, const char *other_name,
+                          GPtrArray *problems)
+{
+  if (!one != !other)
+    g_ptr_array_add(problems, g_strdup_printf("--%s needs --%s", one ? name : other_name, one ? other_name : name));
+}
+
+void cluster_config_complete(ClusterConfig *config, GPtrArray *problems)
+{
+  choose_components(config);
+  choose_folders(config);
+  need(config->data_dir, "data-dir", problems);
+  need(config->pki_dir, "cert-dir", problems);
+  need(config->listen_address, "bind-address", problems);
+  need(config->dns_domain, "cluster-domain", problems);
+  need(config->profile, "cluster-name", problems);
+  need(config->node_name, "hostname-override", problems);
+  need(config->kubernetes_version, "kubernetesVersion", problems);
+  if (config->with_dns)
+    need(config->dns_ip, "cluster-dns", problems);
+  if (g_strv_length(config->authorization_modes) == 0)
+    need(NULL, "authorization-mode", problems);
+  need_together(config->cert_file, "tls-cert-file", config->key_file, "tls-private-key-file", problems);
+  need_together(config->etcd_cert_file, "etcd-certfile", config->etcd_key_file, "etcd-keyfile", problems);
+  if (config->no_node && config->with_node)
+    g_ptr_array_add(problems, g_strdup("--no-node and --components=node exclude each other"));
+  if (config->client_ca_file && config->write_kubeconfig)
+    g_ptr_array_add(problems, g_strdup("--write-kubeconfig and --client-ca-file exclude each other: an administrator's "
+                                       "certificate is made with the CA of --cert-dir"));
+  if (problems->len > 0)
+    return;
+  in_pki(config, &config->cert_file, "apiserver.crt");
+  in_pki(config, &config->key_file, "apiserver.key");
+  in_pki(config, &config->client_ca_file, "ca.crt");
+  in_pki(config, &config->service_account_signing_key_file, "sa.key");
+  if (!config->service_account_issuer)
+    config->service_account_issuer = g_strconcat("https://kubernetes.default.svc.", config->dns_domain, NULL);
 }
 
 char *cluster_config_service_ip(const ClusterConfig *config, unsigned offset, GError **error)
 {
-  struct in_addr address;
-  guint64 bits = 0;
+  struct in_addr address = { 0 };
   char text[INET_ADDRSTRLEN];
-  g_auto(GStrv) parts = g_strsplit(config->service_cidr, "/", 2);
-  if (!parts[0] || !parts[1] || inet_pton(AF_INET, parts[0], &address) != 1 ||
-      !g_ascii_string_to_unsigned(parts[1], 10, 8, 30, &bits, NULL) || offset >= 1u << (32 - bits)) {
-    reason_set(error, REASON_CONFIG, "serviceCIDR: %s is not a usable IPv4 range", config->service_cidr);
+  g_auto(GStrv) parts = g_strsplit(config->service_cidr, "/", 2); /* was checked by the table */
+  guint64 bits = g_ascii_strtoull(parts[1], NULL, 10);
+  inet_pton(AF_INET, parts[0], &address);
+  if (offset >= 1u << (32 - bits)) {
+    reason_set(error, REASON_CONFIG, "service-cluster-ip-range: %s is too small", config->service_cidr);
     return NULL;
   }
   uint32_t network = ntohl(address.s_addr) & ~((1u << (32 - bits)) - 1);
@@ -105,7 +191,8 @@ void cluster_config_free(ClusterConfig *config)
 {
   if (!config)
     return;
-  for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
-    g_free(*field_of(config, &fields[i]));
+  for (const Option *option = option_table; is_row(option); option++)
+    if (option->type != OPTION_ACTION)
+      option_clear(option, config);
   g_free(config);
 }

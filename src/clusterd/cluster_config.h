@@ -1,32 +1,61 @@
 #pragma once
-/* What clusterd is told at start: cluster.json on the config drive (docs/internals/guest.md) and the command line. */
+/* What clusterd is told at start: cluster.json on the config drive (docs/internals/guest.md) and, over it, the command
+ * line. Which members there are, what they mean and what is allowed says the table in options.c. */
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 typedef struct ClusterConfig {
-  char *profile; /* the cluster's name */
+  char *config_file; /* cluster.json, NULL: none was given */
+  char *profile;     /* the cluster's name */
   char *node_name;
   char *kubernetes_version; /* "v1.32.0" */
-  char *service_cidr;       /* "10.96.0.0/12" */
-  char *pod_cidr;           /* "10.244.0.0/24" */
-  char *dns_domain;         /* "cluster.local" */
-  char *dns_ip;             /* "10.96.0.10" */
-  char *node_ip;            /* address of the node's own interface; NULL: found */
-  uint16_t api_port;        /* 8443 */
-  char *pki_dir;            /* ca.crt ca.key apiserver.{crt,key} sa.key docker-{ca.crt,server.crt,server.key} */
   char *data_dir;           /* /var/lib/launcher */
-  char *image_store;        /* read-only preloaded images, may be NULL */
   char *events_path;        /* where boot events go, may be NULL */
-  char *listen_address;     /* "0.0.0.0" */
-  bool with_controllers, with_scheduler, with_node, with_proxy, with_dns;
+  char *write_kubeconfig;   /* the administrator's kubeconfig goes there too, may be NULL */
+  bool no_node;             /* only the control plane: no scheduler, kubelet, proxy, DNS unless asked for */
+  char **components;        /* NULL: all, or with no_node only controllers */
+  bool with_controllers, with_scheduler, with_node, with_proxy, with_dns; /* what that comes to */
+  /* serving */
+  char *listen_address; /* "0.0.0.0" */
+  int64_t api_port;     /* 0: any free one */
+  char *node_ip;        /* address of the node's own interface; NULL: found */
+  char *pki_dir;        /* ca.crt ca.key apiserver.{crt,key} sa.key docker-{ca.crt,server.crt,server.key} */
+  char *cert_file, *key_file;
+  /* authentication and authorization */
+  char *client_ca_file;
+  char *token_file; /* may be NULL */
+  bool anonymous_auth;
+  char *service_account_issuer;
+  char *service_account_signing_key_file;
+  char **authorization_modes;
+  char **enabled_plugins, **disabled_plugins; /* of admission; may be NULL */
+  /* storage */
+  char **etcd_servers; /* NULL: the embedded store */
+  char *etcd_ca_file, *etcd_cert_file, *etcd_key_file;
+  /* networks */
+  char *service_cidr; /* "10.96.0.0/12" */
+  char *pod_cidr;     /* "10.244.0.0/24" */
+  char *dns_domain;   /* "cluster.local" */
+  char *dns_ip;       /* "10.96.0.10" */
+  char *image_store;  /* read-only preloaded images, may be NULL */
 } ClusterConfig;
 
-/* Reads and checks a cluster.json; defaults fill what is absent. NULL with REASON_CONFIG naming the field. */
+/* The defaults alone. */
+ClusterConfig *cluster_config_new(void);
+
+/* Puts what the cluster.json at PATH says into CONFIG. Everything wrong with it becomes a text in PROBLEMS (of char *).
+ */
+void cluster_config_load(ClusterConfig *config, const char *path, GPtrArray *problems);
+
+/* Fills in what follows from the other members and adds what does not fit together to PROBLEMS. */
+void cluster_config_complete(ClusterConfig *config, GPtrArray *problems);
+
+/* Reads and checks a cluster.json; defaults fill what is absent. NULL with REASON_CONFIG naming the fields. */
 ClusterConfig *cluster_config_read(const char *path, GError **error);
 
 /* The address OFFSET into the service range ("10.96.0.0/12", 1: "10.96.0.1"). The caller frees. NULL with REASON_CONFIG
- * when serviceCIDR is no IPv4 range or too small. */
+ * when the range is too small. */
 char *cluster_config_service_ip(const ClusterConfig *config, unsigned offset, GError **error);
 
 void cluster_config_free(ClusterConfig *config);

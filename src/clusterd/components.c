@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/reason.h"
+#include "clusterd/certificates.h"
 
 #define CA_MAX (64u << 10) /* bytes of the certificate every namespace is given */
 
@@ -11,6 +12,8 @@
 static bool store_start(Clusterd *clusterd, GError **error)
 {
   g_autofree char *path = g_build_filename(clusterd->config->data_dir, "cluster.db", NULL);
+  if (clusterd->config->etcd_servers)
+    return reason_set(error, REASON_CONFIG, "etcd-servers: this program has no engine for etcd");
   if (!file_make_dirs(clusterd->config->data_dir, 0755, error))
     return false;
   clusterd->store = store_open_sqlite(path, error);
@@ -40,32 +43,39 @@ static void registry_stop(Clusterd *clusterd)
 /* --- API server ----------------------------------------------------------------------------------------------------
  */
 
+static bool certificates_begin(Clusterd *clusterd, GError **error)
+{
+  return certificates_make(clusterd->config, clusterd->node_ip, error);
+}
+
 static bool server_start(Clusterd *clusterd, GError **error)
 {
   const ClusterConfig *config = clusterd->config;
-  g_autofree char *ca = g_build_filename(config->pki_dir, "ca.crt", NULL);
-  g_autofree char *cert = g_build_filename(config->pki_dir, "apiserver.crt", NULL);
-  g_autofree char *key = g_build_filename(config->pki_dir, "apiserver.key", NULL);
-  g_autofree char *sa_key = g_build_filename(config->pki_dir, "sa.key", NULL);
-  g_autofree char *issuer = g_strdup_printf("https://kubernetes.default.svc.%s", config->dns_domain);
   g_autofree char *service_ip = cluster_config_service_ip(config, 1, error);
   if (!service_ip)
     return false;
   ApiServerConfig server = {
     .listen_address = config->listen_address,
-    .port = config->api_port,
-    .ca_file = ca,
-    .cert_file = cert,
-    .key_file = key,
-    .service_account_key_file = sa_key,
-    .service_account_issuer = issuer,
+    .port = (uint16_t)config->api_port,
+    .ca_file = config->client_ca_file,
+    .cert_file = config->cert_file,
+    .key_file = config->key_file,
+    .token_file = config->token_file,
+    .allow_anonymous = config->anonymous_auth,
+    .authorization_modes = (const char *const *)config->authorization_modes,
+    .enabled_plugins = (const char *const *)config->enabled_plugins,
+    .disabled_plugins = (const char *const *)config->disabled_plugins,
+    .service_account_key_file = config->service_account_signing_key_file,
+    .service_account_issuer = config->service_account_issuer,
     .service_ip = service_ip,
     .service_cidr = config->service_cidr,
     .advertise_address = clusterd->node_ip,
   };
   clusterd->server = api_server_start(clusterd->registry, &server, error);
-  if (!clusterd->server)
+  if (!clusterd->server || !certificates_write_kubeconfig(config, api_server_port(clusterd->server), error)) {
+    g_clear_pointer(&clusterd->server, api_server_stop);
     return false;
+  }
   g_message("the API answers on %s:%u", config->listen_address, api_server_port(clusterd->server));
   events_write(clusterd->events, "apiserver", "%u", api_server_port(clusterd->server));
   return true;
@@ -94,7 +104,7 @@ static bool controllers_begin(Clusterd *clusterd, GError **error)
 {
   if (!clusterd->config->with_controllers)
     return true;
-  g_autofree char *path = g_build_filename(clusterd->config->pki_dir, "ca.crt", NULL);
+  g_autofree char *path = certificates_root_ca(clusterd->config);
   g_autoptr(GBytes) ca = file_read(path, CA_MAX, error);
   if (!ca)
     return false;
@@ -147,6 +157,7 @@ const Component components[] = {
   { "address", address_find, address_end },
   { "store", store_start, store_stop },
   { "registry", registry_start, registry_stop },
+  { "certificates", certificates_begin, NULL },
   { "apiserver", server_start, server_stop },
   { "informers", informers_make, informers_free },
   { "controllers", controllers_begin, controllers_end },

@@ -2,7 +2,6 @@
  * order and stopped in the reverse one. */
 #include <curl/curl.h>
 #include <errno.h>
-#include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,64 +13,43 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/reason.h"
+#include "clusterd/command_line.h"
 #include "clusterd/components.h"
 #include "clusterd/node/image_cli.h"
 #include "clusterd/node/native/pause.h"
+#include "clusterd/options.h"
 #include "config.h"
-
-static const char usage[] = "Usage: clusterd --config FILE [-v]...\n"
-                            "       clusterd image load|ls|rm ...\n"
-                            "The embedded control plane and node agent of a launcher machine.\n\n"
-                            "  --config FILE   cluster.json of the machine\n"
-                            "  -v, --verbose   log more (may be given three times)\n"
-                            "  --version       print the version and exit\n"
-                            "  --help          print this help and exit\n";
 
 /* Arenas of the allocator: by default every thread may get one of its own, up to eight for a core, and each keeps what
  * it once needed. Most of the threads here sleep most of the time. */
 #define ARENAS_MAX 2
 
-typedef struct Options {
-  const char *config;
-  int verbosity;
-} Options;
-
-/* False when the program is to end with *STATUS. */
-static bool parse_options(int argc, char **argv, Options *options, int *status)
+/* Ends the program for what it was called with. */
+static int say(const CommandLine *line)
 {
-  static const struct option longs[] = { { "config", required_argument, NULL, 'c' },
-                                         { "verbose", no_argument, NULL, 'v' },
-                                         { "version", no_argument, NULL, 'V' },
-                                         { "help", no_argument, NULL, 'h' },
-                                         { NULL, 0, NULL, 0 } };
-  int option;
-  while ((option = getopt_long(argc, argv, "v", longs, NULL)) >= 0) {
-    switch (option) {
-    case 'c':
-      options->config = optarg;
-      break;
-    case 'v':
-      options->verbosity++;
-      break;
-    case 'V':
-      printf("clusterd %s\n", PACKAGE_VERSION);
-      *status = EXIT_SUCCESS;
-      return false;
-    case 'h':
-      fputs(usage, stdout);
-      *status = EXIT_SUCCESS;
-      return false;
-    default:
-      fputs(usage, stderr);
-      *status = reason_info(REASON_USAGE)->exit_code;
-      return false;
-    }
-  }
-  if (options->config && optind == argc)
-    return true;
-  fputs(usage, stderr);
-  *status = reason_info(REASON_USAGE)->exit_code;
-  return false;
+  g_autofree char *help = line->action == COMMAND_LINE_HELP ? options_help() : NULL;
+  if (help)
+    fputs(help, stdout);
+  else
+    printf("clusterd %s\n", PACKAGE_VERSION);
+  return EXIT_SUCCESS;
+}
+
+/* Every line of ERROR is one thing that is wrong. */
+static int refuse(const GError *error)
+{
+  g_auto(GStrv) problems = g_strsplit(error->message, "\n", -1);
+  for (int i = 0; problems[i]; i++)
+    fprintf(stderr, "clusterd: %s\n", problems[i]);
+  fputs("Run \"clusterd --help\" to see what it takes.\n", stderr);
+  return reason_info((int)reason_of(error))->exit_code;
+}
+
+static int print_man_page(void)
+{
+  g_autofree char *page = options_man_page();
+  fputs(page, stdout);
+  return EXIT_SUCCESS;
 }
 
 /* Signals are read from a descriptor; they are blocked before any thread starts, so that none gets them. */
@@ -121,28 +99,30 @@ static int run(Clusterd *clusterd, int signals)
   return reason_info((int)reason_of(error))->exit_code;
 }
 
+static int run_cluster(const CommandLine *line)
+{
+  mallopt(M_ARENA_MAX, ARENAS_MAX); /* before there are threads */
+  file_autofd int signals = open_signals();
+  curl_global_init(CURL_GLOBAL_DEFAULT); /* before there are threads */
+  g_autoptr(Events) events = events_open(line->config->events_path);
+  Clusterd clusterd = { .config = line->config, .events = events };
+  events_write(events, "clusterd", "%s", PACKAGE_VERSION);
+  return run(&clusterd, signals);
+}
+
 int main(int argc, char **argv)
 {
-  Options options = { 0 };
-  int status = EXIT_SUCCESS;
   if (argc > 0 && g_str_equal(argv[0], PAUSE_NAME))
     return pause_main();
   if (argc > 1 && g_str_equal(argv[1], "image"))
     return image_cli_main(argc - 1, argv + 1);
-  if (!parse_options(argc, argv, &options, &status))
-    return status;
-  log_setup(1 + options.verbosity);
-  mallopt(M_ARENA_MAX, ARENAS_MAX); /* before there are threads */
+  if (argc > 1 && g_str_equal(argv[1], "man-page"))
+    return print_man_page();
   g_autoptr(GError) error = NULL;
-  g_autoptr(ClusterConfig) config = cluster_config_read(options.config, &error);
-  if (!config) {
-    fprintf(stderr, "clusterd: %s\n", error->message);
-    return reason_info((int)reason_of(error))->exit_code;
-  }
-  file_autofd int signals = open_signals();
-  curl_global_init(CURL_GLOBAL_DEFAULT); /* before there are threads */
-  g_autoptr(Events) events = events_open(config->events_path);
-  Clusterd clusterd = { .config = config, .events = events };
-  events_write(events, "clusterd", "%s", PACKAGE_VERSION);
-  return run(&clusterd, signals);
+  CommandLine line = { 0 };
+  bool good = command_line_read(&line, argc, argv, &error);
+  log_setup(1 + line.verbosity);
+  int status = !good ? refuse(error) : line.action == COMMAND_LINE_RUN ? run_cluster(&line) : say(&line);
+  cluster_config_free(line.config);
+  return status;
 }

@@ -12,10 +12,20 @@
 #define DOCKER_LOG "/var/log/launcher/docker.log"
 #define DOCKER_PORT 2376
 
+/* A server that runs by itself needs no network: it then says the address it listens on. */
+static char *address_without_network(const ClusterConfig *config)
+{
+  if (config->with_node)
+    return NULL;
+  return g_strdup(g_str_equal(config->listen_address, "0.0.0.0") ? "127.0.0.1" : config->listen_address);
+}
+
 bool address_find(Clusterd *clusterd, GError **error)
 {
-  const char *given = clusterd->config->node_ip;
-  clusterd->node_ip = given && *given ? g_strdup(given) : machine_ip();
+  const ClusterConfig *config = clusterd->config;
+  clusterd->node_ip = config->node_ip ? g_strdup(config->node_ip) : machine_ip();
+  if (!clusterd->node_ip)
+    clusterd->node_ip = address_without_network(config);
   return clusterd->node_ip || reason_set(error, REASON_LOCAL_NETWORK, "this machine has no IPv4 address");
 }
 

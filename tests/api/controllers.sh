@@ -1,7 +1,7 @@
 #!/bin/bash
 # shellcheck disable=SC2034,SC2154 # harness.sh reads and sets them
 # The whole control plane at work: controllers and scheduler, many objects at once, a node that is only an object.
-COMPONENTS='"controllers","scheduler"'
+COMPONENTS=controllers,scheduler
 . "$(dirname "$0")/harness.sh"
 start_cluster
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # who sources this sets and reads its variables
 # Sourced by the API tests: a clusterd without a node, kubectl for it, and TAP.
-#   start_cluster; k ...: kubectl 1.32 as admin; k120 ...: kubectl 1.20; ok/not_ok/is/like; done_testing
+#   start_cluster [OPTION...]; k ...: kubectl 1.32 as admin; k120 ...: kubectl 1.20; ok/not_ok/is/like; done_testing
 set -u
 : "${G_TEST_SRCDIR:=$(cd "$(dirname "$0")/../.." && pwd)}"
 : "${G_TEST_BUILDDIR:=$G_TEST_SRCDIR}"
@@ -38,33 +38,34 @@ current-context: test
 END
 }
 
+# The server says its port when it answers; the kubeconfig it leaves is then complete.
 run_server() {
-  "$CLUSTERD" --config "$work/cluster.json" 2>>"$work/clusterd.log" &
+  "$CLUSTERD" --no-node --components="${COMPONENTS:-}" --bind-address 127.0.0.1 --secure-port 0 --cluster-name test \
+    --data-dir "$work/data" --cert-dir "$work/pki" --events-path "$work/events" \
+    "${server_options[@]}" 2>>"$work/clusterd.log" &
   server_pid=$!
   waited=0
   while ! grep -q '"apiserver"' "$work/events" 2>/dev/null; do
-    if [ "$waited" -ge 200 ] || ! kill -0 "$server_pid" 2>/dev/null; then
+    if [ "$waited" -ge 400 ] || ! kill -0 "$server_pid" 2>/dev/null; then
       sed 's/^/# /' "$work/clusterd.log"
       echo "Bail out! clusterd did not start"
       exit 1
     fi
     waited=$((waited + 1))
-    sleep 0.05
+    sleep 0.02
   done
   port=$(sed -n 's/.*"apiserver".*"message":"\([0-9]*\)".*/\1/p' "$work/events" | tail -1)
-  kubeconfig admin "$work/admin.conf"
+  cp "$work/pki/admin.conf" "$work/admin.conf"
+  [ -e "$work/pki/bob.crt" ] || sh "$G_TEST_SRCDIR/tests/api/pki.sh" "$work/pki"
   kubeconfig bob "$work/bob.conf"
   kubeconfig foreign "$work/foreign.conf"
 }
 
+# start_cluster [OPTION...]: options of clusterd. COMPONENTS: what runs besides the API server (names, commas).
 start_cluster() {
   [ -x "$KUBECTL" ] || skip_all "kubectl 1.32 is not installed"
-  sh "$G_TEST_SRCDIR/tests/api/pki.sh" "$work/pki"
+  server_options=("$@")
   : >"$work/events"
-  cat >"$work/cluster.json" <<END
-{"profile":"test","apiPort":0,"listenAddress":"127.0.0.1","nodeIP":"127.0.0.1","pkiDir":"$work/pki",
- "dataDir":"$work/data","eventsPath":"$work/events","components":[${COMPONENTS:-}]}
-END
   run_server
 }
 
@@ -130,6 +131,7 @@ is() {
 # like NAME ACTUAL PATTERN (a shell pattern)
 like() {
   case $2 in
+  # shellcheck disable=SC2254
   $3) ok "$1" ;;
   *)
     not_ok "$1"

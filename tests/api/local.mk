@@ -1,4 +1,4 @@
 # The API with real kubectl against a real clusterd without a node. Shell scripts that speak TAP.
-dist_check_SCRIPTS += %D%/kubectl.sh %D%/kubectl-1.20-commands.sh %D%/wire.sh %D%/controllers.sh
-TESTS += %D%/kubectl.sh %D%/kubectl-1.20-commands.sh %D%/wire.sh %D%/controllers.sh
+dist_check_SCRIPTS += %D%/kubectl.sh %D%/kubectl-1.20-commands.sh %D%/wire.sh %D%/controllers.sh %D%/options.sh
+TESTS += %D%/kubectl.sh %D%/kubectl-1.20-commands.sh %D%/wire.sh %D%/controllers.sh %D%/options.sh
 EXTRA_DIST += %D%/harness.sh %D%/pki.sh

@@ -1,6 +1,5 @@
 #!/bin/sh
-# Makes the PKI of a test cluster in the folder $1: CA, server certificate for 127.0.0.1, client certificates admin
-# (system:masters) and bob (group dev), one of a foreign CA, and the service account key.
+# Adds to the PKI of a test cluster in the folder $1 a client certificate bob (group dev), and foreign, of another CA.
 set -eu
 dir=$1
 mkdir -p "$dir"
@@ -20,13 +19,7 @@ leaf() {
   rm -f "$1.csr" "$1.ext"
 }
 
-for ca in ca foreign-ca; do
-  key "$ca"
-  openssl req -x509 -new -key "$ca.key" -subj "/CN=$ca" -days 30 -out "$ca.crt" 2>/dev/null
-done
-leaf apiserver ca "/CN=kube-apiserver" \
-  "subjectAltName=IP:127.0.0.1,IP:10.96.0.1,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:localhost"
-leaf admin ca "/O=system:masters/CN=admin" "extendedKeyUsage=clientAuth"
+key foreign-ca
+openssl req -x509 -new -key foreign-ca.key -subj "/CN=foreign-ca" -days 30 -out foreign-ca.crt 2>/dev/null
 leaf bob ca "/O=dev/CN=bob" "extendedKeyUsage=clientAuth"
 leaf foreign foreign-ca "/O=system:masters/CN=mallory" "extendedKeyUsage=clientAuth"
-key sa

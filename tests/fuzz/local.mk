@@ -62,7 +62,7 @@ TESTS += %D%/fuzz-patch
 
 check_PROGRAMS += %D%/fuzz-config
 TESTS += %D%/fuzz-config
-%C%_fuzz_config_SOURCES = %D%/fuzz-config.c src/clusterd/cluster_config.c $(fuzz_main)
+%C%_fuzz_config_SOURCES = %D%/fuzz-config.c src/clusterd/cluster_config.c src/clusterd/options.c $(fuzz_main)
 %C%_fuzz_config_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_config_LDADD = src/base/libbase.a $(BASE_LIBS) -lm
 

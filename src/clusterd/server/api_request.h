@@ -1,7 +1,7 @@
 #pragma once
 /* One request to the API on its way through the server: what the handlers share. Internal to the server room. */
 #include "clusterd/server/accept.h"
-#include "clusterd/server/authorizer.h"
+#include "clusterd/server/authenticate.h"
 #include "clusterd/server/http.h"
 #include "clusterd/server/query.h"
 #include "clusterd/server/registry.h"
@@ -25,6 +25,7 @@ typedef struct ApiRequest {
 /* Parts of the server the handlers use; owned by the server. */
 Authorizer *api_server_authorizer(ApiServer *server);
 ServiceAccountTokens *api_server_tokens(ApiServer *server);
+const Authenticator *api_server_authenticator(const ApiServer *server);
 const ApiServerConfig *api_server_config(const ApiServer *server);
 const NodeAccess *api_server_node(ApiServer *server);
 bool api_server_is_ready(ApiServer *server);

@@ -21,24 +21,42 @@ static Identity *identity_of_subject(const char *name, char *const *organization
   return identity_new(name, NULL, (const char *const *)all);
 }
 
-Identity *authenticate(const HttpRequest *request, ServiceAccountTokens *tokens, GError **error)
+Identity *authenticate_token(const Authenticator *authenticator, const char *token, const char *const *audiences,
+                             GError **error)
+{
+  Identity *identity = token_file_find(authenticator->token_file, token);
+  return identity ? identity : service_account_tokens_verify(authenticator->tokens, token, audiences, error);
+}
+
+/* The token of `Authorization: Bearer TOKEN`; NULL when there is none, as with any other scheme. */
+static const char *bearer_token(const HttpRequest *request)
+{
+  static const char scheme[] = "Bearer ";
+  const char *authorization = http_header(request, "Authorization");
+  if (!authorization || g_ascii_strncasecmp(authorization, scheme, sizeof scheme - 1) != 0)
+    return NULL;
+  authorization += sizeof scheme - 1;
+  while (*authorization == ' ')
+    authorization++;
+  return *authorization ? authorization : NULL;
+}
+
+/* A certificate that is good is enough; with a bad one, a token may still say who it is. */
+Identity *authenticate(const Authenticator *authenticator, const HttpRequest *request, GError **error)
 {
   static const char *const nobody[] = { "system:unauthenticated", NULL };
-  static const char scheme[] = "Bearer ";
   bool valid = false;
   g_autofree char *name = NULL;
   g_auto(GStrv) organizations = NULL;
-  if (http_peer_subject(request, &valid, &name, &organizations)) {
-    if (!valid || !name || !*name)
-      return unauthorized(error);
+  bool certified = http_peer_subject(request, &valid, &name, &organizations);
+  const char *token = bearer_token(request);
+  if (certified && valid && name && *name)
     return identity_of_subject(name, organizations);
-  }
-  const char *authorization = http_header(request, "Authorization");
-  if (!authorization)
-    return identity_new("system:anonymous", NULL, nobody);
-  if (g_ascii_strncasecmp(authorization, scheme, sizeof scheme - 1) != 0)
+  if (token)
+    return authenticate_token(authenticator, token, NULL, error);
+  if (certified || !authenticator->allow_anonymous)
     return unauthorized(error);
-  return service_account_tokens_verify(tokens, authorization + sizeof scheme - 1, NULL, error);
+  return identity_new("system:anonymous", NULL, nobody);
 }
 
 /* --- impersonation -------------------------------------------------------------------------------------------------

@@ -3,9 +3,22 @@
 #include "clusterd/server/authorizer.h"
 #include "clusterd/server/http.h"
 #include "clusterd/server/service_account_tokens.h"
+#include "clusterd/server/token_file.h"
 
-/* The request's identity, new; NULL with REASON_UNAUTHORIZED when credentials were given and are wrong. */
-Identity *authenticate(const HttpRequest *request, ServiceAccountTokens *tokens, GError **error);
+/* Who knows whom; borrowed, and not changed while requests run. */
+typedef struct Authenticator {
+  TokenFile *token_file; /* may be NULL */
+  ServiceAccountTokens *tokens;
+  bool allow_anonymous;
+} Authenticator;
+
+/* The request's identity, new; NULL with REASON_UNAUTHORIZED when credentials were given and nobody knows them, or when
+ * there are none and anonymous requests are not allowed. */
+Identity *authenticate(const Authenticator *authenticator, const HttpRequest *request, GError **error);
+
+/* Who the bearer TOKEN stands for, new; NULL with REASON_UNAUTHORIZED. AUDIENCES as service_account_tokens_verify. */
+Identity *authenticate_token(const Authenticator *authenticator, const char *token, const char *const *audiences,
+                             GError **error);
 
 /* Applies the Impersonate-* headers to *IDENTITY (replaced). False with REASON_FORBIDDEN when it may not impersonate.
  */

@@ -15,8 +15,9 @@ typedef struct Attributes {
   const char *group, *resource, *subresource, *namespace_, *name;
 } Attributes;
 
-/* Observes REGISTRY, which must outlive it. */
-Authorizer *authorizer_new(Registry *registry);
+/* Observes REGISTRY, which must outlive it. MODES ("RBAC", "AlwaysAllow", "AlwaysDeny"; NULL: RBAC) are asked in their
+ * order until one allows; whoever is in system:masters is asked nothing. */
+Authorizer *authorizer_new(Registry *registry, const char *const *modes);
 void authorizer_free(Authorizer *authorizer);
 
 /* IDENTITY NULL is this process itself and may do everything. */

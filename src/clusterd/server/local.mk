@@ -63,6 +63,8 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/scale.h \
 	%D%/server.c \
 	%D%/server.h \
+	%D%/server_config.c \
+	%D%/server_config.h \
 	%D%/service_account_tokens.c \
 	%D%/service_account_tokens.h \
 	%D%/service_resolver.c \
@@ -81,6 +83,8 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/stream_io.c \
 	%D%/stream_io.h \
 	%D%/stream_session.h \
+	%D%/token_file.c \
+	%D%/token_file.h \
 	%D%/subresource.c \
 	%D%/watch_cache.c \
 	%D%/watch_handler.c \

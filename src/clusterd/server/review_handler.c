@@ -111,8 +111,8 @@ static bool answer_token(ApiRequest *request, json_t *review, GError **error)
       g_strv_builder_add(builder, json_string_value(audience));
   g_auto(GStrv) audiences = g_strv_builder_end(builder);
   g_autoptr(GError) problem = NULL;
-  g_autoptr(Identity) identity = service_account_tokens_verify(
-      api_server_tokens(request->server), token, audiences[0] ? (const char *const *)audiences : NULL, &problem);
+  g_autoptr(Identity) identity = authenticate_token(api_server_authenticator(request->server), token,
+                                                    audiences[0] ? (const char *const *)audiences : NULL, &problem);
   json_t *status = json_object();
   if (identity) {
     json_object_set_new(status, "authenticated", json_true());

@@ -16,7 +16,7 @@ struct ApiServer {
   ApiServerConfig config; /* strings are copies */
   HttpServer *http;
   Authorizer *authorizer;
-  ServiceAccountTokens *tokens;
+  Authenticator authenticator;
   Documents *documents;
   WatchSet *watches;
   SessionSet *sessions;
@@ -31,7 +31,12 @@ Authorizer *api_server_authorizer(ApiServer *server)
 
 ServiceAccountTokens *api_server_tokens(ApiServer *server)
 {
-  return server->tokens;
+  return server->authenticator.tokens;
+}
+
+const Authenticator *api_server_authenticator(const ApiServer *server)
+{
+  return &server->authenticator;
 }
 
 const ApiServerConfig *api_server_config(const ApiServer *server)
@@ -134,7 +139,7 @@ static void handle_known(ApiRequest *request)
 static void route(ApiRequest *request)
 {
   g_autoptr(GError) error = NULL;
-  request->identity = authenticate(request->http, request->server->tokens, &error);
+  request->identity = authenticate(&request->server->authenticator, request->http, &error);
   if (!request->identity ||
       !authenticate_impersonate(request->http, request->server->authorizer, &request->identity, &error)) {
     respond_error(request, error);
@@ -189,49 +194,36 @@ static bool is_quick(const HttpRequest *http, void *data)
 /* --- life ----------------------------------------------------------------------------------------------------------
  */
 
-static void copy_config(ApiServerConfig *copy, const ApiServerConfig *config)
+static bool authenticator_make(Authenticator *authenticator, Registry *registry, const ApiServerConfig *config,
+                               GError **error)
 {
-  *copy = *config;
-  copy->listen_address = g_strdup(config->listen_address);
-  copy->ca_file = g_strdup(config->ca_file);
-  copy->cert_file = g_strdup(config->cert_file);
-  copy->key_file = g_strdup(config->key_file);
-  copy->service_account_key_file = g_strdup(config->service_account_key_file);
-  copy->service_account_issuer = g_strdup(config->service_account_issuer);
-  copy->service_ip = g_strdup(config->service_ip);
-  copy->service_cidr = g_strdup(config->service_cidr);
-  copy->advertise_address = g_strdup(config->advertise_address);
+  authenticator->allow_anonymous = config->allow_anonymous;
+  authenticator->token_file = config->token_file ? token_file_read(config->token_file, error) : NULL;
+  if (config->token_file && !authenticator->token_file)
+    return false;
+  authenticator->tokens =
+      service_account_tokens_new(registry, config->service_account_key_file, config->service_account_issuer, error);
+  return authenticator->tokens != NULL;
 }
 
-static void clear_config(ApiServerConfig *config)
+static void authenticator_clear(Authenticator *authenticator)
 {
-  const char *strings[] = { config->listen_address,
-                            config->ca_file,
-                            config->cert_file,
-                            config->key_file,
-                            config->service_account_key_file,
-                            config->service_account_issuer,
-                            config->service_ip,
-                            config->service_cidr,
-                            config->advertise_address };
-  for (gsize i = 0; i < G_N_ELEMENTS(strings); i++)
-    g_free((char *)(uintptr_t)strings[i]);
+  token_file_free(authenticator->token_file);
+  service_account_tokens_free(authenticator->tokens);
 }
 
 ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, GError **error)
 {
   g_autoptr(ApiServer) server = g_new0(ApiServer, 1);
   server->registry = registry;
-  copy_config(&server->config, config);
-  server->authorizer = authorizer_new(registry);
+  api_server_config_copy(&server->config, config);
+  server->authorizer = authorizer_new(registry, config->authorization_modes);
   registry->authorizer = server->authorizer;
   server->documents = documents_new(registry_scheme(registry));
   server->watches = watch_set_new();
   server->sessions = session_set_new();
-  server->tokens =
-      service_account_tokens_new(registry, config->service_account_key_file, config->service_account_issuer, error);
-  if (!server->tokens || !registry_use_service_range(registry, config->service_cidr, error) ||
-      !bootstrap_objects(registry, config, error))
+  if (!authenticator_make(&server->authenticator, registry, config, error) ||
+      !registry_use_service_range(registry, config->service_cidr, error) || !bootstrap_objects(registry, config, error))
     return NULL;
   HttpServerConfig http = {
     .address = config->listen_address,
@@ -279,8 +271,8 @@ void api_server_stop(ApiServer *server)
   documents_free(server->documents);
   server->registry->authorizer = NULL;
   authorizer_free(server->authorizer);
-  service_account_tokens_free(server->tokens);
-  clear_config(&server->config);
+  authenticator_clear(&server->authenticator);
+  api_server_config_clear(&server->config);
   g_free(server);
 }
 
@@ -288,6 +280,6 @@ char *api_server_issue_token(ApiServer *server, const char *namespace_, const ch
                              const char *const *audiences, int64_t lifetime_seconds, const char *pod_name,
                              const char *pod_uid, int64_t *expires_us, GError **error)
 {
-  return service_account_tokens_issue(server->tokens, namespace_, service_account, audiences, lifetime_seconds,
-                                      pod_name, pod_uid, expires_us, error);
+  return service_account_tokens_issue(server->authenticator.tokens, namespace_, service_account, audiences,
+                                      lifetime_seconds, pod_name, pod_uid, expires_us, error);
 }

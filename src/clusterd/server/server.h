@@ -6,21 +6,9 @@
 
 #include "clusterd/server/node_access.h"
 #include "clusterd/server/registry.h"
+#include "clusterd/server/server_config.h"
 
 typedef struct ApiServer ApiServer;
-
-typedef struct ApiServerConfig {
-  const char *listen_address; /* "0.0.0.0" */
-  uint16_t port;              /* 8443; 0: any free one, see api_server_port */
-  const char *ca_file;        /* client certificates are verified against it */
-  const char *cert_file, *key_file;
-  const char *service_account_key_file; /* EC private key (PEM): signs and verifies service account tokens */
-  const char *service_account_issuer;   /* "https://kubernetes.default.svc.cluster.local" */
-  const char *service_ip;               /* cluster IP of the service default/kubernetes */
-  const char *service_cidr;             /* "10.96.0.0/12" */
-  const char *advertise_address;        /* what its endpoints say */
-  unsigned n_threads;                   /* event loops; 0: one per core */
-} ApiServerConfig;
 
 /* Makes the bootstrap objects (namespaces, RBAC defaults, the kubernetes service), then listens. REGISTRY must outlive
  * the server. NULL with REASON_CONFIG or REASON_LOCAL_NETWORK. */

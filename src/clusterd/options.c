@@ -1,0 +1,181 @@
+#include "clusterd/options.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#define MEMBER(name) G_STRUCT_OFFSET(ClusterConfig, name)
+
+static const char *const component_names[] = { "controllers", "scheduler", "node", "proxy", "dns", NULL };
+static const char *const authorization_modes[] = { "RBAC", "AlwaysAllow", "AlwaysDeny", NULL };
+
+const Option option_table[] = {
+  { "What runs", "config", NULL, OPTION_TEXT, "FILE", MEMBER(config_file),
+    .help = "cluster.json of a machine; the options below go before what it says" },
+  { NULL, "no-node", NULL, OPTION_FLAG, NULL, MEMBER(no_node), .help = "run the API server and the controllers alone" },
+  { NULL, "components", "components", OPTION_LIST, "NAMES", MEMBER(components), .choices = component_names,
+    .help = "what runs besides the API server; all of them, or with --no-node controllers, when not given" },
+  { NULL, "data-dir", "dataDir", OPTION_TEXT, "FOLDER", MEMBER(data_dir), "/var/lib/launcher",
+    .help = "where state is kept" },
+  { NULL, "write-kubeconfig", NULL, OPTION_TEXT, "FILE", MEMBER(write_kubeconfig),
+    .help = "write an administrator's kubeconfig there once the server listens" },
+  { NULL, "events-path", "eventsPath", OPTION_TEXT, "FILE", MEMBER(events_path),
+    .help = "append the steps of the start to this file, which must exist, as JSON lines" },
+  { NULL, "cluster-name", "profile", OPTION_TEXT, "NAME", MEMBER(profile), "launcher", .help = "the cluster's name" },
+  { NULL, "hostname-override", "nodeName", OPTION_TEXT, "NAME", MEMBER(node_name), "launcher",
+    .help = "the node's name" },
+  { .member = "kubernetesVersion", .type = OPTION_TEXT, .offset = MEMBER(kubernetes_version), .fallback = "v1.32.0" },
+  { .member = "imageStore",
+    .type = OPTION_TEXT,
+    .offset = MEMBER(image_store),
+    .fallback = "/usr/share/launcher/images" },
+
+  { "Serving", "bind-address", "listenAddress", OPTION_ADDRESS, "ADDRESS", MEMBER(listen_address), "0.0.0.0",
+    .help = "listen on this address" },
+  { NULL, "secure-port", "apiPort", OPTION_NUMBER, "PORT", MEMBER(api_port), "6443", 65535,
+    .help = "listen on this port; 0: any free one" },
+  { NULL, "advertise-address", "nodeIP", OPTION_ADDRESS, "ADDRESS", MEMBER(node_ip),
+    .help = "where the service kubernetes leads; the machine's own address when not given" },
+  { NULL, "cert-dir", "pkiDir", OPTION_TEXT, "FOLDER", MEMBER(pki_dir), "/etc/launcher/pki",
+    .help = "keys and certificates; without --config it is pki in --data-dir, and those that are not there are made" },
+  { NULL, "tls-cert-file", NULL, OPTION_TEXT, "FILE", MEMBER(cert_file),
+    .help = "the serving certificate and its chain (PEM); apiserver.crt in --cert-dir when not given" },
+  { NULL, "tls-private-key-file", NULL, OPTION_TEXT, "FILE", MEMBER(key_file),
+    .help = "its private key (PEM); apiserver.key in --cert-dir when not given" },
+
+  { "Authentication", "client-ca-file", NULL, OPTION_TEXT, "FILE", MEMBER(client_ca_file),
+    .help = "who signs client certificates (PEM); ca.crt in --cert-dir when not given" },
+  { NULL, "token-auth-file", NULL, OPTION_TEXT, "FILE", MEMBER(token_file),
+    .help = "static tokens: lines of token,user,uid[,\"group1,group2\"]" },
+  { NULL, "anonymous-auth", NULL, OPTION_FLAG, NULL, MEMBER(anonymous_auth), "true",
+    .help = "let requests without credentials in as system:anonymous" },
+  { NULL, "service-account-issuer", NULL, OPTION_TEXT, "URL", MEMBER(service_account_issuer),
+    .help = "who issues service account tokens; https://kubernetes.default.svc.DOMAIN when not given" },
+  { NULL, "service-account-signing-key-file", NULL, OPTION_TEXT, "FILE", MEMBER(service_account_signing_key_file),
+    .help = "the key that signs them (PEM); sa.key in --cert-dir when not given" },
+
+  { "Authorization and admission", "authorization-mode", NULL, OPTION_LIST, "MODES", MEMBER(authorization_modes),
+    "RBAC", .choices = authorization_modes, .help = "who decides, in this order; the first that allows is followed" },
+  { NULL, "enable-admission-plugins", NULL, OPTION_LIST, "NAMES", MEMBER(enabled_plugins),
+    .help = "plugins to run besides those that run anyway" },
+  { NULL, "disable-admission-plugins", NULL, OPTION_LIST, "NAMES", MEMBER(disabled_plugins),
+    .help = "plugins not to run" },
+
+  { "Storage", "etcd-servers", NULL, OPTION_LIST, "URLS", MEMBER(etcd_servers),
+    .help = "keep the objects in this etcd cluster; in a file in --data-dir when not given" },
+  { NULL, "etcd-cafile", NULL, OPTION_TEXT, "FILE", MEMBER(etcd_ca_file),
+    .help = "who signs the certificates of etcd (PEM)" },
+  { NULL, "etcd-certfile", NULL, OPTION_TEXT, "FILE", MEMBER(etcd_cert_file),
+    .help = "the certificate to show to etcd (PEM)" },
+  { NULL, "etcd-keyfile", NULL, OPTION_TEXT, "FILE", MEMBER(etcd_key_file), .help = "its private key (PEM)" },
+
+  { "Networks", "service-cluster-ip-range", "serviceCIDR", OPTION_RANGE, "RANGE", MEMBER(service_cidr), "10.96.0.0/12",
+    .help = "where services get their addresses from" },
+  { NULL, "cluster-cidr", "podCIDR", OPTION_RANGE, "RANGE", MEMBER(pod_cidr), "10.244.0.0/24",
+    .help = "where pods get their addresses from" },
+  { NULL, "cluster-domain", "dnsDomain", OPTION_TEXT, "DOMAIN", MEMBER(dns_domain), "cluster.local",
+    .help = "the domain of the cluster DNS" },
+  { NULL, "cluster-dns", "dnsIP", OPTION_ADDRESS, "ADDRESS", MEMBER(dns_ip), "10.96.0.10", .help = "its address" },
+
+  { "Others", "verbose", NULL, OPTION_ACTION, .help = "log more; may be given three times; -v" },
+  { NULL, "version", NULL, OPTION_ACTION, .help = "print the version and exit" },
+  { NULL, "help", NULL, OPTION_ACTION, .help = "print this help and exit" },
+  { 0 },
+};
+
+/* --- setting -------------------------------------------------------------------------------------------------------
+ */
+
+static char *set_text(char **member, const char *text)
+{
+  g_free(*member);
+  *member = *text ? g_strdup(text) : NULL;
+  return NULL;
+}
+
+static char *set_address(char **member, const char *text)
+{
+  struct in_addr address;
+  if (*text && inet_pton(AF_INET, text, &address) != 1)
+    return g_strdup_printf("\"%s\" must be an IPv4 address", text);
+  return set_text(member, text);
+}
+
+static char *set_range(char **member, const char *text)
+{
+  struct in_addr address;
+  guint64 bits;
+  g_auto(GStrv) parts = g_strsplit(text, "/", 2);
+  if (!parts[0] || !parts[1] || inet_pton(AF_INET, parts[0], &address) != 1 ||
+      !g_ascii_string_to_unsigned(parts[1], 10, 8, 30, &bits, NULL))
+    return g_strdup_printf("\"%s\" must be an IPv4 range of 4 to 2^24 addresses, as 10.96.0.0/12", text);
+  return set_text(member, text);
+}
+
+static char *set_flag(bool *member, const char *text)
+{
+  static const char *const yes[] = { "", "true", "1", "t", "T", "TRUE", "True", NULL };
+  static const char *const no[] = { "false", "0", "f", "F", "FALSE", "False", NULL };
+  *member = g_strv_contains(yes, text);
+  return *member || g_strv_contains(no, text) ? NULL : g_strdup_printf("\"%s\" must be true or false", text);
+}
+
+static char *set_number(int64_t *member, const char *text, int64_t max)
+{
+  return g_ascii_string_to_signed(text, 10, 0, max, member, NULL)
+             ? NULL
+             : g_strdup_printf("\"%s\" must be a number from 0 to %" G_GINT64_FORMAT, text, max);
+}
+
+static char *set_list(char ***member, const Option *option, const char *text, bool replace)
+{
+  g_autoptr(GStrvBuilder) items = g_strv_builder_new();
+  g_auto(GStrv) given = g_strsplit(text, ",", -1);
+  if (*member && !replace)
+    g_strv_builder_addv(items, (const char **)(uintptr_t)*member);
+  for (int i = 0; given[i]; i++) {
+    const char *item = g_strstrip(given[i]);
+    if (!*item)
+      continue;
+    if (option->choices && !g_strv_contains(option->choices, item)) {
+      g_autofree char *all = g_strjoinv(", ", (char **)(uintptr_t)option->choices);
+      return g_strdup_printf("\"%s\" is unknown; there are %s", item, all);
+    }
+    g_strv_builder_add(items, item);
+  }
+  g_strfreev(*member);
+  *member = g_strv_builder_end(items);
+  return g_strv_length(*member) <= OPTION_ITEMS_MAX ? NULL : g_strdup_printf("more than %d items", OPTION_ITEMS_MAX);
+}
+
+char *option_set(const Option *option, ClusterConfig *config, const char *text, bool replace)
+{
+  void *member = G_STRUCT_MEMBER_P(config, option->offset);
+  if (strlen(text) > OPTION_TEXT_MAX)
+    return g_strdup_printf("longer than %d bytes", OPTION_TEXT_MAX);
+  switch (option->type) {
+  case OPTION_TEXT:
+    return set_text(member, text);
+  case OPTION_ADDRESS:
+    return set_address(member, text);
+  case OPTION_RANGE:
+    return set_range(member, text);
+  case OPTION_LIST:
+    return set_list(member, option, text, replace);
+  case OPTION_FLAG:
+    return set_flag(member, text);
+  case OPTION_NUMBER:
+    return set_number(member, text, option->max);
+  case OPTION_ACTION:
+    break;
+  }
+  return NULL;
+}
+
+void option_clear(const Option *option, ClusterConfig *config)
+{
+  void *member = G_STRUCT_MEMBER_P(config, option->offset);
+  if (option->type == OPTION_LIST)
+    g_clear_pointer((char ***)member, g_strfreev);
+  else if (option->type == OPTION_TEXT || option->type == OPTION_ADDRESS || option->type == OPTION_RANGE)
+    g_clear_pointer((char **)member, g_free);
+}

@@ -1,0 +1,26 @@
+#pragma once
+/* What an API server is told at start. */
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct ApiServerConfig {
+  const char *listen_address; /* "0.0.0.0" */
+  uint16_t port;              /* 0: any free one, see api_server_port */
+  unsigned n_threads;         /* event loops; 0: one per core */
+  const char *ca_file;        /* client certificates are verified against it */
+  const char *cert_file, *key_file;
+  const char *token_file;                 /* static tokens, see token_file.h; NULL: none */
+  bool allow_anonymous;                   /* requests without credentials are system:anonymous */
+  const char *const *authorization_modes; /* "RBAC", "AlwaysAllow", "AlwaysDeny", in order; NULL: RBAC */
+  const char *const *enabled_plugins, *const *disabled_plugins; /* of admission; NULL: none */
+  const char *service_account_key_file; /* EC private key (PEM): signs and verifies service account tokens */
+  const char *service_account_issuer;   /* "https://kubernetes.default.svc.cluster.local" */
+  const char *service_ip;               /* cluster IP of the service default/kubernetes */
+  const char *service_cidr;             /* "10.96.0.0/12" */
+  const char *advertise_address;        /* what its endpoints say */
+} ApiServerConfig;
+
+/* A copy with copies of everything CONFIG points to, and its end. */
+void api_server_config_copy(ApiServerConfig *copy, const ApiServerConfig *config);
+void api_server_config_clear(ApiServerConfig *config);

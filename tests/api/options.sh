@@ -1,0 +1,93 @@
+#!/bin/bash
+# shellcheck disable=SC2034,SC2154 # harness.sh reads and sets them
+# clusterd's command line: what it refuses, what it makes, and what the options of authentication and authorization do.
+. "$(dirname "$0")/harness.sh"
+
+refuses() {
+  name=$1
+  text=$2
+  shift 2
+  is "$name" "$("$CLUSTERD" "$@" 2>&1 >/dev/null | grep -v '^Run ')" "$text"
+}
+
+refuses "all errors at once" 'clusterd: unknown option --foo
+clusterd: unexpected argument "zzz"
+clusterd: --secure-port: "65536" must be a number from 0 to 65535
+clusterd: --bind-address: "1.2.3" must be an IPv4 address
+clusterd: --service-cluster-ip-range: "10.0.0.0/31" must be an IPv4 range of 4 to 2^24 addresses, as 10.96.0.0/12
+clusterd: --anonymous-auth: "maybe" must be true or false
+clusterd: --authorization-mode: "ABAC" is unknown; there are RBAC, AlwaysAllow, AlwaysDeny
+clusterd: --tls-private-key-file needs --tls-cert-file
+clusterd: --no-node and --components=node exclude each other' \
+  --no-node --secure-port 65536 --foo --bind-address=1.2.3 --service-cluster-ip-range 10.0.0.0/31 \
+  --anonymous-auth=maybe --authorization-mode RBAC,ABAC --components=node --tls-private-key-file k zzz
+refuses "neither a machine nor alone" 'clusterd: --config or --no-node must be given'
+refuses "an option without its value" 'clusterd: --data-dir needs a value' --no-node --data-dir
+echo '{"apiPort":"x","dnsIP":7,"nodeIP":"a"}' >"$work/cluster.json"
+refuses "cluster.json" "clusterd: $work/cluster.json: apiPort must be a number
+clusterd: $work/cluster.json: nodeIP: \"a\" must be an IPv4 address
+clusterd: $work/cluster.json: dnsIP must be a string" --config "$work/cluster.json"
+"$CLUSTERD" --no-node --foo 2>/dev/null
+is "status of a usage error" "$?" 14
+like "help" "$("$CLUSTERD" --help)" "*--secure-port PORT*\[6443\]*--token-auth-file FILE*"
+like "the man page" "$("$CLUSTERD" man-page)" "*.TH CLUSTERD 8*secure*port*"
+is "every option is in the man page" \
+  "$("$CLUSTERD" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' | while read -r option; do
+    "$CLUSTERD" man-page | tr -d '\\' | grep -q "^\.B --$option" || echo "$option"
+  done)" ""
+
+echo 'abc,alice,u1,"dev,ops"
+"q""x",bob,u2
+' >"$work/tokens"
+printf 'abc,alice\n' >"$work/bad-tokens"
+"$CLUSTERD" --no-node --data-dir "$work/none" --secure-port 0 --token-auth-file "$work/bad-tokens" 2>"$work/bad.log"
+like "a bad token file" "$?:$(cat "$work/bad.log")" \
+  "18:*must have at least 3 columns (token, user name, user uid), found 2 in record 1*"
+
+# status TOKEN: the code of a list of pods
+status() {
+  curl -s -o /dev/null -w '%{http_code}' --cacert "$work/pki/ca.crt" -H "Authorization: $1" \
+    "https://127.0.0.1:$port${2:-/api/v1/pods}"
+}
+
+start_cluster --token-auth-file "$work/tokens" --anonymous-auth=false --service-cluster-ip-range 10.8.0.0/24 \
+  --write-kubeconfig "$work/copy.conf" --service-account-issuer https://issuer.example
+is "the kubeconfig asked for" "$(cmp "$work/copy.conf" "$work/pki/admin.conf" && stat -c %a "$work/copy.conf")" "600"
+is "who am I" "$("$KUBECTL" --kubeconfig "$work/copy.conf" auth whoami -o 'jsonpath={.status.userInfo.username}')" \
+  "admin"
+is "service range" "$(k get svc kubernetes -o 'jsonpath={.spec.clusterIP}')" "10.8.0.1"
+is "token" "$(k --token abc auth whoami -o 'jsonpath={.status.userInfo}' --client-certificate= --client-key= \
+  --kubeconfig /dev/null --server "https://127.0.0.1:$port" --certificate-authority "$work/pki/ca.crt")" \
+  '{"groups":["dev","ops","system:authenticated"],"uid":"u1","username":"alice"}'
+is "token not allowed" "$(status 'Bearer abc')" "403"
+is "token with a quote" "$(status 'Bearer q"x')" "403"
+is "wrong token" "$(status 'Bearer abcd')" "401"
+is "anonymous is not let in" "$(status 'Basic abc')" "401"
+is "issuer" "$(k get --raw /.well-known/openid-configuration | sed 's/.*"issuer":"\([^"]*\)".*/\1/')" \
+  "https://issuer.example"
+sum=$(sha256sum "$work/pki/ca.crt" "$work/pki/admin.crt" "$work/pki/apiserver.crt" "$work/pki/sa.key")
+restart_cluster TERM
+is "a second start keeps the keys" "$(sha256sum "$work/pki/ca.crt" "$work/pki/admin.crt" "$work/pki/apiserver.crt" \
+  "$work/pki/sa.key")" "$sum"
+ends_cleanly
+
+server_options=(--authorization-mode=AlwaysDeny --advertise-address 192.0.2.7)
+: >"$work/events"
+run_server
+like "AlwaysDeny" "$(request GET /api/v1/pods --cert "$work/pki/bob.crt" --key "$work/pki/bob.key")" \
+  '*"pods is forbidden: User \\"bob\\" cannot list resource \\"pods\\" in API group \\"\\" at the cluster scope"*403'
+is "system:masters may" "$(k get ns default -o name)" "namespace/default"
+is "advertised" "$(k get endpoints kubernetes -o 'jsonpath={.subsets[0].addresses[0].ip}')" "192.0.2.7"
+is "the serving certificate follows" "$(openssl x509 -in "$work/pki/apiserver.crt" -noout -checkip 192.0.2.7)" \
+  "IP 192.0.2.7 does match certificate"
+ends_cleanly
+
+server_options=(--authorization-mode=RBAC --authorization-mode=AlwaysAllow --tls-cert-file "$work/own.crt"
+  --tls-private-key-file "$work/own.key")
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$work/own.key" -out "$work/own.crt" \
+  -subj /CN=own -addext subjectAltName=IP:127.0.0.1 2>/dev/null
+: >"$work/events"
+run_server
+is "AlwaysAllow after RBAC, a certificate of one's own" \
+  "$("$KUBECTL" --kubeconfig "$work/admin.conf" --as nobody get secrets 2>&1)" "No resources found in default namespace."
+done_testing
