@@ -18,5 +18,5 @@ include tests/unit/node/local.mk
 include tests/unit/proxy/local.mk
 include tests/unit/dns/local.mk
 
-EXTRA_DIST += tests/e2e tests/docker tests/kubectl tests/lint.py tests/tsan.supp
+EXTRA_DIST += tests/e2e tests/docker tests/kubectl tests/unpacked tests/lint.py tests/tsan.supp
 include tests/api/local.mk

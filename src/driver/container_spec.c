@@ -1,5 +1,6 @@
 #include "driver/container_spec.h"
 
+#include "base/capability.h"
 #include "base/json.h"
 #include "base/reason.h"
 
@@ -69,66 +70,10 @@ char *container_cgroup_name(const char *profile, const char *uuid)
   return g_strdup_printf("launcher/%s-%.8s", profile, uuid);
 }
 
-/* linux/capability.h in its order: the index is the bit. */
-static const char *const CAPABILITIES[] = {
-  "CHOWN",
-  "DAC_OVERRIDE",
-  "DAC_READ_SEARCH",
-  "FOWNER",
-  "FSETID",
-  "KILL",
-  "SETGID",
-  "SETUID",
-  "SETPCAP",
-  "LINUX_IMMUTABLE",
-  "NET_BIND_SERVICE",
-  "NET_BROADCAST",
-  "NET_ADMIN",
-  "NET_RAW",
-  "IPC_LOCK",
-  "IPC_OWNER",
-  "SYS_MODULE",
-  "SYS_RAWIO",
-  "SYS_CHROOT",
-  "SYS_PTRACE",
-  "SYS_PACCT",
-  "SYS_ADMIN",
-  "SYS_BOOT",
-  "SYS_NICE",
-  "SYS_RESOURCE",
-  "SYS_TIME",
-  "SYS_TTY_CONFIG",
-  "MKNOD",
-  "LEASE",
-  "AUDIT_WRITE",
-  "AUDIT_CONTROL",
-  "SETFCAP",
-  "MAC_OVERRIDE",
-  "MAC_ADMIN",
-  "SYSLOG",
-  "WAKE_ALARM",
-  "BLOCK_SUSPEND",
-  "AUDIT_READ",
-  "PERFMON",
-  "BPF",
-  "CHECKPOINT_RESTORE",
-};
-
 /* The machine runs containers itself, privileged ones too, so it gets all that we have. Root inside is root. */
-static json_t *capability_list(uint64_t mask)
-{
-  json_t *list = json_array();
-  for (size_t bit = 0; bit < G_N_ELEMENTS(CAPABILITIES); bit++) {
-    g_autofree char *name = g_strconcat("CAP_", CAPABILITIES[bit], NULL);
-    if (mask >> bit & 1)
-      json_array_append_new(list, json_string(name));
-  }
-  return list;
-}
-
 static json_t *process_object(uint64_t capabilities)
 {
-  g_autoptr(json_t) all = capability_list(capabilities);
+  g_autoptr(json_t) all = capability_names(capabilities);
   return json_pack("{s{sisi} s[ssss] s[s] ss s{sOsOsO} sb}", "user", "uid", 0, "gid", 0, "env",
                    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=linux",
                    "LAUNCHER_DRIVER=container", "args", "/sbin/init", "cwd", "/", "capabilities", "bounding", all,

@@ -6,14 +6,19 @@
 #include "base/reason.h"
 #include "base/timestamp.h"
 
-json_t *condition_get(const json_t *status, const char *type)
+json_t *condition_in(const json_t *conditions, const char *type)
 {
   size_t i;
   json_t *condition;
-  json_array_foreach (json_object_get(status, "conditions"), i, condition)
+  json_array_foreach (conditions, i, condition)
     if (strcmp(json_str(condition, "type", ""), type) == 0)
       return condition;
   return NULL;
+}
+
+json_t *condition_get(const json_t *status, const char *type)
+{
+  return condition_in(json_object_get(status, "conditions"), type);
 }
 
 bool condition_is(const json_t *status, const char *type, const char *value)

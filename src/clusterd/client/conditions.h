@@ -5,6 +5,9 @@
 
 #include "clusterd/client/client.h"
 
+/* The condition of TYPE among CONDITIONS (an array or NULL), borrowed, or NULL. */
+json_t *condition_in(const json_t *conditions, const char *type);
+
 /* The condition of TYPE in STATUS (which holds `conditions`), borrowed, or NULL. */
 json_t *condition_get(const json_t *status, const char *type);
 bool condition_is(const json_t *status, const char *type, const char *value);

@@ -7,6 +7,7 @@
 #include "base/quantity.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
+#include "clusterd/client/conditions.h"
 #include "clusterd/node/machine.h"
 
 #define LEASE_NAMESPACE "kube-node-lease"
@@ -78,16 +79,6 @@ static json_t *images(const NodeStatus *status)
   return list;
 }
 
-static const json_t *condition_of(const json_t *conditions, const char *type)
-{
-  const json_t *item;
-  size_t i;
-  json_array_foreach (conditions, i, item)
-    if (g_str_equal(json_str(item, "type", ""), type))
-      return item;
-  return NULL;
-}
-
 static const struct NodeCondition {
   const char *type, *status, *reason, *message;
 } node_conditions[] = {
@@ -104,7 +95,7 @@ static json_t *conditions(const json_t *old)
   size_t i;
   for (gsize k = 0; k < G_N_ELEMENTS(node_conditions); k++) {
     const struct NodeCondition *one = &node_conditions[k];
-    const json_t *before = condition_of(old, one->type);
+    const json_t *before = condition_in(old, one->type);
     bool same = before && g_str_equal(json_str(before, "status", ""), one->status);
     json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "type", one->type, "status", one->status,
                                           "lastHeartbeatTime", now, "lastTransitionTime",
@@ -112,7 +103,7 @@ static json_t *conditions(const json_t *old)
                                           one->reason, "message", one->message));
   }
   json_array_foreach (old, i, item) /* others' conditions stay */
-    if (!condition_of(list, json_str(item, "type", "")))
+    if (!condition_in(list, json_str(item, "type", "")))
       json_array_append(list, item);
   return list;
 }

@@ -1,6 +1,7 @@
 #include "clusterd/node/pod_conditions.h"
 
 #include "base/json.h"
+#include "clusterd/client/conditions.h"
 
 typedef struct Condition {
   const char *type;
@@ -27,16 +28,6 @@ bool pod_conditions_initialized(const PodState *state)
       return false;
   }
   return true;
-}
-
-static const json_t *find(const json_t *conditions, const char *type)
-{
-  const json_t *item;
-  size_t i;
-  json_array_foreach (conditions, i, item)
-    if (g_str_equal(json_str(item, "type", ""), type))
-      return item;
-  return NULL;
 }
 
 /* "[a b]" of the containers of ROLE that ACCEPTS refuses; NULL when there is none. */
@@ -116,7 +107,7 @@ static Condition pod_ready(const PodState *state, const json_t *old, const Condi
     return condition;
   json_array_foreach (json_at(state->pod, "spec", "readinessGates", NULL), i, gate) {
     const char *type = json_str(gate, "conditionType", "");
-    const json_t *there = find(old, type);
+    const json_t *there = condition_in(old, type);
     if (g_str_equal(json_str(there, "status", ""), "True"))
       continue;
     condition.value = false;
@@ -134,7 +125,7 @@ static Condition pod_ready(const PodState *state, const json_t *old, const Condi
 static json_t *condition_json(const Condition *condition, const json_t *old, const char *now)
 {
   const char *status = condition->value ? "True" : "False";
-  const json_t *before = find(old, condition->type);
+  const json_t *before = condition_in(old, condition->type);
   bool same = before && g_str_equal(json_str(before, "status", ""), status);
   json_t *value = json_pack("{s:s, s:s, s:n, s:s}", "type", condition->type, "status", status, "lastProbeTime",
                             "lastTransitionTime", same ? json_str(before, "lastTransitionTime", now) : now);

@@ -1,6 +1,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/capability.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/node/native/oci_spec.h"
@@ -9,63 +10,11 @@
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define OPEN_FILES_MAX 1048576
 
-/* In the kernel's order: the index is the number of the capability. */
-static const char *const capability_names[] = { "CHOWN",
-                                                "DAC_OVERRIDE",
-                                                "DAC_READ_SEARCH",
-                                                "FOWNER",
-                                                "FSETID",
-                                                "KILL",
-                                                "SETGID",
-                                                "SETUID",
-                                                "SETPCAP",
-                                                "LINUX_IMMUTABLE",
-                                                "NET_BIND_SERVICE",
-                                                "NET_BROADCAST",
-                                                "NET_ADMIN",
-                                                "NET_RAW",
-                                                "IPC_LOCK",
-                                                "IPC_OWNER",
-                                                "SYS_MODULE",
-                                                "SYS_RAWIO",
-                                                "SYS_CHROOT",
-                                                "SYS_PTRACE",
-                                                "SYS_PACCT",
-                                                "SYS_ADMIN",
-                                                "SYS_BOOT",
-                                                "SYS_NICE",
-                                                "SYS_RESOURCE",
-                                                "SYS_TIME",
-                                                "SYS_TTY_CONFIG",
-                                                "MKNOD",
-                                                "LEASE",
-                                                "AUDIT_WRITE",
-                                                "AUDIT_CONTROL",
-                                                "SETFCAP",
-                                                "MAC_OVERRIDE",
-                                                "MAC_ADMIN",
-                                                "SYSLOG",
-                                                "WAKE_ALARM",
-                                                "BLOCK_SUSPEND",
-                                                "AUDIT_READ",
-                                                "PERFMON",
-                                                "BPF",
-                                                "CHECKPOINT_RESTORE" };
-
 /* What docker and containerd give to every container. */
 static const char *const default_capabilities[] = { "CHOWN",   "DAC_OVERRIDE", "FSETID",           "FOWNER",
                                                     "MKNOD",   "NET_RAW",      "SETGID",           "SETUID",
                                                     "SETFCAP", "SETPCAP",      "NET_BIND_SERVICE", "SYS_CHROOT",
                                                     "KILL",    "AUDIT_WRITE" };
-
-static int capability_number(const char *name)
-{
-  const char *bare = name && g_ascii_strncasecmp(name, "CAP_", 4) == 0 ? name + 4 : name;
-  for (size_t i = 0; bare && i < G_N_ELEMENTS(capability_names); i++)
-    if (g_ascii_strcasecmp(bare, capability_names[i]) == 0)
-      return (int)i;
-  return -1;
-}
 
 /* What we have ourselves and can therefore pass on. In a machine that is a container it is less than the kernel knows.
  */
@@ -74,8 +23,7 @@ static uint64_t own_capabilities(void)
   static const char key[] = "\nCapPrm:\t";
   g_autofree char *text = NULL;
   const char *line = g_file_get_contents("/proc/self/status", &text, NULL, NULL) ? strstr(text, key) : NULL;
-  uint64_t named = (UINT64_C(1) << G_N_ELEMENTS(capability_names)) - 1;
-  return line ? g_ascii_strtoull(line + sizeof key - 1, NULL, 16) & named : named;
+  return line ? g_ascii_strtoull(line + sizeof key - 1, NULL, 16) & capability_all() : capability_all();
 }
 
 static bool list_mask(const json_t *list, uint64_t all, uint64_t *mask, GError **error)
@@ -111,11 +59,7 @@ json_t *oci_capabilities(const OciInput *input, GError **error)
     mask = (mask | add) & ~drop;
   if (oci_privileged(input))
     mask = all;
-  json_t *names = json_array();
-  for (size_t i = 0; i < G_N_ELEMENTS(capability_names); i++)
-    if (mask & all & (UINT64_C(1) << i))
-      json_array_append_new(names, json_sprintf("CAP_%s", capability_names[i]));
-  return names;
+  return capability_names(mask & all);
 }
 
 static void append_strings(json_t *array, const char *const *list)
