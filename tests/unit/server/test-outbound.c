@@ -1,3 +1,4 @@
+#include <signal.h>
 /* Calls to other servers over real TLS: trust, names, failures, bounds, and calls that come back to their caller. */
 #include <glib/gstdio.h>
 #include <openssl/pem.h>
@@ -266,6 +267,7 @@ static void test_crowd(Fixture *fixture, gconstpointer data)
 
 int main(int argc, char **argv)
 {
+  signal(SIGPIPE, SIG_IGN); /* as clusterd does */
   g_test_init(&argc, &argv, NULL);
 #define TEST(path, function) g_test_add(path, Fixture, NULL, setup, function, teardown)
   TEST("/outbound/post", test_post);
