@@ -1,78 +1,180 @@
 #include "clusterd/server/admission.h"
 
+#include <string.h>
+
+#include "base/reason.h"
 #include "clusterd/server/registry_private.h"
 
-static const AdmissionPlugin *const plugins[] = {
-  &admission_namespace_lifecycle, &admission_service_account, &admission_priority,
-  &admission_default_tolerations, &admission_service_address, &admission_rbac_escalation,
-};
+/* What every write must pass whatever is enabled; after the plugins. */
+static const AdmissionPlugin *const rules[] = { &admission_service_address, &admission_rbac_escalation };
+
+/* A plugin, or a rule, of this registry. */
+typedef struct Member {
+  const AdmissionPlugin *plugin;
+  void *state;
+  bool enabled;
+} Member;
 
 struct Admission {
-  void *states[G_N_ELEMENTS(plugins)];
+  Member *members; /* in the order they run */
+  gsize n_members;
 };
+
+static void add_member(Admission *admission, const AdmissionPlugin *plugin, bool enabled, Registry *registry)
+{
+  void *state = plugin->create ? plugin->create(registry) : NULL;
+  admission->members[admission->n_members++] = (Member){ .plugin = plugin, .state = state, .enabled = enabled };
+}
 
 Admission *admission_new(Registry *registry)
 {
+  gsize n_rows;
+  const AdmissionRow *rows = admission_rows(&n_rows);
   Admission *admission = g_new0(Admission, 1);
-  for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++)
-    if (plugins[i]->create)
-      admission->states[i] = plugins[i]->create(registry);
+  admission->members = g_new0(Member, n_rows + G_N_ELEMENTS(rules));
+  for (gsize i = 0; i < n_rows; i++)
+    if (rows[i].plugin)
+      add_member(admission, rows[i].plugin, rows[i].enabled, registry);
+  for (gsize i = 0; i < G_N_ELEMENTS(rules); i++)
+    add_member(admission, rules[i], true, registry);
   return admission;
 }
 
 void admission_load(Admission *admission)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++)
-    if (plugins[i]->load)
-      plugins[i]->load(admission->states[i]);
+  for (gsize i = 0; i < admission->n_members; i++)
+    if (admission->members[i].plugin->load)
+      admission->members[i].plugin->load(admission->members[i].state);
 }
 
 void admission_free(Admission *admission)
 {
   if (!admission)
     return;
-  for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++)
-    if (plugins[i]->destroy)
-      plugins[i]->destroy(admission->states[i]);
+  for (gsize i = 0; i < admission->n_members; i++)
+    if (admission->members[i].plugin->destroy)
+      admission->members[i].plugin->destroy(admission->members[i].state);
+  g_free(admission->members);
   g_free(admission);
 }
 
+/* --- which of them run ---------------------------------------------------------------------------------------------
+ */
+
+static bool holds(const char *const *list, const char *name)
+{
+  return list && g_strv_contains(list, name);
+}
+
+static const AdmissionRow *row_of(const char *name)
+{
+  gsize n_rows;
+  const AdmissionRow *rows = admission_rows(&n_rows);
+  for (gsize i = 0; i < n_rows; i++)
+    if (g_str_equal(rows[i].name, name))
+      return &rows[i];
+  return NULL;
+}
+
+static void check_names(const char *option, const char *const *list, bool to_enable, GPtrArray *problems)
+{
+  for (gsize i = 0; list && list[i]; i++) {
+    const AdmissionRow *row = row_of(list[i]);
+    if (!row)
+      g_ptr_array_add(problems, g_strdup_printf("%s plugin \"%s\" is unknown", option, list[i]));
+    else if (to_enable && !row->plugin)
+      g_ptr_array_add(problems, g_strdup_printf("%s plugin \"%s\" is not supported", option, list[i]));
+  }
+}
+
+static int compare_names(const void *a, const void *b)
+{
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void check_overlap(const char *const *enable, const char *const *disable, GPtrArray *problems)
+{
+  g_autoptr(GPtrArray) both = g_ptr_array_new();
+  for (gsize i = 0; enable && enable[i]; i++)
+    if (holds(disable, enable[i]))
+      g_ptr_array_add(both, (void *)(uintptr_t)enable[i]);
+  if (both->len == 0)
+    return;
+  g_ptr_array_sort(both, compare_names);
+  g_ptr_array_add(both, NULL);
+  g_autofree char *names = g_strjoinv(" ", (char **)both->pdata);
+  g_ptr_array_add(problems,
+                  g_strdup_printf("[%s] in enable-admission-plugins and disable-admission-plugins overlapped", names));
+}
+
+bool admission_choose(Admission *admission, const char *const *enable, const char *const *disable, GError **error)
+{
+  g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
+  check_names("enable-admission-plugins", enable, true, problems);
+  check_names("disable-admission-plugins", disable, false, problems);
+  check_overlap(enable, disable, problems);
+  if (problems->len > 0) {
+    guint n_problems = problems->len;
+    g_ptr_array_add(problems, NULL);
+    g_autofree char *text = g_strjoinv(", ", (char **)problems->pdata);
+    return reason_set(error, REASON_CONFIG, n_problems > 1 ? "[%s]" : "%s", text);
+  }
+  for (gsize i = 0; i < admission->n_members; i++) {
+    Member *member = &admission->members[i];
+    const AdmissionRow *row = row_of(member->plugin->name);
+    if (row)
+      member->enabled = holds(enable, row->name) || (row->enabled && !holds(disable, row->name));
+  }
+  return true;
+}
+
+/* --- a write -------------------------------------------------------------------------------------------------------
+ */
+
 bool admission_mutate(Admission *admission, AdmissionRequest *request, GError **error)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++)
-    if (plugins[i]->mutate && !plugins[i]->mutate(admission->states[i], request, error))
+  for (gsize i = 0; i < admission->n_members; i++) {
+    const Member *member = &admission->members[i];
+    if (member->enabled && member->plugin->mutate && !member->plugin->mutate(member->state, request, error))
       return false;
+  }
   return true;
 }
 
 bool admission_allocate(Admission *admission, AdmissionRequest *request, GError **error)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++)
-    if (plugins[i]->allocate && !plugins[i]->allocate(admission->states[i], request, error))
+  for (gsize i = 0; i < admission->n_members; i++) {
+    const Member *member = &admission->members[i];
+    if (member->enabled && member->plugin->allocate && !member->plugin->allocate(member->state, request, error))
       return false;
+  }
   return true;
 }
 
 bool admission_validate(Admission *admission, const AdmissionRequest *request, GError **error)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++)
-    if (plugins[i]->validate && !plugins[i]->validate(admission->states[i], request, error))
+  for (gsize i = 0; i < admission->n_members; i++) {
+    const Member *member = &admission->members[i];
+    if (member->enabled && member->plugin->validate && !member->plugin->validate(member->state, request, error))
       return false;
+  }
   return true;
 }
 
 void admission_finish(Admission *admission, const AdmissionRequest *request)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++)
-    if (plugins[i]->finish)
-      plugins[i]->finish(admission->states[i], request);
+  for (gsize i = 0; i < admission->n_members; i++) {
+    const Member *member = &admission->members[i];
+    if (member->enabled && member->plugin->finish)
+      member->plugin->finish(member->state, request);
+  }
 }
 
 bool admission_use_service_range(Admission *admission, const char *range, GError **error)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS(plugins); i++)
-    if (plugins[i] == &admission_service_address)
-      return admission_set_service_range(admission->states[i], range, error);
+  for (gsize i = 0; i < admission->n_members; i++)
+    if (admission->members[i].plugin == &admission_service_address)
+      return admission_set_service_range(admission->members[i].state, range, error);
   return true;
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 /*
  * What may still change or refuse a write after authorization: upstream's admission plugins, compiled in, in upstream's
- * order, as one table (admission.c). First every plugin's mutate, then (after validation of the object) every validate.
+ * order, as one table (admission_plugins.c). First every plugin's mutate, then (after validation of the object) every
+ * validate. Besides them run the server's own rules, which are no plugins upstream and cannot be disabled.
  * Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
  */
 #include "clusterd/server/registry.h"
@@ -37,8 +38,24 @@ typedef struct AdmissionPlugin {
   void (*finish)(void *state, const AdmissionRequest *request);
 } AdmissionPlugin;
 
+/* One plugin upstream has, at its place in the order. */
+typedef struct AdmissionRow {
+  const char *name;
+  bool enabled;                  /* unless it is disabled */
+  const AdmissionPlugin *plugin; /* NULL: this server does without it */
+} AdmissionRow;
+
+/* All rows, in the order they run. */
+const AdmissionRow *admission_rows(gsize *n_rows);
+
 typedef struct Admission Admission;
 Admission *admission_new(Registry *registry);
+
+/* Which plugins run: those that are on by default, without those in DISABLE, with those in ENABLE (NULL-terminated
+ * lists of names; either may be NULL). To be called before the first request. REASON_CONFIG, with kube-apiserver's
+ * text, for a name nobody knows or in both lists; nothing is changed then. */
+bool admission_choose(Admission *admission, const char *const *enable, const char *const *disable, GError **error);
+
 void admission_load(Admission *admission);
 void admission_free(Admission *admission);
 

@@ -5,6 +5,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/accept.h \
 	%D%/admission.c \
 	%D%/admission.h \
+	%D%/admission_plugins.c \
 	%D%/admission/default_tolerations.c \
 	%D%/admission/namespace_lifecycle.c \
 	%D%/admission/priority.c \

@@ -162,6 +162,12 @@ bool registry_use_service_range(Registry *registry, const char *cidr, GError **e
   return admission_use_service_range(registry->admission, cidr, error);
 }
 
+bool registry_choose_admission(Registry *registry, const char *const *enable, const char *const *disable,
+                               GError **error)
+{
+  return admission_choose(registry->admission, enable, disable, error);
+}
+
 const ApiScheme *registry_scheme(const Registry *registry)
 {
   return registry->scheme;

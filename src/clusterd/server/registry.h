@@ -27,6 +27,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Registry, registry_free)
 /* The range cluster IPs of services are given out from; 10.96.0.0/12 without this. REASON_CONFIG. */
 bool registry_use_service_range(Registry *registry, const char *cidr, GError **error);
 
+/* Which admission plugins run, by upstream's names: those that are on by default, without those in DISABLE, with those
+ * in ENABLE (NULL-terminated; either may be NULL). To be called before the registry serves anyone. REASON_CONFIG, in
+ * kube-apiserver's words, for a name that is unknown or in both. */
+bool registry_choose_admission(Registry *registry, const char *const *enable, const char *const *disable,
+                               GError **error);
+
 const ApiScheme *registry_scheme(const Registry *registry);
 
 /* What a request is about. */

@@ -25,3 +25,11 @@ check_PROGRAMS += %D%/test-outbound
 TESTS += %D%/test-outbound
 %C%_test_outbound_SOURCES = %D%/test-outbound.c
 %C%_test_outbound_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(LIBEVENT_LIBS) $(BASE_LIBS)
+
+admission_test_libraries = src/clusterd/server/libserver.a src/clusterd/store/libstore.a src/clusterd/api/libapi.a \
+	src/base/libbase.a $(SQLITE_LIBS) $(BASE_LIBS) -lm
+
+check_PROGRAMS += %D%/test-admission-plugins
+TESTS += %D%/test-admission-plugins
+%C%_test_admission_plugins_SOURCES = %D%/test-admission-plugins.c %D%/admission.c %D%/admission.h
+%C%_test_admission_plugins_LDADD = $(admission_test_libraries)
