@@ -33,6 +33,7 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/kind.c %D%/kind.h \
 	%D%/object.c %D%/object.h \
 	%D%/protobuf.h %D%/protobuf_decode.c %D%/protobuf_encode.c \
+	%D%/resource_list.c %D%/resource_list.h \
 	%D%/scheme.c %D%/scheme.h \
 	%D%/defaults.c \
 	%D%/strategies.h \

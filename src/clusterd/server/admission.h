@@ -72,6 +72,7 @@ bool admission_set_service_range(void *state, const char *range, GError **error)
 bool admission_is_about(const AdmissionRequest *request, const char *group, const char *plural);
 
 extern const AdmissionPlugin admission_namespace_lifecycle;
+extern const AdmissionPlugin admission_limit_ranger;
 extern const AdmissionPlugin admission_service_account;
 extern const AdmissionPlugin admission_priority;
 extern const AdmissionPlugin admission_default_tolerations;

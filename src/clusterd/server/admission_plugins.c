@@ -21,7 +21,7 @@ static const AdmissionRow rows[] = {
   { "NamespaceLifecycle", true, &admission_namespace_lifecycle },
   { "NamespaceExists", false, NULL },
   { "LimitPodHardAntiAffinityTopology", false, NULL },
-  { "LimitRanger", true, NULL },
+  { "LimitRanger", true, &admission_limit_ranger },
   { "ServiceAccount", true, &admission_service_account },
   { "NodeRestriction", false, NULL },
   { "TaintNodesByCondition", true, NULL },

@@ -7,6 +7,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/admission.h \
 	%D%/admission_plugins.c \
 	%D%/admission/default_tolerations.c \
+	%D%/admission/limit_ranger.c \
 	%D%/admission/namespace_lifecycle.c \
 	%D%/admission/priority.c \
 	%D%/admission/rbac_escalation.c \

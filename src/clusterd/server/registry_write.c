@@ -263,6 +263,8 @@ static bool drops_status_on_create(const ApiKind *kind)
   return api_kind_subresource(kind, "status") && !(g_str_equal(kind->plural, "nodes") && !*kind->group);
 }
 
+/* Before admission: what the server adds to an object belongs to nobody, and whoever asks for it later may have it
+ * without a conflict. */
 static void manage_fields(Write *write)
 {
   if (write->fields_managed)
@@ -287,6 +289,7 @@ static Object *create_admitted(Write *write, AdmissionRequest *request, GError *
 {
   const ApiStrategy *strategy = write->storage->strategy;
   ApiWriteContext context = write_context(write);
+  manage_fields(write);
   if (!admission_mutate(write->registry->admission, request, error))
     return NULL;
   if (strategy && strategy->prepare_create)
@@ -297,7 +300,6 @@ static Object *create_admitted(Write *write, AdmissionRequest *request, GError *
       !admission_validate(write->registry->admission, request, error))
     return NULL;
   warn(write);
-  manage_fields(write);
   return write_store(write, error);
 }
 
@@ -463,6 +465,7 @@ static Object *replace_admitted(Write *write, AdmissionRequest *request, GError 
   const ApiStrategy *strategy = write->storage->strategy;
   ApiWriteContext context = write_context(write);
   const json_t *old = object_json(write->old);
+  manage_fields(write);
   if (!admission_mutate(write->registry->admission, request, error))
     return NULL;
   if (strategy && strategy->prepare_update)
@@ -478,7 +481,6 @@ static Object *replace_admitted(Write *write, AdmissionRequest *request, GError 
   if (changes_nothing(write))
     return object_ref(write->old);
   warn(write);
-  manage_fields(write);
   return write_store(write, error);
 }
 

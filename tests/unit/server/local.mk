@@ -33,3 +33,8 @@ check_PROGRAMS += %D%/test-admission-plugins
 TESTS += %D%/test-admission-plugins
 %C%_test_admission_plugins_SOURCES = %D%/test-admission-plugins.c %D%/admission.c %D%/admission.h
 %C%_test_admission_plugins_LDADD = $(admission_test_libraries)
+
+check_PROGRAMS += %D%/test-admission-limits
+TESTS += %D%/test-admission-limits
+%C%_test_admission_limits_SOURCES = %D%/test-admission-limits.c %D%/admission.c %D%/admission.h
+%C%_test_admission_limits_LDADD = $(admission_test_libraries)
