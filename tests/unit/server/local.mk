@@ -15,17 +15,6 @@ TESTS += %D%/test-stream
 %C%_test_stream_SOURCES = %D%/test-stream.c
 %C%_test_stream_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(ZLIB_LIBS) $(BASE_LIBS)
 
-check_PROGRAMS += %D%/test-registry
-TESTS += %D%/test-registry
-%C%_test_registry_SOURCES = %D%/test-registry.c
-%C%_test_registry_LDADD = src/clusterd/server/libserver.a src/clusterd/store/libstore.a src/clusterd/api/libapi.a \
-	src/base/libbase.a $(SQLITE_LIBS) $(BASE_LIBS) -lm
-
-check_PROGRAMS += %D%/test-outbound
-TESTS += %D%/test-outbound
-%C%_test_outbound_SOURCES = %D%/test-outbound.c
-%C%_test_outbound_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(LIBEVENT_LIBS) $(BASE_LIBS)
-
 admission_test_libraries = src/clusterd/server/libserver.a src/clusterd/store/libstore.a src/clusterd/api/libapi.a \
 	src/base/libbase.a $(SQLITE_LIBS) $(BASE_LIBS) -lm
 
@@ -38,3 +27,14 @@ check_PROGRAMS += %D%/test-admission-limits
 TESTS += %D%/test-admission-limits
 %C%_test_admission_limits_SOURCES = %D%/test-admission-limits.c %D%/admission.c %D%/admission.h
 %C%_test_admission_limits_LDADD = $(admission_test_libraries)
+
+check_PROGRAMS += %D%/test-registry
+TESTS += %D%/test-registry
+%C%_test_registry_SOURCES = %D%/test-registry.c
+%C%_test_registry_LDADD = src/clusterd/server/libserver.a src/clusterd/store/libstore.a src/clusterd/api/libapi.a \
+	src/base/libbase.a $(SQLITE_LIBS) $(BASE_LIBS) -lm
+
+check_PROGRAMS += %D%/test-outbound
+TESTS += %D%/test-outbound
+%C%_test_outbound_SOURCES = %D%/test-outbound.c
+%C%_test_outbound_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(LIBEVENT_LIBS) $(BASE_LIBS)
