@@ -3,7 +3,8 @@ bin_PROGRAMS += %D%/clusterd
 %C%_clusterd_SOURCES = %D%/main.c %D%/certificates.c %D%/certificates.h \
 	%D%/cluster_config.c %D%/cluster_config.h %D%/command_line.c %D%/command_line.h \
 	%D%/components.c %D%/components.h %D%/events.c %D%/events.h %D%/node_components.c \
-	%D%/options.c %D%/options.h %D%/options_help.c
+	%D%/options.c %D%/options.h %D%/options_help.c \
+	%D%/store_cli.c %D%/store_cli.h
 
 # In link order: each may use only those after it.
 clusterd_libs = src/clusterd/dns/libdns.a src/clusterd/proxy/libproxy.a src/clusterd/node/libnode.a \

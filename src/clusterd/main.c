@@ -18,6 +18,7 @@
 #include "clusterd/node/image_cli.h"
 #include "clusterd/node/native/pause.h"
 #include "clusterd/options.h"
+#include "clusterd/store_cli.h"
 #include "config.h"
 
 /* Arenas of the allocator: by default every thread may get one of its own, up to eight for a core, and each keeps what
@@ -116,6 +117,8 @@ int main(int argc, char **argv)
     return pause_main();
   if (argc > 1 && g_str_equal(argv[1], "image"))
     return image_cli_main(argc - 1, argv + 1);
+  if (argc > 1 && g_str_equal(argv[1], "store"))
+    return store_cli_main(argc - 1, argv + 1);
   if (argc > 1 && g_str_equal(argv[1], "man-page"))
     return print_man_page();
   g_autoptr(GError) error = NULL;

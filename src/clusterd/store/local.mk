@@ -3,6 +3,7 @@ noinst_LIBRARIES += %D%/libstore.a
 %C%_libstore_a_SOURCES = \
 	%D%/engine.h \
 	%D%/sqlite.c %D%/sqlite_private.h \
+	%D%/sqlite_backup.c %D%/sqlite_backup.h \
 	%D%/sqlite_checkpoint.c \
 	%D%/sqlite_compact.c \
 	%D%/sqlite_file.c \

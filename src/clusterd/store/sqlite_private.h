@@ -67,6 +67,7 @@ typedef struct SqliteStore {
   sqlite3_stmt *statements[N_STATEMENTS];
   GPtrArray *watches; /* StoreWatch*, borrowed from their callers */
   GArray *marks;      /* Mark, oldest first */
+  bool failing;       /* the last transaction was rolled back */
   int64_t swept;      /* history before `compacted` is gone from the file up to here */
 
   GMutex read_lock; /* guards the read connection */

@@ -149,8 +149,11 @@ static void write_batch(SqliteStore *store, StoreRequest *const *batch, unsigned
 {
   g_autoptr(GError) error = NULL;
   int64_t revision = store->revision, swept = store->swept;
-  if (!write_transaction(store, batch, count, &revision, &swept, &error)) {
-    g_warning("%s", error->message);
+  bool ok = write_transaction(store, batch, count, &revision, &swept, &error);
+  if (ok == store->failing) /* told once, not with every write to a full disk */
+    g_warning("%s", ok ? "the store can be written again" : error->message);
+  store->failing = !ok;
+  if (!ok) {
     sqlite_writer_roll_back(store);
     fail_batch(batch, count, error);
     return;

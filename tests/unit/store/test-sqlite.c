@@ -1,10 +1,7 @@
-/* The revision log: what it promises about revisions, history, watches, and what survives kill -9. */
-#include <glib/gstdio.h>
-#include <signal.h>
+/* The revision log: what it promises about revisions, history and watches. */
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/reason.h"
@@ -144,7 +141,7 @@ static void test_list_at_revision(Fixture *fixture, gconstpointer data)
 /* Writes events as "C/key@3 " into a GString. */
 static void record(const StoreEvent *event, void *data)
 {
-  g_string_append_printf(data, "%c%s@%d ", "CMD"[event->type], event->entry.key, (int)event->entry.mod_revision);
+  g_string_append_printf(data, "%c%s@%d ", "CMD"[event->type], event -> entry.key, (int)event->entry.mod_revision);
 }
 
 static void test_watch(Fixture *fixture, gconstpointer data)
@@ -260,85 +257,81 @@ static void test_concurrent_writers(Fixture *fixture, gconstpointer data)
   }
 }
 
-/* The child: several writers, each tells the parent every key whose write was acknowledged. */
-typedef struct Victim {
-  Store *store;
-  int acknowledge;
-  int number;
-} Victim;
-
-static void *victim_main(void *data)
+/* A file as the first format left it: keys under their groups, and no note of how far compaction came. */
+static void test_first_format(Fixture *fixture, gconstpointer data)
 {
-  Victim *victim = data;
-  for (int i = 0;; i++) {
-    char line[32] = { 0 };
-    g_snprintf(line, sizeof line, "/v/%d/%d", victim->number, i);
-    put(victim->store, line, 0, line);
-    if (write(victim->acknowledge, line, sizeof line) != sizeof line)
-      return NULL;
-  }
-}
-
-G_NORETURN static void run_victim(const char *path, int acknowledge)
-{
-  Victim victims[4];
-  Store *store = store_open_sqlite(path, NULL);
-  for (int i = 0; i < 4; i++) {
-    victims[i] = (Victim){ store, acknowledge, i };
-    g_thread_new("victim", victim_main, &victims[i]);
-  }
-  for (;;)
-    pause();
-}
-
-static void test_kill(void)
-{
-  enum { ROUNDS = 4, ACKNOWLEDGED = 200 };
-  g_autofree char *folder = g_dir_make_tmp("store-XXXXXX", NULL);
-  for (int round = 0; round < ROUNDS; round++) {
-    g_autofree char *path = g_strdup_printf("%s/%d.db", folder, round);
-    g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
-    int ends[2];
-    g_assert_cmpint(pipe(ends), ==, 0);
-    pid_t child = fork();
-    if (child == 0) {
-      close(ends[0]);
-      run_victim(path, ends[1]);
-    }
-    close(ends[1]);
-    char line[32];
-    while (read(ends[0], line, sizeof line) == sizeof line) {
-      g_ptr_array_add(keys, g_strdup(line));
-      if (keys->len == (guint)(ACKNOWLEDGED + 37 * round))
-        kill(child, SIGKILL);
-    }
-    close(ends[0]);
-    g_assert_cmpint(waitpid(child, NULL, 0), ==, child);
-
+  static const char first_format[] =
+      "CREATE TABLE log(revision INTEGER PRIMARY KEY, key TEXT NOT NULL, create_revision INTEGER NOT NULL,"
+      " previous INTEGER NOT NULL, deleted INTEGER NOT NULL, value BLOB);"
+      "CREATE INDEX log_key ON log(key, revision);"
+      "CREATE TABLE state(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+      "INSERT INTO state VALUES('compacted', 3);"
+      "INSERT INTO log VALUES (2,'/registry/core/pods/default/web',2,0,0,'pod'),"
+      " (3,'/registry/core/services/default/web',3,0,0,'svc'), (4,'/registry/core/nodes/n',4,0,0,'node'),"
+      " (5,'/registry/apps/deployments/default/web',5,0,0,'deploy'),"
+      " (6,'/registry/networking.k8s.io/ingresses/default/web',6,0,0,'ing');"
+      "PRAGMA application_id=1280197448; PRAGMA user_version=1;";
+  g_autofree char *path = g_build_filename(fixture->folder, "first.db", NULL);
+  sqlite3 *db = NULL;
+  g_assert_cmpint(sqlite3_open(path, &db), ==, SQLITE_OK);
+  g_assert_cmpint(sqlite3_exec(db, first_format, NULL, NULL, NULL), ==, SQLITE_OK);
+  sqlite3_close(db);
+  for (int i = 0; i < 2; i++) { /* and it stays so */
     g_autoptr(GError) error = NULL;
     g_autoptr(Store) store = store_open_sqlite(path, &error);
     g_assert_no_error(error);
-    g_assert_cmpuint(keys->len, >=, ACKNOWLEDGED);
-    for (guint i = 0; i < keys->len; i++)
-      assert_value(store, keys->pdata[i], keys->pdata[i]);
-    g_autofree char *all = keys_at(store, "/v/", 0, NULL, 0, NULL);
-    /* revisions have no holes: at most one write per writer was not acknowledged */
-    g_auto(GStrv) list = g_strsplit(all, " ", -1);
-    g_assert_cmpint(store_revision(store), ==, g_strv_length(list) + 1);
-    g_assert_cmpint(g_strv_length(list), <=, keys->len + 4);
+    g_autofree char *keys = keys_at(store, "/registry/", 0, NULL, 0, NULL);
+    g_assert_cmpstr(keys, ==,
+                    "/registry/deployments/default/web /registry/ingress/default/web /registry/minions/n "
+                    "/registry/pods/default/web /registry/services/specs/default/web");
+    assert_value(store, "/registry/services/specs/default/web", "svc");
+    g_assert_cmpint(store_revision(store), ==, 6);
   }
-  file_remove_tree(folder, NULL);
+}
+
+static int64_t rows_in(const char *path)
+{
+  sqlite3 *db = NULL;
+  sqlite3_stmt *statement = NULL;
+  g_assert_cmpint(sqlite3_open(path, &db), ==, SQLITE_OK);
+  g_assert_cmpint(sqlite3_prepare_v2(db, "SELECT count(*) FROM log", -1, &statement, NULL), ==, SQLITE_OK);
+  g_assert_cmpint(sqlite3_step(statement), ==, SQLITE_ROW);
+  int64_t rows = sqlite3_column_int64(statement, 0);
+  sqlite3_finalize(statement);
+  sqlite3_close(db);
+  return rows;
+}
+
+/* History goes in steps, beside writers, and what a stop leaves undone is done after the next start. */
+static void test_compaction_in_steps(Fixture *fixture, gconstpointer data)
+{
+  enum { CHANGES = 2000 };
+  Store *store = fixture->store;
+  int64_t revision = put(store, "/a", 0, "0"), gone = put(store, "/b", 0, "0");
+  for (int i = 0; i < CHANGES; i++)
+    revision = put(store, "/a", revision, "1");
+  g_assert_true(store_delete(store, "/b", gone, NULL, NULL));
+  g_assert_true(store_compact(store, store_revision(store), NULL));
+  int64_t next = put(store, "/c", 0, "1");
+  g_assert_cmpint(next, ==, CHANGES + 5);
+  reopen(fixture);
+  while (rows_in(fixture->path) > 2)
+    g_thread_yield();
+  assert_value(fixture->store, "/a", "1");
+  assert_value(fixture->store, "/c", "1");
+  g_assert_cmpint(store_revision(fixture->store), ==, next);
 }
 
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
-  g_test_add_func("/sqlite/kill", test_kill); /* first: it forks while there is one thread */
 #define ADD(name, function) g_test_add("/sqlite/" name, Fixture, NULL, set_up, function, tear_down)
   ADD("compare-and-swap", test_compare_and_swap);
   ADD("list-at-revision", test_list_at_revision);
   ADD("watch", test_watch);
   ADD("compaction", test_compaction);
+  ADD("compaction-in-steps", test_compaction_in_steps);
+  ADD("first-format", test_first_format);
   ADD("refuses-foreign-files", test_refuses_foreign_files);
   ADD("concurrent-writers", test_concurrent_writers);
   return g_test_run();
