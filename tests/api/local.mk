@@ -2,3 +2,6 @@
 dist_check_SCRIPTS += %D%/kubectl.sh %D%/kubectl-1.20-commands.sh %D%/wire.sh %D%/controllers.sh %D%/options.sh
 TESTS += %D%/kubectl.sh %D%/kubectl-1.20-commands.sh %D%/wire.sh %D%/controllers.sh %D%/options.sh
 EXTRA_DIST += %D%/harness.sh %D%/pki.sh
+
+dist_check_SCRIPTS += %D%/legacy.sh
+TESTS += %D%/legacy.sh

@@ -4,19 +4,18 @@
 
 #include "base/json.h"
 #include "clusterd/api/conversion.h"
+#include "clusterd/api/conversion_annotation.h"
 #include "clusterd/api/json_prune.h"
 #include "clusterd/api/scheme.h"
-
-#define ANNOTATION_PREFIX "autoscaling.alpha.kubernetes.io/"
 
 /* What v1 has no member for: where v2 keeps it, and the end of the annotation's name. */
 static const struct {
   const char *part, *member, *annotation;
 } extras[] = {
-  { "spec", "metrics", ANNOTATION_PREFIX "metrics" },
-  { "spec", "behavior", ANNOTATION_PREFIX "behavior" },
-  { "status", "currentMetrics", ANNOTATION_PREFIX "current-metrics" },
-  { "status", "conditions", ANNOTATION_PREFIX "conditions" },
+  { "spec", "metrics", AUTOSCALING_ANNOTATION "metrics" },
+  { "spec", "behavior", AUTOSCALING_ANNOTATION "behavior" },
+  { "status", "currentMetrics", AUTOSCALING_ANNOTATION "current-metrics" },
+  { "status", "conditions", AUTOSCALING_ANNOTATION "conditions" },
 };
 
 /* The average CPU use in a metric of v2 (TARGET "target" or "current"), or NULL when it says something else. */
@@ -68,31 +67,14 @@ static void put_cpu(json_t *part, const char *member, const char *target, const 
 
 static void extras_to_annotations(json_t *object)
 {
-  for (size_t i = 0; i < sizeof extras / sizeof extras[0]; i++) {
-    json_t *part = json_object_get(object, extras[i].part), *value = json_object_get(part, extras[i].member);
-    if (!value)
-      continue;
-    g_autofree char *text = json_text(value);
-    json_object_set_new(json_ensure_object(object, "metadata", "annotations", NULL), extras[i].annotation,
-                        json_string(text));
-    json_object_del(part, extras[i].member);
-  }
+  for (size_t i = 0; i < sizeof extras / sizeof extras[0]; i++)
+    conversion_hide(object, extras[i].part, extras[i].member, extras[i].annotation);
 }
 
-/* An annotation that is no JSON was not made here and stays where it is. */
 static void annotations_to_extras(json_t *object)
 {
-  json_t *annotations = json_at(object, "metadata", "annotations", NULL);
-  for (size_t i = 0; i < sizeof extras / sizeof extras[0]; i++) {
-    const char *text = json_str(annotations, extras[i].annotation, "");
-    json_t *value = *text ? json_parse(text, strlen(text), true, NULL) : NULL;
-    if (!value)
-      continue;
-    json_object_set_new(json_ensure_object(object, extras[i].part, NULL), extras[i].member, value);
-    json_object_del(annotations, extras[i].annotation);
-  }
-  if (annotations && json_object_size(annotations) == 0)
-    json_object_del(json_object_get(object, "metadata"), "annotations");
+  for (size_t i = 0; i < sizeof extras / sizeof extras[0]; i++)
+    conversion_reveal(object, extras[i].part, extras[i].member, extras[i].annotation);
 }
 
 static json_t *to_storage(const json_t *object, bool with_extras)

@@ -5,6 +5,7 @@ Usage: generate.py OUTPUT FILE.kinds...
 The output depends on nothing but the files' contents and order. Anything the format does not know is an error that names
 the file and the line.
 """
+import copy
 import json
 import re
 import sys
@@ -34,8 +35,8 @@ class FormatError(Exception):
 
 
 class Field:
-    def __init__(self, name, number, type_text):
-        self.name, self.number, self.type_text = name, number, type_text
+    def __init__(self, package, name, number, type_text):
+        self.package, self.name, self.number, self.type_text = package, name, number, type_text
         self.flags, self.attributes, self.description = [], {}, ""
         self.container = {"[]": "LIST", "{}": "MAP"}.get(type_text[:2])
         self.element, _, self.union = (type_text[2:] if self.container else type_text).partition("|")
@@ -47,7 +48,7 @@ class Field:
 class Message:
     def __init__(self, package, name):
         self.package, self.name, self.fields, self.description = package, name, [], ""
-        self.hooks, self.map_atomic = {}, False
+        self.hooks, self.map_atomic, self.like = {}, False, None
 
 
 class Kind:
@@ -55,7 +56,7 @@ class Kind:
         self.group, self.version, self.name, self.plural, self.namespaced = group, version, name, plural, namespaced
         self.short, self.categories, self.verbs, self.flags = [], [], [], []
         self.subresources, self.selectable, self.columns = [], [], []
-        self.strategy = self.names = self.storage = self.convert = self.deprecated = self.package = None
+        self.strategy = self.names = self.storage = self.convert = self.deprecated = self.package = self.like = None
 
 
 def tokens(line):
@@ -127,6 +128,9 @@ class Parser:
 
     def message(self, words):
         message = Message(self.package, words[0][0])
+        if words[1:] and words[1] == ("like", False):
+            self.copy_message(message, words[2][0])
+            words = words[:1] + words[3:]
         for text, quoted in words[1:]:
             if quoted:
                 message.description = text
@@ -142,8 +146,46 @@ class Parser:
             raise FormatError(f"message {message.name} is described twice")
         self.messages[key] = self.target = message
 
+    def copy_message(self, message, name):
+        """Gives MESSAGE all that the message NAME ("apps/v1.DeploymentSpec") has; the lines that follow change it."""
+        package, _, plain = name.rpartition(".")
+        source = self.messages.get((package or self.package, plain))
+        if not source:
+            raise FormatError(f"unknown message {name}")
+        message.fields, message.description = [copy.copy(field) for field in source.fields], source.description
+        message.hooks, message.map_atomic, message.like = dict(source.hooks), source.map_atomic, source
+
+    def copy_kind(self, kind, name):
+        """Gives KIND all that the kind NAME ("apps/v1.Deployment") has but its strategy: objects are stored as that."""
+        package, _, plain = name.rpartition(".")
+        source = next((other for other in self.kinds if (other.package, other.name) == (package, plain)), None)
+        if not source:
+            raise FormatError(f"unknown kind {name}")
+        for member in ("short", "categories", "verbs", "flags", "subresources", "selectable", "columns"):
+            setattr(kind, member, list(getattr(source, member)))
+        kind.names, kind.like, kind.storage = source.names, name, name
+
+    def add_missing_messages(self):
+        """A kind that is like another one has its message, unless it has one of its own."""
+        for kind in self.kinds:
+            if kind.like and (kind.package, kind.name) not in self.messages:
+                message = self.messages[kind.package, kind.name] = Message(kind.package, kind.name)
+                self.copy_message(message, kind.like)
+
+    def add_field(self, field):
+        """In a message that is like another one a field takes the place of the one with its number, or stands before
+        the first with a greater one."""
+        fields = self.target.fields
+        at = len(fields)
+        if self.target.like:
+            same = [i for i, other in enumerate(fields) if other.number == field.number and other.package != self.package]
+            greater = [i for i, other in enumerate(fields) if other.number > field.number]
+            at = (same + greater + [at])[0]
+            del fields[at:at + len(same)]
+        fields.insert(at, field)
+
     def field(self, words):
-        field = Field(words[0][0], int(words[1][0]), words[2][0])
+        field = Field(self.package, words[0][0], int(words[1][0]), words[2][0])
         for text, quoted in words[3:]:
             if quoted:
                 field.description = text
@@ -158,7 +200,7 @@ class Parser:
                 if not match:
                     raise FormatError(f"unknown attribute {text}")
                 field.attributes[match.group(1)] = match.group(2)
-        self.target.fields.append(field)
+        self.add_field(field)
 
     def kind_line(self, words):
         kind, word, rest = self.target, words[0][0], [text for text, _ in words[1:]]
@@ -172,13 +214,18 @@ class Parser:
                     raise FormatError(f"unknown flag {flag}")
             kind.flags = rest
         elif word == "subresource":
-            kind.subresources.append((rest[0], verb_list(rest[1]), rest[2] if len(rest) > 2 else None))
+            row = (rest[0], verb_list(rest[1]), rest[2] if len(rest) > 2 else None)
+            kind.subresources = [other for other in kind.subresources if other[0] != row[0]] + [row]
         elif word == "selectable":
             kind.selectable.append((rest + ["", ""])[:2] + [rest[2] if len(rest) > 2 else None])
         elif word == "column":
             kind.columns.append(self.column(rest))
         elif word in ("strategy", "names", "deprecated"):
             setattr(kind, word, rest[0])
+        elif word == "like":
+            self.copy_kind(kind, rest[0])
+        elif word == "converted":
+            kind.convert = rest[0]
         elif word == "storage":
             kind.storage, kind.convert = rest[0], (rest[1] if len(rest) > 1 else None)
         else:
@@ -238,12 +285,17 @@ class Writer:
                     sys.exit(f"{message.name}.{field.name}: name or number is used twice")
                 numbers.add(field.number)
                 names.add(field.name)
-                if field.element in SCALARS:
-                    continue
-                package, _, name = field.element.rpartition(".")
-                field.message = self.parser.messages.get((package or message.package, name))
-                if not field.message:
-                    sys.exit(f"{message.name}.{field.name}: unknown type {field.element}")
+                field.message = self.field_message(message, field)
+
+    def field_message(self, message, field):
+        """The message a field holds; a type of FIELD's own package may have a version of its own in MESSAGE's."""
+        if field.element in SCALARS:
+            return None
+        messages, (package, _, name) = self.parser.messages, field.element.rpartition(".")
+        found = messages.get((package or message.package, name)) or messages.get((package or field.package, name))
+        if not found:
+            sys.exit(f"{message.name}.{field.name}: unknown type {field.element}")
+        return found
 
     def flags(self, field):
         flags = list(field.flags)
@@ -438,6 +490,7 @@ def main():
     parser = Parser()
     for path in sys.argv[2:]:
         parser.read(path)
+    parser.add_missing_messages()
     text = Writer(parser).text()
     with open(sys.argv[1], "w", encoding="utf-8") as file:
         file.write(text)

@@ -25,7 +25,9 @@ noinst_LIBRARIES += %D%/libapi.a
 
 # the tables and what is read from them
 %C%_libapi_a_SOURCES += \
-	%D%/conversion.c %D%/conversion.h %D%/conversion_autoscaling.c \
+	%D%/conversion.c %D%/conversion.h %D%/conversion_annotation.c %D%/conversion_annotation.h \
+	%D%/conversion_autoscaling.c %D%/conversion_autoscaling_beta.c %D%/conversion_network.c %D%/conversion_policy.c \
+	%D%/conversion_workloads.c \
 	%D%/codec.c %D%/codec.h \
 	%D%/field_errors.c %D%/field_errors.h \
 	%D%/json_prune.c %D%/json_prune.h \
@@ -43,6 +45,7 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/strategy_container.c \
 	%D%/strategy_core.c \
 	%D%/strategy_extension.c \
+	%D%/strategy_legacy.c \
 	%D%/strategy_pod.c %D%/strategy_pod.h \
 	%D%/strategy_pod_update.c \
 	%D%/strategy_service.c \
@@ -74,9 +77,29 @@ api_kinds = \
 	%D%/rbac_v1.kinds \
 	%D%/scheduling_v1.kinds \
 	%D%/storage_v1.kinds
-EXTRA_DIST += $(api_kinds) %D%/generate.py %D%/kinds.md
+
+# older versions, made from the ones above
+legacy_kinds = \
+	%D%/extensions_v1beta1.kinds \
+	%D%/apps_v1beta1.kinds \
+	%D%/apps_v1beta2.kinds \
+	%D%/autoscaling_v2beta1.kinds \
+	%D%/autoscaling_v2beta2.kinds \
+	%D%/batch_v1beta1.kinds \
+	%D%/certificates_v1beta1.kinds \
+	%D%/coordination_v1beta1.kinds \
+	%D%/discovery_v1beta1.kinds \
+	%D%/events_v1beta1.kinds \
+	%D%/networking_v1beta1.kinds \
+	%D%/node_v1beta1.kinds \
+	%D%/policy_v1beta1.kinds \
+	%D%/rbac_v1beta1.kinds \
+	%D%/scheduling_v1beta1.kinds \
+	%D%/storage_v1beta1.kinds
+
+EXTRA_DIST += $(api_kinds) $(legacy_kinds) %D%/generate.py %D%/kinds.md
 CLEANFILES += %D%/tables.c
 nodist_%C%_libapi_a_SOURCES = %D%/tables.c
-%D%/tables.c: %D%/generate.py $(api_kinds)
+%D%/tables.c: %D%/generate.py $(api_kinds) $(legacy_kinds)
 	$(AM_V_GEN)$(MKDIR_P) %D% && cd $(srcdir) && \
-	$(PYTHON) %D%/generate.py $(abs_builddir)/$@.tmp $(api_kinds) && mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@
+	$(PYTHON) %D%/generate.py $(abs_builddir)/$@.tmp $(api_kinds) $(legacy_kinds) && mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@

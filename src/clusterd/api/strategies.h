@@ -72,6 +72,10 @@ VALIDATE(label_selector);
 STRATEGY(api_service);
 DEFAULTS(custom_resource_definition);
 
+/* strategy_legacy.c: defaults that only old versions have */
+DEFAULTS(template_labels); /* selector and labels are the template's labels */
+DEFAULTS(extensions_deployment_strategy);
+
 #undef STRATEGY
 #undef DEFAULTS
 #undef VALIDATE

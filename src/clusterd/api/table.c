@@ -60,7 +60,11 @@ json_t *table_partial_metadata(const Object *object)
 
 static json_t *row_of(const ApiKind *kind, const Object *object, TableInclude include, int64_t now_us)
 {
+  /* cells know the stored version only, as upstream prints internal objects */
   const json_t *value = object_json(object);
+  g_autoptr(json_t) stored = kind->convert_to_storage ? kind->convert_to_storage(value) : NULL;
+  if (stored)
+    value = stored;
   json_t *cells = json_array(), *row = json_pack("{s:o}", "cells", cells);
   for (unsigned i = 0; i < kind->n_columns; i++)
     json_array_append_new(cells, cell_of(&kind->columns[i], value, now_us));

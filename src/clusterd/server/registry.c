@@ -224,7 +224,7 @@ Object *registry_view(const ApiKind *kind, Object *stored, GError **error)
 Object *registry_show(const Target *target, Object *stored, GError **error)
 {
   if (target->subresource && g_str_equal(target->subresource, "scale"))
-    return scale_of(stored);
+    return scale_of(target->kind, stored);
   return registry_view(target->kind, stored, error);
 }
 

@@ -15,7 +15,7 @@ typedef struct PatchRequest {
 
 static const ApiMessage *message_of(const Target *target)
 {
-  const ApiMessage *message = target->subresource ? subresource_message(target->subresource) : NULL;
+  const ApiMessage *message = subresource_message(target);
   return message ? message : target->kind->message;
 }
 
@@ -105,7 +105,7 @@ static json_t *complete_config(const Caller *caller, const Target *target, const
   g_autoptr(json_t) complete = json_deep_copy(config);
   g_autofree char *version = api_group_version(target->kind);
   json_t *metadata = json_ensure_object(complete, "metadata", NULL);
-  if (!target->subresource || !subresource_message(target->subresource)) {
+  if (!subresource_message(target)) {
     json_object_set_new(complete, "apiVersion", json_string(version));
     json_object_set_new(complete, "kind", json_string(target->kind->kind));
   }

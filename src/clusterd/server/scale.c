@@ -3,22 +3,51 @@
 #include "base/json.h"
 #include "clusterd/server/api_error.h"
 
-/* A Scale is no resource of its own: it needs a kind for its name only. */
-static const ApiKind scale_kind = {
-  .group = "autoscaling", .version = "v1", .kind = "Scale", .plural = "scales", .namespaced = true
+/* A Scale is no resource of its own: it needs a kind for its name only. The first is everybody's but the old ones'. */
+static const ApiKind scale_kinds[] = {
+  { .group = "autoscaling", .version = "v1", .kind = "Scale", .plural = "scales", .namespaced = true },
+  { .group = "extensions", .version = "v1beta1", .kind = "Scale", .plural = "scales", .namespaced = true },
+  { .group = "apps", .version = "v1beta1", .kind = "Scale", .plural = "scales", .namespaced = true },
+  { .group = "apps", .version = "v1beta2", .kind = "Scale", .plural = "scales", .namespaced = true },
 };
+
+static const ApiKind *scale_kind(const ApiKind *kind)
+{
+  const ApiSubresource *sub = api_kind_subresource(kind, "scale");
+  for (gsize i = 1; sub && sub->group && i < G_N_ELEMENTS(scale_kinds); i++)
+    if (g_str_equal(scale_kinds[i].group, sub->group) && g_str_equal(scale_kinds[i].version, sub->version))
+      return &scale_kinds[i];
+  return &scale_kinds[0];
+}
+
+static bool is_structured(const json_t *selector)
+{
+  return json_object_get(selector, "matchLabels") || json_object_get(selector, "matchExpressions");
+}
 
 /* spec.selector is a plain map in a ReplicationController and a LabelSelector everywhere else. */
 static char *selector_text(const json_t *value)
 {
   const json_t *selector = json_at(value, "spec", "selector", NULL);
-  bool structured = json_object_get(selector, "matchLabels") || json_object_get(selector, "matchExpressions");
+  bool structured = is_structured(selector);
   g_autoptr(LabelSelector) parsed =
       structured ? label_selector_from_json(selector, NULL) : label_selector_from_map(selector);
   return parsed ? label_selector_text(parsed) : g_strdup("");
 }
 
-Object *scale_of(Object *stored)
+/* status.selector of the old Scales is a map, where the selector can be told as one; the text has a name of its own. */
+static void set_selector(json_t *status, const json_t *value, bool as_map)
+{
+  g_autofree char *text = selector_text(value);
+  const json_t *selector = json_at(value, "spec", "selector", NULL);
+  json_t *map = json_object_get(selector, "matchLabels");
+  if (*text)
+    json_object_set_new(status, as_map ? "targetSelector" : "selector", json_string(text));
+  if (as_map && map && json_array_size(json_object_get(selector, "matchExpressions")) == 0)
+    json_object_set(status, "selector", map);
+}
+
+Object *scale_of(const ApiKind *kind, Object *stored)
 {
   static const char *const members[] = { "name", "namespace", "uid", "resourceVersion", "creationTimestamp" };
   const json_t *value = object_json(stored);
@@ -31,14 +60,14 @@ Object *scale_of(Object *stored)
   int64_t replicas = json_int(json_object_get(value, "spec"), "replicas", 0);
   if (replicas)
     json_object_set_new(spec, "replicas", json_integer(replicas));
-  g_autofree char *selector = selector_text(value);
+  const ApiKind *shown_as = scale_kind(kind);
+  g_autofree char *version = api_group_version(shown_as);
   json_t *status =
       json_pack("{s:I}", "replicas", (json_int_t)json_int(json_object_get(value, "status"), "replicas", 0));
-  if (*selector)
-    json_object_set_new(status, "selector", json_string(selector));
-  json_t *scale = json_pack("{s:s, s:s, s:o, s:o, s:o}", "kind", "Scale", "apiVersion", "autoscaling/v1", "metadata",
-                            shown, "spec", spec, "status", status);
-  return object_new(&scale_kind, scale);
+  set_selector(status, value, shown_as != &scale_kinds[0]);
+  json_t *scale = json_pack("{s:s, s:s, s:o, s:o, s:o}", "kind", "Scale", "apiVersion", version, "metadata", shown,
+                            "spec", spec, "status", status);
+  return object_new(shown_as, scale);
 }
 
 json_t *scale_apply(const ApiKind *kind, const json_t *value, const json_t *scale, GError **error)

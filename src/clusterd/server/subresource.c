@@ -79,18 +79,14 @@ static json_t *merge_ephemeral(const Write *write, const json_t *input, GError *
 typedef struct SubresourceRow {
   const char *name;
   json_t *(*merge)(const Write *write, const json_t *input, GError **error);
-  const char *message; /* of the body, when it is not the object itself */
 } SubresourceRow;
 
 static const SubresourceRow rows[] = {
-  { "status", merge_status, NULL },
-  { "scale", merge_scale, "io.k8s.api.autoscaling.v1.Scale" },
-  { "finalize", merge_finalize, NULL },
-  { "approval", merge_approval, NULL },
-  { "ephemeralcontainers", merge_ephemeral, NULL },
-  { "binding", NULL, "io.k8s.api.core.v1.Binding" },
-  { "eviction", NULL, "io.k8s.api.policy.v1.Eviction" },
-  { "token", NULL, "io.k8s.api.authentication.v1.TokenRequest" },
+  { "status", merge_status },
+  { "scale", merge_scale },
+  { "finalize", merge_finalize },
+  { "approval", merge_approval },
+  { "ephemeralcontainers", merge_ephemeral },
 };
 
 static const SubresourceRow *row_of(const char *name)
@@ -110,10 +106,10 @@ json_t *subresource_merge(const Write *write, const json_t *input, GError **erro
   return NULL;
 }
 
-const ApiMessage *subresource_message(const char *subresource)
+const ApiMessage *subresource_message(const Target *target)
 {
-  const SubresourceRow *row = row_of(subresource);
-  return row && row->message ? api_builtin_message(row->message) : NULL;
+  const ApiSubresource *sub = target->subresource ? api_kind_subresource(target->kind, target->subresource) : NULL;
+  return sub && sub->group ? api_builtin_message_of(sub->group, sub->version, sub->kind) : NULL;
 }
 
 /* --- binding -------------------------------------------------------------------------------------------------------

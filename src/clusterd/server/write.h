@@ -38,8 +38,8 @@ Object *write_remove(Write *write, GError **error);
  * e.g. a Scale). New reference in the storage version. */
 json_t *subresource_merge(const Write *write, const json_t *input, GError **error);
 
-/* The message a subresource's body is (Scale, Binding, …); NULL: the resource's own. */
-const ApiMessage *subresource_message(const char *subresource);
+/* The message the body of TARGET's subresource is (Scale, Binding, …); NULL: the resource's own, or no subresource. */
+const ApiMessage *subresource_message(const Target *target);
 
 /* POST to a subresource (binding, eviction). */
 Object *subresource_create(Registry *registry, const Caller *caller, const Target *target, const json_t *value,

@@ -51,3 +51,8 @@ check_PROGRAMS += %D%/test-managed-fields
 TESTS += %D%/test-managed-fields
 %C%_test_managed_fields_SOURCES = %D%/test-managed-fields.c
 %C%_test_managed_fields_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-legacy
+TESTS += %D%/test-legacy
+%C%_test_legacy_SOURCES = %D%/test-legacy.c
+%C%_test_legacy_LDADD = $(api_test_libs)
