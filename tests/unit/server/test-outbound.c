@@ -1,7 +1,7 @@
-#include <signal.h>
 /* Calls to other servers over real TLS: trust, names, failures, bounds, and calls that come back to their caller. */
 #include <glib/gstdio.h>
 #include <openssl/pem.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/json.h"
