@@ -11,6 +11,7 @@
 #include "clusterd/controllers/node_lifecycle.h"
 #include "clusterd/controllers/pod_gc.h"
 #include "clusterd/controllers/replica_set.h"
+#include "clusterd/controllers/resource_quota.h"
 #include "clusterd/controllers/stateful_set.h"
 #include "clusterd/controllers/taint_eviction.h"
 
@@ -30,7 +31,8 @@
   X(garbage_collector_new, garbage_collector_free)                                                                     \
   X(node_lifecycle_controller_new, node_lifecycle_controller_free)                                                     \
   X(taint_eviction_controller_new, taint_eviction_controller_free)                                                     \
-  X(pod_gc_controller_new, pod_gc_controller_free)
+  X(pod_gc_controller_new, pod_gc_controller_free)                                                                     \
+  X(resource_quota_controller_new, resource_quota_controller_free)
 
 #define X(new_function, free_function)                                                                                 \
   static void *make_##new_function(const ControllerContext *context)                                                   \

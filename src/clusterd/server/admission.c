@@ -128,6 +128,14 @@ bool admission_choose(Admission *admission, const char *const *enable, const cha
   return true;
 }
 
+void *admission_state(Admission *admission, const AdmissionPlugin *plugin)
+{
+  for (gsize i = 0; i < admission->n_members; i++)
+    if (admission->members[i].plugin == plugin)
+      return admission->members[i].state;
+  return NULL;
+}
+
 /* --- a write -------------------------------------------------------------------------------------------------------
  */
 
@@ -172,10 +180,7 @@ void admission_finish(Admission *admission, const AdmissionRequest *request)
 
 bool admission_use_service_range(Admission *admission, const char *range, GError **error)
 {
-  for (gsize i = 0; i < admission->n_members; i++)
-    if (admission->members[i].plugin == &admission_service_address)
-      return admission_set_service_range(admission->members[i].state, range, error);
-  return true;
+  return admission_set_service_range(admission_state(admission, &admission_service_address), range, error);
 }
 
 bool admission_is_about(const AdmissionRequest *request, const char *group, const char *plural)

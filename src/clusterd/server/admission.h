@@ -17,6 +17,7 @@ typedef struct AdmissionRequest {
   AdmissionOperation operation;
   json_t *object;    /* what will be stored; NULL at deletion */
   const json_t *old; /* what is stored; NULL at creation */
+  bool stored;       /* for finish: the write succeeded */
 } AdmissionRequest;
 
 typedef struct AdmissionPlugin {
@@ -59,6 +60,9 @@ bool admission_choose(Admission *admission, const char *const *enable, const cha
 void admission_load(Admission *admission);
 void admission_free(Admission *admission);
 
+/* The state of PLUGIN, which must be one of the table or of the rules. */
+void *admission_state(Admission *admission, const AdmissionPlugin *plugin);
+
 bool admission_mutate(Admission *admission, AdmissionRequest *request, GError **error);
 bool admission_allocate(Admission *admission, AdmissionRequest *request, GError **error);
 bool admission_validate(Admission *admission, const AdmissionRequest *request, GError **error);
@@ -73,6 +77,7 @@ bool admission_is_about(const AdmissionRequest *request, const char *group, cons
 
 extern const AdmissionPlugin admission_namespace_lifecycle;
 extern const AdmissionPlugin admission_limit_ranger;
+extern const AdmissionPlugin admission_resource_quota;
 extern const AdmissionPlugin admission_service_account;
 extern const AdmissionPlugin admission_priority;
 extern const AdmissionPlugin admission_default_tolerations;

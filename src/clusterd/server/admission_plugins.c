@@ -49,7 +49,7 @@ static const AdmissionRow rows[] = {
   { "MutatingAdmissionWebhook", true, NULL },
   { "ValidatingAdmissionPolicy", true, NULL },
   { "ValidatingAdmissionWebhook", true, NULL },
-  { "ResourceQuota", true, NULL },
+  { "ResourceQuota", true, &admission_resource_quota },
   { "AlwaysDeny", false, &always_deny },
 };
 

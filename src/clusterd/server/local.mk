@@ -10,7 +10,13 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/admission/limit_ranger.c \
 	%D%/admission/namespace_lifecycle.c \
 	%D%/admission/priority.c \
+	%D%/admission/quota.c \
+	%D%/admission/quota.h \
+	%D%/admission/quota_evaluator.c \
+	%D%/admission/quota_evaluator.h \
+	%D%/admission/quota_jobs.c \
 	%D%/admission/rbac_escalation.c \
+	%D%/admission/resource_quota.c \
 	%D%/admission/service_account.c \
 	%D%/admission/service_address.c \
 	%D%/api_error.c \
@@ -59,6 +65,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/request_info.c \
 	%D%/request_info.h \
 	%D%/resource_handler.c \
+	%D%/resource_quota.h \
 	%D%/respond.c \
 	%D%/review_handler.c \
 	%D%/scale.c \

@@ -76,7 +76,7 @@ Resource *registry_resource(Registry *registry, const ApiKind *kind, GError **er
 void registry_observe(Registry *registry, const char *group, const char *plural, RegistryObserver observer, void *data)
 {
   Observation *observation = g_new0(Observation, 1);
-  observation->prefix = storage_prefix(group, plural);
+  observation->prefix = group ? storage_prefix(group, plural) : g_strdup("/registry/");
   observation->observer = observer;
   observation->data = data;
   g_mutex_lock(&registry->observations_lock);

@@ -148,6 +148,7 @@ static Object *delete_once(Write *write, const DeleteOptions *options, bool *gon
   if (check_preconditions(write, options, error) && admission_mutate(admission, &request, error) &&
       admission_validate(admission, &request, error))
     last = delete_admitted(write, options, gone, error);
+  request.stored = last != NULL;
   admission_finish(admission, &request);
   return last;
 }

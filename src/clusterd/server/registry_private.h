@@ -109,7 +109,7 @@ typedef bool (*RegistryVisit)(Object *object, void *data);
 void registry_visit(Registry *registry, const ApiKind *kind, const char *namespace_, RegistryVisit function,
                     void *data);
 
-/* Tells OBSERVER of every later change of PLURAL in GROUP. */
+/* Tells OBSERVER of every later change of PLURAL in GROUP; GROUP NULL: of every kind. */
 void registry_observe(Registry *registry, const char *group, const char *plural, RegistryObserver observer, void *data);
 
 /* Ends all observations with this DATA; no call of them runs afterwards. */

@@ -312,6 +312,7 @@ Object *write_create(Write *write, GError **error)
   AdmissionRequest request = admission_request(write, ADMISSION_CREATE);
   g_autoptr(json_t) object = json_incref(write->value); /* until finish has looked at it */
   Object *made = create_admitted(write, &request, error);
+  request.stored = made != NULL;
   admission_finish(write->registry->admission, &request);
   return made;
 }
@@ -492,6 +493,7 @@ Object *write_replace(Write *write, GError **error)
   AdmissionRequest request = admission_request(write, ADMISSION_UPDATE);
   g_autoptr(json_t) object = json_incref(write->value);
   Object *result = replace_admitted(write, &request, error);
+  request.stored = result != NULL;
   admission_finish(write->registry->admission, &request);
   return result;
 }

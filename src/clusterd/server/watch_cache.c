@@ -185,7 +185,7 @@ static void tell_observers(Registry *registry, const Resource *resource, const C
   g_autoptr(GMutexLocker) held = g_mutex_locker_new(&registry->observations_lock);
   for (guint i = 0; i < registry->observations->len; i++) {
     const Observation *observation = registry->observations->pdata[i];
-    if (g_str_equal(observation->prefix, resource->prefix))
+    if (g_str_has_prefix(resource->prefix, observation->prefix))
       observation->observer(change->old, change->type == WATCH_DELETED ? NULL : change->object, observation->data);
   }
 }

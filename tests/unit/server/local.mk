@@ -28,6 +28,11 @@ TESTS += %D%/test-admission-limits
 %C%_test_admission_limits_SOURCES = %D%/test-admission-limits.c %D%/admission.c %D%/admission.h
 %C%_test_admission_limits_LDADD = $(admission_test_libraries)
 
+check_PROGRAMS += %D%/test-admission-quota
+TESTS += %D%/test-admission-quota
+%C%_test_admission_quota_SOURCES = %D%/test-admission-quota.c %D%/admission.c %D%/admission.h
+%C%_test_admission_quota_LDADD = $(admission_test_libraries)
+
 check_PROGRAMS += %D%/test-registry
 TESTS += %D%/test-registry
 %C%_test_registry_SOURCES = %D%/test-registry.c
