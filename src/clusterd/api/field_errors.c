@@ -163,6 +163,19 @@ void field_errors_add(FieldErrors *errors, FieldErrorType type, const char *path
   add_error(errors, type, path, value, text);
 }
 
+void field_errors_add_at(FieldErrors *errors, FieldErrorType type, const char *parent, const char *member,
+                         const json_t *value, const char *detail, ...)
+{
+  g_autofree char *text = NULL, *path = field_path_child(parent, member);
+  if (detail) {
+    va_list arguments;
+    va_start(arguments, detail);
+    text = g_strdup_vprintf(detail, arguments);
+    va_end(arguments);
+  }
+  add_error(errors, type, path, value, text);
+}
+
 void field_errors_add_unsupported(FieldErrors *errors, const char *path, const json_t *value,
                                   const char *const *supported)
 {

@@ -28,6 +28,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(FieldErrors, field_errors_free)
 void field_errors_add(FieldErrors *errors, FieldErrorType type, const char *path, const json_t *value,
                       const char *detail, ...) G_GNUC_PRINTF(5, 6);
 
+/* The same on the MEMBER of PARENT; MEMBER may be a path of its own ("spec.containers", "ports[0]"). */
+void field_errors_add_at(FieldErrors *errors, FieldErrorType type, const char *parent, const char *member,
+                         const json_t *value, const char *detail, ...) G_GNUC_PRINTF(6, 7);
+
 /* Adds FIELD_NOT_SUPPORTED with upstream's list of supported values (NULL-terminated). */
 void field_errors_add_unsupported(FieldErrors *errors, const char *path, const json_t *value,
                                   const char *const *supported);

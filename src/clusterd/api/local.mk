@@ -39,12 +39,15 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/scheme.c %D%/scheme.h \
 	%D%/defaults.c \
 	%D%/strategies.h \
+	%D%/strategy_admission.c %D%/strategy_admission.h \
+	%D%/strategy_admission_policy.c \
 	%D%/strategy_batch.c \
 	%D%/strategy_common.c %D%/strategy_common.h \
 	%D%/strategy_config.c \
 	%D%/strategy_container.c \
 	%D%/strategy_core.c \
 	%D%/strategy_extension.c \
+	%D%/strategy_flow.c \
 	%D%/strategy_legacy.c \
 	%D%/strategy_pod.c %D%/strategy_pod.h \
 	%D%/strategy_pod_update.c \
@@ -59,6 +62,7 @@ noinst_LIBRARIES += %D%/libapi.a
 api_kinds = \
 	%D%/meta_v1.kinds \
 	%D%/core_v1.kinds \
+	%D%/admissionregistration_v1.kinds \
 	%D%/apiextensions_v1.kinds \
 	%D%/apiregistration_v1.kinds \
 	%D%/apps_v1.kinds \
@@ -71,6 +75,7 @@ api_kinds = \
 	%D%/coordination_v1.kinds \
 	%D%/discovery_v1.kinds \
 	%D%/events_v1.kinds \
+	%D%/flowcontrol_v1.kinds \
 	%D%/networking_v1.kinds \
 	%D%/node_v1.kinds \
 	%D%/policy_v1.kinds \

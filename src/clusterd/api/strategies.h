@@ -68,6 +68,21 @@ DEFAULTS(autoscaler_spec);
 VALIDATE(label_requirement);
 VALIDATE(label_selector);
 
+/* strategy_admission.c, strategy_admission_policy.c */
+STRATEGY(webhook_configuration);
+STRATEGY(validating_admission_policy);
+STRATEGY(validating_admission_policy_binding);
+VALIDATE(webhook);
+VALIDATE(rule_with_operations);
+VALIDATE(named_rule);
+VALIDATE(match_resources);
+
+/* strategy_flow.c */
+STRATEGY(flow_schema);
+STRATEGY(priority_level);
+DEFAULTS(queuing);
+DEFAULTS(flow_schema_spec);
+
 /* strategy_extension.c */
 STRATEGY(api_service);
 DEFAULTS(custom_resource_definition);

@@ -13,6 +13,35 @@ json_t *cell_created_at(const json_t *object, int64_t now_us)
   return cell_string(json_at(object, "metadata", "creationTimestamp", NULL), "");
 }
 
+static const json_t *healthy_condition(const json_t *object)
+{
+  size_t i;
+  json_t *condition;
+  json_array_foreach (json_object_get(object, "conditions"), i, condition) {
+    if (strcmp(json_str(condition, "type", ""), "Healthy") == 0)
+      return condition;
+  }
+  return NULL;
+}
+
+json_t *cell_component_status(const json_t *object, int64_t now_us)
+{
+  const json_t *condition = healthy_condition(object);
+  if (!condition)
+    return json_string("Unknown");
+  return json_string(strcmp(json_str(condition, "status", ""), "True") == 0 ? "Healthy" : "Unhealthy");
+}
+
+json_t *cell_component_message(const json_t *object, int64_t now_us)
+{
+  return cell_string(json_object_get(healthy_condition(object), "message"), "");
+}
+
+json_t *cell_component_error(const json_t *object, int64_t now_us)
+{
+  return cell_string(json_object_get(healthy_condition(object), "error"), "");
+}
+
 json_t *cell_config_map_data(const json_t *object, int64_t now_us)
 {
   return json_integer((json_int_t)(json_object_size(json_object_get(object, "data")) +

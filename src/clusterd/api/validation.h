@@ -21,6 +21,9 @@ bool api_validate(const ApiKind *kind, const json_t *value, const json_t *old, c
  * "configMapKey". Adds upstream's text to ERRORS. */
 void api_validate_format(const char *format, const json_t *value, const char *path, FieldErrors *errors);
 
+/* Upstream's texts of the rules dns1123subdomain, dns1123label and dns1035label. */
+extern const char api_subdomain_text[], api_label_text[], api_label_1035_text[];
+
 /* True when TEXT is a DNS label or subdomain (RFC 1123) of legal length. */
 bool api_is_dns_label(const char *text);
 bool api_is_dns_subdomain(const char *text);

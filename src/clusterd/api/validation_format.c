@@ -12,15 +12,15 @@
 
 typedef void (*FormatRule)(const char *text, const json_t *value, const char *path, FieldErrors *errors);
 
-static const char label_text[] =
+const char api_label_text[] =
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
     "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-static const char subdomain_text[] =
+const char api_subdomain_text[] =
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
     "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-static const char label_1035_text[] =
+const char api_label_1035_text[] =
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
     "and "
     "end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
@@ -94,21 +94,21 @@ static void check_label(const char *text, const json_t *value, const char *path,
 {
   check_length(text, LABEL_MAX, value, path, errors);
   if (!matches_label(text, strlen(text)))
-    field_errors_add(errors, FIELD_INVALID, path, value, "%s", label_text);
+    field_errors_add(errors, FIELD_INVALID, path, value, "%s", api_label_text);
 }
 
 static void check_subdomain(const char *text, const json_t *value, const char *path, FieldErrors *errors)
 {
   check_length(text, SUBDOMAIN_MAX, value, path, errors);
   if (!matches_subdomain(text))
-    field_errors_add(errors, FIELD_INVALID, path, value, "%s", subdomain_text);
+    field_errors_add(errors, FIELD_INVALID, path, value, "%s", api_subdomain_text);
 }
 
 static void check_label_1035(const char *text, const json_t *value, const char *path, FieldErrors *errors)
 {
   check_length(text, LABEL_MAX, value, path, errors);
   if (!matches_label(text, strlen(text)) || !g_ascii_islower(text[0]))
-    field_errors_add(errors, FIELD_INVALID, path, value, "%s", label_1035_text);
+    field_errors_add(errors, FIELD_INVALID, path, value, "%s", api_label_1035_text);
 }
 
 static void check_qualified_name(const char *text, const json_t *value, const char *path, FieldErrors *errors)
@@ -124,7 +124,7 @@ static void check_qualified_name(const char *text, const json_t *value, const ch
   if (prefix && !*prefix)
     field_errors_add(errors, FIELD_INVALID, path, value, "prefix part must be non-empty");
   else if (prefix && !api_is_dns_subdomain(prefix))
-    field_errors_add(errors, FIELD_INVALID, path, value, "prefix part %s", subdomain_text);
+    field_errors_add(errors, FIELD_INVALID, path, value, "prefix part %s", api_subdomain_text);
   if (!*name)
     field_errors_add(errors, FIELD_INVALID, path, value, "name part must be non-empty");
   else if (strlen(name) > LABEL_MAX)

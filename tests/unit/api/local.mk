@@ -31,6 +31,10 @@ TESTS += %D%/test-openapi
 %C%_test_openapi_SOURCES = %D%/test-openapi.c
 %C%_test_openapi_LDADD = $(api_test_libs)
 
+dist_check_SCRIPTS += %D%/kinds.sh
+TESTS += %D%/kinds.sh
+EXTRA_DIST += %D%/kinds.py
+
 validation_case = %D%/validation_case.c %D%/validation_case.h
 check_PROGRAMS += %D%/test-validation
 TESTS += %D%/test-validation
