@@ -141,13 +141,44 @@ def compare(parser):
     return problems
 
 
+def written_messages(parser):
+    """The messages users write: those of the kinds without their status, and all that is in them."""
+    found = {}
+
+    def add(message, root):
+        if message and id(message) not in found:
+            found[id(message)] = (message, root)
+            for field in message.fields:
+                if field.message and not (root and field.name == "status"):
+                    add(field.message, False)
+
+    for kind in parser.kinds:
+        add(parser.messages.get((kind.package, kind.name)), True)
+        for _, _, speaks in kind.subresources:
+            package, _, name = (speaks or "").rpartition(".")
+            add(parser.messages.get((package, name)), True)
+    return found.values()
+
+
+def undescribed(parser):
+    problems = []
+    for message, _ in written_messages(parser):
+        name = f"{message.package}.{message.name}"
+        if not message.description:
+            problems.append(name)
+        problems += [f"{name}.{field.name}" for field in message.fields
+                     if not field.description and "INLINE" not in field.flags]
+    return problems
+
+
 def main():
     parser = generate.Parser()
     files = (ROOT / "src/clusterd/api").glob("*.kinds")
     for path in sorted(files, key=lambda file: ("beta" in file.name or "alpha" in file.name, file.name)):
         parser.read(path)
     generate.Writer(parser).resolve()
-    print("1..1")
+    print("1..2")
+    report(undescribed(parser), "everything users write is described")
     if FACTS.is_file():
         report(compare(parser), "messages and fields are upstream's")
     else:
