@@ -136,6 +136,37 @@ bool json_scan_type(const char *text, gsize length, char **api_version, char **k
   return ok;
 }
 
+/* Steps to the value of the member NAME of the object at the cursor. */
+static bool enter_member(JsonScan *scan, const char *name)
+{
+  gsize wanted = strlen(name);
+  bool ok = take(scan, '{');
+  for (bool first = true; ok && next_member(scan, '}', first, &ok); first = false) {
+    const char *start;
+    gsize length;
+    if (!skip_string(scan, &start, &length) || !take(scan, ':'))
+      return false;
+    if (length == wanted + 2 && memcmp(start + 1, name, wanted) == 0)
+      return true;
+    ok = skip_value(scan);
+  }
+  return false;
+}
+
+bool json_scan_member(const char *text, gsize length, const char *const *path, const char **value, gsize *value_length)
+{
+  JsonScan scan = { text, text + length, 0 };
+  for (; *path; path++)
+    if (!enter_member(&scan, *path))
+      return false;
+  skip_blanks(&scan);
+  *value = scan.cursor;
+  if (!skip_value(&scan))
+    return false;
+  *value_length = (gsize)(scan.cursor - *value);
+  return true;
+}
+
 static bool find_duplicates(JsonScan *scan, GString *path, GPtrArray *found, unsigned maximum);
 
 static bool find_in_object(JsonScan *scan, GString *path, GPtrArray *found, unsigned maximum)

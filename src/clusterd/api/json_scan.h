@@ -8,6 +8,10 @@
  * text is not a JSON object as far as it was looked at. */
 bool json_scan_type(const char *text, gsize length, char **api_version, char **kind);
 
+/* The text of the member at PATH (NULL-terminated names, none of which needs an escape) of the object in TEXT; *VALUE
+ * points into TEXT. False when there is none or the text is no JSON as far as it was looked at. */
+bool json_scan_member(const char *text, gsize length, const char *const *path, const char **value, gsize *value_length);
+
 /* The paths ("spec.containers[0].image") of members that are given more than once; at most MAXIMUM, in order. Strings.
  */
 GPtrArray *json_scan_duplicates(const char *text, gsize length, unsigned maximum);

@@ -164,6 +164,7 @@ struct ApiKind {
   bool require_version_on_update; /* PUT needs resourceVersion */
   bool orphan_by_default;         /* delete without a policy orphans dependents (core/v1 RC, batch/v1 Job) */
   bool has_spec_generation;       /* metadata.generation counts changes of spec */
+  bool compact;                   /* many, and seldom looked into here: only the bytes of its objects are kept */
   uint16_t verbs;
   const ApiMessage *message;
   const ApiSubresource *subresources;

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/api/json_scan.h"
 
 /*
  * The serialized form is canonical so that nobody has to parse it to change what the store alone knows:
@@ -13,8 +14,9 @@
 struct Object {
   gint references;
   const ApiKind *kind;
-  json_t *value; /* made on first use; written once, atomically */
-  GBytes *bytes; /* likewise; at least one of the two is there from the start */
+  json_t *value;  /* made on first use; written once, atomically */
+  GBytes *bytes;  /* likewise; at least one of the two is there from the start */
+  json_t *labels; /* likewise, of an object without a value; JSON null: there are none */
   gsize item_offset;
   int64_t revision;
   char *name, *namespace_, *uid;
@@ -205,6 +207,17 @@ Object *object_with_revision(const Object *object, int64_t revision)
   return g_steal_pointer(&result);
 }
 
+Object *object_twin(const Object *object)
+{
+  Object *twin = object_alloc(object->kind);
+  twin->bytes = g_bytes_ref(object_bytes(object));
+  twin->revision = object->revision;
+  twin->name = g_strdup(object->name);
+  twin->namespace_ = g_strdup(object->namespace_);
+  twin->uid = g_strdup(object->uid);
+  return twin;
+}
+
 Object *object_ref(Object *object)
 {
   g_atomic_int_inc(&object->references);
@@ -216,6 +229,7 @@ void object_unref(Object *object)
   if (!object || !g_atomic_int_dec_and_test(&object->references))
     return;
   json_decref(object->value);
+  json_decref(object->labels);
   g_clear_pointer(&object->bytes, g_bytes_unref);
   g_free(object->name);
   g_free(object->namespace_);
@@ -238,22 +252,65 @@ static json_t *damaged_value(const Object *object, const char *why)
                    object->name, "namespace", object->namespace_, "uid", object->uid);
 }
 
+static json_t *parse(const Object *object)
+{
+  gsize length;
+  const char *text = g_bytes_get_data(object->bytes, &length);
+  json_error_t where;
+  json_t *value = json_loadb(text, length, 0, &where);
+  return value ? value : damaged_value(object, where.text);
+}
+
+/* Puts MADE (taken) into SLOT unless another thread was faster; what is there then. */
+static json_t *keep(json_t **slot, json_t *made)
+{
+  if (g_atomic_pointer_compare_and_exchange(slot, NULL, made))
+    return made;
+  json_decref(made);
+  return g_atomic_pointer_get(slot);
+}
+
 json_t *object_json(const Object *object)
 {
-  Object *self = (Object *)(uintptr_t)object; /* the caches below are not part of the object's value */
+  Object *self = (Object *)(uintptr_t)object; /* the caches are not part of the object's value */
   json_t *value = g_atomic_pointer_get(&self->value);
+  return value ? value : keep(&self->value, parse(object));
+}
+
+json_t *object_value(const Object *object)
+{
+  Object *self = (Object *)(uintptr_t)object;
+  if (!object->kind->compact || g_atomic_pointer_get(&self->value))
+    return json_incref(object_json(object));
+  return parse(object);
+}
+
+json_t *object_metadata(const Object *object, const char *name)
+{
+  Object *self = (Object *)(uintptr_t)object;
+  const json_t *value = g_atomic_pointer_get(&self->value);
   if (value)
-    return value;
-  gsize length;
-  const char *text = g_bytes_get_data(self->bytes, &length);
-  json_error_t where;
-  value = json_loadb(text, length, 0, &where);
-  if (!value)
-    value = damaged_value(object, where.text);
-  if (g_atomic_pointer_compare_and_exchange(&self->value, NULL, value))
-    return value;
-  json_decref(value);
-  return g_atomic_pointer_get(&self->value);
+    return json_incref(json_object_get(json_object_get(value, "metadata"), name));
+  const char *const path[] = { "metadata", name, NULL };
+  gsize length, member_length;
+  const char *text = g_bytes_get_data(object->bytes, &length), *member;
+  if (!json_scan_member(text, length, path, &member, &member_length))
+    return NULL;
+  return json_loadb(member, member_length, JSON_DECODE_ANY, NULL);
+}
+
+const json_t *object_labels(const Object *object)
+{
+  Object *self = (Object *)(uintptr_t)object;
+  const json_t *value = g_atomic_pointer_get(&self->value);
+  if (value)
+    return json_object_get(json_object_get(value, "metadata"), "labels");
+  json_t *labels = g_atomic_pointer_get(&self->labels);
+  if (!labels) {
+    labels = object_metadata(object, "labels");
+    labels = keep(&self->labels, labels ? labels : json_null());
+  }
+  return json_is_null(labels) ? NULL : labels;
 }
 
 GBytes *object_bytes(const Object *object)

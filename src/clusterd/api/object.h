@@ -24,6 +24,10 @@ Object *object_from_bytes(const ApiKind *kind, GBytes *bytes, int64_t revision, 
  * again. For a write that the store has just given its revision. New reference. */
 Object *object_with_revision(const Object *object, int64_t revision);
 
+/* Another object with the bytes of OBJECT, but without its parsed value: whatever is made of it goes with it. New
+ * reference. */
+Object *object_twin(const Object *object);
+
 Object *object_ref(Object *object);
 void object_unref(Object *object);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Object, object_unref)
@@ -32,6 +36,15 @@ const ApiKind *object_kind(const Object *object);
 
 /* The value, with apiVersion and kind. Borrowed; never changed: json_deep_copy it first. Thread-safe. */
 json_t *object_json(const Object *object);
+
+/* The value; new reference, never changed. Unlike object_json it does not keep what it parsed of a compact kind. */
+json_t *object_value(const Object *object);
+
+/* metadata.NAME without parsing what is around it; new reference, NULL when absent. */
+json_t *object_metadata(const Object *object, const char *name);
+
+/* metadata.labels, kept once it was asked for; borrowed, NULL when there are none. */
+const json_t *object_labels(const Object *object);
 
 /* The value as compact JSON in UTF-8, beginning with `{"kind":"K","apiVersion":"V",` so that a list item is `{` and
  * the bytes from object_item_offset on. metadata begins with resourceVersion, name, namespace and uid. Borrowed. */

@@ -50,28 +50,31 @@ static json_t *cell_of(const ApiColumn *column, const json_t *object, int64_t no
   return json_incref((json_t *)(uintptr_t)value);
 }
 
+static json_t *partial_of(const json_t *value)
+{
+  /* a borrowed value, shared: nobody changes an Object's value, and its reference counts are atomic */
+  return json_pack("{s:s, s:s, s:O}", "kind", "PartialObjectMetadata", "apiVersion", "meta.k8s.io/v1", "metadata",
+                   json_object_get(value, "metadata"));
+}
+
 json_t *table_partial_metadata(const Object *object)
 {
-  /* borrowed values, shared: nobody changes an Object's value, and its reference counts are atomic */
-  json_t *metadata = json_object_get(object_json((Object *)(uintptr_t)object), "metadata");
-  return json_pack("{s:s, s:s, s:O}", "kind", "PartialObjectMetadata", "apiVersion", "meta.k8s.io/v1", "metadata",
-                   metadata);
+  g_autoptr(json_t) value = object_value(object);
+  return partial_of(value);
 }
 
 static json_t *row_of(const ApiKind *kind, const Object *object, TableInclude include, int64_t now_us)
 {
+  g_autoptr(json_t) value = object_value(object);
   /* cells know the stored version only, as upstream prints internal objects */
-  const json_t *value = object_json(object);
   g_autoptr(json_t) stored = kind->convert_to_storage ? kind->convert_to_storage(value) : NULL;
-  if (stored)
-    value = stored;
   json_t *cells = json_array(), *row = json_pack("{s:o}", "cells", cells);
   for (unsigned i = 0; i < kind->n_columns; i++)
-    json_array_append_new(cells, cell_of(&kind->columns[i], value, now_us));
+    json_array_append_new(cells, cell_of(&kind->columns[i], stored ? stored : value, now_us));
   if (include == TABLE_INCLUDE_METADATA)
-    json_object_set_new(row, "object", table_partial_metadata(object));
+    json_object_set_new(row, "object", partial_of(value));
   else if (include == TABLE_INCLUDE_OBJECT)
-    json_object_set(row, "object", object_json(object));
+    json_object_set(row, "object", value);
   else
     json_object_set_new(row, "object", json_null());
   return row;

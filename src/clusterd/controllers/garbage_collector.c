@@ -74,7 +74,6 @@ static void note_deleted(GarbageCollector *collector, const char *uid)
 
 static void note_changed(GarbageCollector *collector, const Object *object)
 {
-  const json_t *value = object_json(object);
   g_auto(GStrv) before = NULL;
   const OwnedObject *known = owner_graph_find(collector->graph, object_uid(object));
   before = known ? g_strdupv(known->owners) : NULL;
@@ -84,7 +83,8 @@ static void note_changed(GarbageCollector *collector, const Object *object)
   for (char **owner = before; owner && *owner; owner++)
     if (g_hash_table_contains(collector->leaving, *owner))
       queue_key(collector, KEY_LEAVE, *owner);
-  if (!is_deleting(value) || (!has_finalizer(value, FOREGROUND) && !has_finalizer(value, ORPHAN)))
+  g_autoptr(json_t) deleting = object_metadata(object, "deletionTimestamp");
+  if (!deleting || (!has_finalizer(object_json(object), FOREGROUND) && !has_finalizer(object_json(object), ORPHAN)))
     return;
   OwnedObject *leaving = owned_object_new(object);
   g_hash_table_replace(collector->leaving, leaving->uid, leaving);

@@ -12,7 +12,8 @@ static char **owners_of(const Object *object)
   GPtrArray *uids = g_ptr_array_new();
   size_t i;
   json_t *reference;
-  json_array_foreach (json_at(object_json(object), "metadata", "ownerReferences", NULL), i, reference)
+  g_autoptr(json_t) references = object_metadata(object, "ownerReferences");
+  json_array_foreach (references, i, reference)
     g_ptr_array_add(uids, g_strdup(json_str(reference, "uid", "")));
   g_ptr_array_add(uids, NULL);
   return (char **)g_ptr_array_free(uids, FALSE);
@@ -89,7 +90,8 @@ void owner_graph_remove(OwnerGraph *graph, const char *uid)
 bool owner_graph_put(OwnerGraph *graph, const Object *object)
 {
   const OwnedObject *known = owner_graph_find(graph, object_uid(object));
-  if (!known && json_array_size(json_at(object_json(object), "metadata", "ownerReferences", NULL)) == 0)
+  g_autoptr(json_t) references = object_metadata(object, "ownerReferences");
+  if (!known && json_array_size(references) == 0)
     return false;
   OwnedObject *owned = owned_object_new(object);
   if (known && g_strv_equal((const char *const *)known->owners, (const char *const *)owned->owners)) {

@@ -236,7 +236,9 @@ Object *registry_lookup(Registry *registry, const ApiKind *kind, const char *nam
   g_autofree char *key = registry_suffix(kind->namespaced ? namespace_ : NULL, name);
   g_rw_lock_reader_lock(&registry->state);
   Object *object = g_tree_lookup(resource->objects, key);
-  if (object)
+  if (object && kind->compact)
+    object = object_twin(object); /* what the caller looks into must not stay in memory */
+  else if (object)
     object_ref(object);
   g_rw_lock_reader_unlock(&registry->state);
   return object;

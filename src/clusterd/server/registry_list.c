@@ -84,9 +84,10 @@ static bool selects(const ListOptions *options, Object *object)
 {
   if (!options->labels && !options->fields)
     return true;
-  const json_t *value = object_json(object);
-  return (!options->labels || label_selector_matches(options->labels, json_at(value, "metadata", "labels", NULL))) &&
-         (!options->fields || field_selector_matches(options->fields, value));
+  if (options->labels && !label_selector_matches(options->labels, object_labels(object)))
+    return false;
+  g_autoptr(json_t) value = options->fields ? object_value(object) : NULL;
+  return !options->fields || field_selector_matches(options->fields, value);
 }
 
 static bool full(const Listing *listing)

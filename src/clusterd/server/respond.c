@@ -165,7 +165,7 @@ void respond_object(ApiRequest *request, int status, Object *object)
     const ApiKind *kind = object_kind(object);
     const ApiMessage *message =
         kind->message ? kind->message : api_builtin_message_of(kind->group, kind->version, kind->kind);
-    respond_value(request, status, message, json_incref(object_json(object)));
+    respond_value(request, status, message, object_value(object));
   }
 }
 

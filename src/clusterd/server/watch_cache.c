@@ -114,7 +114,7 @@ static Object *object_of(Registry *registry, Resource *resource, const StoreEven
     return object;
   }
   flight->object = object_with_revision(flight->draft, revision);
-  return object_ref(flight->object);
+  return resource->kind->compact ? object_twin(flight->object) : object_ref(flight->object);
 }
 
 static void remember(Resource *resource, Change *change)
@@ -238,9 +238,10 @@ static bool watch_selects(const Watch *watch, Object *object)
     return false;
   if (!watch->labels && !watch->fields)
     return true;
-  const json_t *value = object_json(object);
-  return (!watch->labels || label_selector_matches(watch->labels, json_at(value, "metadata", "labels", NULL))) &&
-         (!watch->fields || field_selector_matches(watch->fields, value));
+  if (watch->labels && !label_selector_matches(watch->labels, object_labels(object)))
+    return false;
+  g_autoptr(json_t) value = watch->fields ? object_value(object) : NULL;
+  return !watch->fields || field_selector_matches(watch->fields, value);
 }
 
 static void watch_bookmark(Watch *watch, int64_t revision)

@@ -47,6 +47,32 @@ static void assert_identity(const Object *object, int64_t revision)
   g_assert_cmpstr(json_str(json_object_get(object_json(object), "metadata"), "resourceVersion", "0"), ==, version);
 }
 
+/* What is read of an object that nobody parsed, and that a twin keeps nothing of what was. */
+static void test_compact(void)
+{
+  g_autoptr(json_t) value = config_map();
+  json_t *metadata = json_object_get(value, "metadata");
+  json_object_set_new(metadata, "labels", json_pack("{s:s}", "app", "web"));
+  json_object_set_new(metadata, "annotations", json_pack("{s:s}", "labels", "{\"app\": \"no\"}"));
+  g_autoptr(Object) parsed = object_new(kind_of("", "v1", "ConfigMap"), json_incref(value));
+  g_autoptr(Object) twin = object_twin(parsed);
+  assert_identity(twin, 0);
+  g_assert_true(object_bytes(twin) == object_bytes(parsed));
+  g_autoptr(Object) unread = object_twin(parsed);
+  g_assert_cmpstr(json_str(object_labels(unread), "app", ""), ==, "web");
+  g_assert_true(object_labels(unread) == object_labels(unread));
+  g_assert_cmpstr(json_str(object_labels(parsed), "app", ""), ==, "web");
+  g_autoptr(json_t) annotations = object_metadata(unread, "annotations");
+  g_assert_cmpstr(json_str(annotations, "labels", ""), ==, "{\"app\": \"no\"}");
+  g_assert_null(object_metadata(unread, "ownerReferences"));
+  g_autoptr(json_t) once = object_value(unread), again = object_value(unread);
+  g_assert_true(once != again && json_equal(once, again) && json_equal(once, value));
+  g_autoptr(Object) bare = object_new(kind_of("", "v1", "ConfigMap"), config_map());
+  g_autoptr(Object) unlabelled = object_twin(bare);
+  g_assert_null(object_labels(unlabelled));
+  g_assert_null(object_labels(unlabelled));
+}
+
 static void test_bytes(void)
 {
   g_autoptr(Object) object = object_new(kind_of("", "v1", "ConfigMap"), config_map());
@@ -296,6 +322,7 @@ int main(int argc, char **argv)
   g_test_add_func("/scheme/kinds", test_scheme);
   g_test_add_func("/scheme/messages", test_messages);
   g_test_add_func("/scheme/fields", test_fields);
+  g_test_add_func("/object/compact", test_compact);
   g_test_add_func("/scheme/tables", test_tables);
   g_test_add_func("/scheme/names", test_names);
   g_test_add_func("/field-errors", test_field_errors);
