@@ -12,6 +12,10 @@ tests=0
 failures=0
 
 cleanup() {
+  if [ -n "${https_pid:-}" ]; then
+    kill "$https_pid" 2>/dev/null
+    wait "$https_pid" 2>/dev/null
+  fi
   if [ -n "$server_pid" ]; then
     kill "$server_pid" 2>/dev/null
     wait "$server_pid" 2>/dev/null
@@ -67,6 +71,34 @@ start_cluster() {
   server_options=("$@")
   : >"$work/events"
   run_server
+}
+
+# A server of the test's own, after start_cluster: $hooks is its https URL, $https_port and $plain_port its ports (the second
+# without TLS), $https_log one JSON line for every request.
+start_https() {
+  https_log=$work/https.log
+  : >"$https_log"
+  python3 "$G_TEST_SRCDIR/tests/api/https-server.py" "$work/pki/hooks.crt" "$work/pki/hooks.key" "$work/pki/ca.crt" \
+    "$work/https.ports" "$https_log" "https://127.0.0.1:$port" "$work/pki/ca.crt" "$work/pki/admin.crt" \
+    "$work/pki/admin.key" 2>"$work/https.err" &
+  https_pid=$!
+  wait_until "the HTTPS server" test -s "$work/https.ports"
+  read -r https_port plain_port <"$work/https.ports"
+  hooks=https://127.0.0.1:$https_port
+  ca_bundle=$(base64 -w0 "$work/pki/ca.crt")
+}
+
+# wait_until WHAT COMMAND...: up to 20 seconds for it to succeed.
+wait_until() {
+  waited=0
+  while ! "${@:2}" >/dev/null 2>&1; do
+    if [ "$waited" -ge 400 ]; then
+      not_ok "$1 within 20 seconds"
+      return 1
+    fi
+    waited=$((waited + 1))
+    sleep 0.05
+  done
 }
 
 # Ends the server by SIGTERM as init does: it must end with status 0, which also says that no sanitizer found anything.

@@ -5,3 +5,6 @@ EXTRA_DIST += %D%/harness.sh %D%/pki.sh
 
 dist_check_SCRIPTS += %D%/legacy.sh
 TESTS += %D%/legacy.sh
+dist_check_SCRIPTS += %D%/webhooks.sh
+TESTS += %D%/webhooks.sh
+EXTRA_DIST += %D%/https-server.py

@@ -139,14 +139,30 @@ void *admission_state(Admission *admission, const AdmissionPlugin *plugin)
 /* --- a write -------------------------------------------------------------------------------------------------------
  */
 
-bool admission_mutate(Admission *admission, AdmissionRequest *request, GError **error)
+/* Whether MEMBER has a say in REQUEST. */
+static bool is_asked(const Member *member, const AdmissionRequest *request)
+{
+  return member->enabled && (!request->is_body || member->plugin->takes_bodies);
+}
+
+static bool mutate_once(Admission *admission, AdmissionRequest *request, GError **error)
 {
   for (gsize i = 0; i < admission->n_members; i++) {
     const Member *member = &admission->members[i];
-    if (member->enabled && member->plugin->mutate && !member->plugin->mutate(member->state, request, error))
+    if (is_asked(member, request) && member->plugin->mutate && !member->plugin->mutate(member->state, request, error))
       return false;
   }
   return true;
+}
+
+bool admission_mutate(Admission *admission, AdmissionRequest *request, GError **error)
+{
+  if (!mutate_once(admission, request, error))
+    return false;
+  if (!request->reinvoke)
+    return true;
+  request->reinvoking = true;
+  return mutate_once(admission, request, error);
 }
 
 bool admission_allocate(Admission *admission, AdmissionRequest *request, GError **error)
@@ -163,7 +179,8 @@ bool admission_validate(Admission *admission, const AdmissionRequest *request, G
 {
   for (gsize i = 0; i < admission->n_members; i++) {
     const Member *member = &admission->members[i];
-    if (member->enabled && member->plugin->validate && !member->plugin->validate(member->state, request, error))
+    if (is_asked(member, request) && member->plugin->validate &&
+        !member->plugin->validate(member->state, request, error))
       return false;
   }
   return true;
@@ -173,7 +190,7 @@ void admission_finish(Admission *admission, const AdmissionRequest *request)
 {
   for (gsize i = 0; i < admission->n_members; i++) {
     const Member *member = &admission->members[i];
-    if (member->enabled && member->plugin->finish)
+    if (is_asked(member, request) && member->plugin->finish)
       member->plugin->finish(member->state, request);
   }
 }
@@ -187,4 +204,26 @@ bool admission_is_about(const AdmissionRequest *request, const char *group, cons
 {
   return !request->target->subresource && g_str_equal(request->kind->group, group) &&
          g_str_equal(request->kind->plural, plural);
+}
+
+const char *admission_operation_name(AdmissionOperation operation)
+{
+  static const char *const names[] = { "CREATE", "UPDATE", "DELETE", "CONNECT" };
+  return names[operation];
+}
+
+bool admission_admit_body(Registry *registry, const Caller *caller, const Target *target, AdmissionOperation operation,
+                          json_t *body, GError **error)
+{
+  AdmissionRequest request = { .registry = registry,
+                               .caller = caller,
+                               .target = target,
+                               .kind = registry_storage(target->kind),
+                               .operation = operation,
+                               .object = body,
+                               .is_body = true };
+  bool admitted = admission_mutate(registry->admission, &request, error) &&
+                  admission_validate(registry->admission, &request, error);
+  admission_finish(registry->admission, &request);
+  return admitted;
 }

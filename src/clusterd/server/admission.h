@@ -7,7 +7,17 @@
  */
 #include "clusterd/server/registry.h"
 
-typedef enum AdmissionOperation { ADMISSION_CREATE, ADMISSION_UPDATE, ADMISSION_DELETE } AdmissionOperation;
+typedef enum AdmissionOperation {
+  ADMISSION_CREATE,
+  ADMISSION_UPDATE,
+  ADMISSION_DELETE,
+  ADMISSION_CONNECT
+} AdmissionOperation;
+
+/* "CREATE", …: as webhooks and upstream's messages call it. */
+const char *admission_operation_name(AdmissionOperation operation);
+
+typedef struct WebhookRounds WebhookRounds; /* of admission/mutating_webhook.c */
 
 typedef struct AdmissionRequest {
   Registry *registry;
@@ -15,13 +25,20 @@ typedef struct AdmissionRequest {
   const Target *target; /* as asked */
   const ApiKind *kind;  /* the storage version: OBJECT and OLD are in it */
   AdmissionOperation operation;
-  json_t *object;    /* what will be stored; NULL at deletion */
-  const json_t *old; /* what is stored; NULL at creation */
-  bool stored;       /* for finish: the write succeeded */
+  json_t *object;        /* what will be stored; NULL at deletion */
+  const json_t *old;     /* what is stored; NULL at creation */
+  bool stored;           /* for finish: the write succeeded */
+  const json_t *options; /* DeleteOptions; NULL: those CALLER tells */
+  bool is_body;          /* OBJECT is what the subresource takes (Binding, PodExecOptions), not the resource */
+  /* Of mutate: a plugin sets REINVOKE when it changed the object in a way others should see; all then run once more,
+   * with REINVOKING set. */
+  bool reinvoke, reinvoking;
+  WebhookRounds *rounds;
 } AdmissionRequest;
 
 typedef struct AdmissionPlugin {
   const char *name;
+  bool takes_bodies; /* also asked about AdmissionRequest.is_body */
   /* The plugin's own state; NULL when it has none. Observers of the registry are added here. */
   void *(*create)(Registry *registry);
   void (*destroy)(void *state);
@@ -68,6 +85,11 @@ bool admission_allocate(Admission *admission, AdmissionRequest *request, GError 
 bool admission_validate(Admission *admission, const AdmissionRequest *request, GError **error);
 void admission_finish(Admission *admission, const AdmissionRequest *request);
 
+/* Mutates and validates what is sent to a subresource that is no write of the resource itself: BODY is a Binding, an
+ * Eviction, a TokenRequest, or the options of a connection (PodExecOptions). */
+bool admission_admit_body(Registry *registry, const Caller *caller, const Target *target, AdmissionOperation operation,
+                          json_t *body, GError **error);
+
 /* The range cluster IPs are from ("10.96.0.0/12", which is the default). REASON_CONFIG. */
 bool admission_use_service_range(Admission *admission, const char *range, GError **error);
 bool admission_set_service_range(void *state, const char *range, GError **error); /* of admission_service_address */
@@ -83,3 +105,5 @@ extern const AdmissionPlugin admission_priority;
 extern const AdmissionPlugin admission_default_tolerations;
 extern const AdmissionPlugin admission_service_address;
 extern const AdmissionPlugin admission_rbac_escalation;
+extern const AdmissionPlugin admission_mutating_webhook;
+extern const AdmissionPlugin admission_validating_webhook;

@@ -13,7 +13,7 @@ static bool refuse(void *state, const AdmissionRequest *request, GError **error)
 }
 
 static const AdmissionPlugin always_admit = { .name = "AlwaysAdmit" };
-static const AdmissionPlugin always_deny = { .name = "AlwaysDeny", .validate = refuse };
+static const AdmissionPlugin always_deny = { .name = "AlwaysDeny", .takes_bodies = true, .validate = refuse };
 
 static const AdmissionRow rows[] = {
   { "AlwaysAdmit", false, &always_admit },
@@ -46,9 +46,9 @@ static const AdmissionRow rows[] = {
   { "DefaultIngressClass", true, NULL },
   { "DenyServiceExternalIPs", false, NULL },
   { "MutatingAdmissionPolicy", true, NULL },
-  { "MutatingAdmissionWebhook", true, NULL },
+  { "MutatingAdmissionWebhook", true, &admission_mutating_webhook },
   { "ValidatingAdmissionPolicy", true, NULL },
-  { "ValidatingAdmissionWebhook", true, NULL },
+  { "ValidatingAdmissionWebhook", true, &admission_validating_webhook },
   { "ResourceQuota", true, &admission_resource_quota },
   { "AlwaysDeny", false, &always_deny },
 };

@@ -89,3 +89,21 @@ bool api_error_method(GError **error)
   return reason_set_details(error, REASON_METHOD_NOT_ALLOWED, json_object(),
                             "the server does not allow this method on the requested resource");
 }
+
+/* The reason decides only what this server's own code makes of the error. */
+static Reason reason_of_code(json_int_t code)
+{
+  static const Reason reasons[] = { REASON_BAD_REQUEST, REASON_UNAUTHORIZED, REASON_FORBIDDEN,
+                                    REASON_NOT_FOUND,   REASON_INVALID,      REASON_TOO_MANY_REQUESTS };
+  for (gsize i = 0; i < G_N_ELEMENTS(reasons); i++)
+    if (reason_info((int)reasons[i])->http_status == code)
+      return reasons[i];
+  return code < 500 ? REASON_BAD_REQUEST : REASON_INTERNAL;
+}
+
+bool api_error_status(GError **error, json_t *status)
+{
+  g_autofree char *message = g_strdup(json_str(status, "message", ""));
+  Reason reason = reason_of_code(json_int(status, "code", 500));
+  return reason_set_details(error, reason, json_pack("{s:o}", API_ERROR_STATUS, status), "%s", message);
+}

@@ -11,6 +11,9 @@
 /* Member of an error's details that the response writer moves to Status.metadata.continue. */
 #define API_ERROR_CONTINUE "_continue"
 
+/* Member of an error's details that is the whole Status of the answer. */
+#define API_ERROR_STATUS "_status"
+
 /* `{name, group, kind: plural}`, the details of an error about one object. New reference. */
 json_t *api_error_details(const ApiKind *kind, const char *name);
 
@@ -33,3 +36,6 @@ bool api_error_invalid(GError **error, const char *kind, const char *group, cons
 
 /* 405 with upstream's text. */
 bool api_error_method(GError **error);
+
+/* An answer that somebody else has made: STATUS (takes the reference) needs `code` and `message`. */
+bool api_error_status(GError **error, json_t *status);

@@ -61,6 +61,9 @@ void handle_document(ApiRequest *request);   /* document_handler.c: everything t
 bool handle_review(ApiRequest *request);     /* review_handler.c: false when the kind is no review */
 bool handle_pod_stream(ApiRequest *request); /* pod_handler.c: log, exec, attach, portforward; false when it is none */
 
+/* connect.c: whether admission lets the request open its connection (exec, attach, portforward, proxy). */
+bool connect_admit(ApiRequest *request, GError **error);
+
 /* Selectors, limit, versions of the query. The struct borrows from the query; *LABELS and *FIELDS are the caller's. */
 bool request_list_options(ApiRequest *request, ListOptions *options, LabelSelector **labels, FieldSelector **fields,
                           GError **error);

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/server/http.h"
 #include "clusterd/server/registry_private.h"
 #include "clusterd/server/service_resolver.h"
 
@@ -54,16 +55,30 @@ bool client_config_read(Registry *registry, const json_t *value, ClientConfig *c
   return true;
 }
 
-json_t *client_config_post_json(Registry *registry, const json_t *client_config, const json_t *body,
-                                unsigned timeout_seconds, GError **error)
+OutboundPost *client_config_post_start(Registry *registry, const json_t *client_config, const json_t *body,
+                                       unsigned timeout_seconds, GError **error)
 {
   g_autoptr(GError) problem = NULL;
   g_auto(ClientConfig) config = { 0 };
   if (client_config_read(registry, client_config, &config, &problem))
-    return outbound_post_json(registry->outbound, &config.target, body, timeout_seconds, error);
+    return outbound_post_start(registry->outbound, &config.target, body, timeout_seconds);
   /* to upstream's client looking the service up is a part of the call */
   if (config.url)
     g_prefix_error(&problem, "Post \"%s?timeout=%us\": ", config.url, timeout_seconds);
   g_propagate_error(error, g_steal_pointer(&problem));
   return NULL;
+}
+
+json_t *client_config_post_json(Registry *registry, const json_t *client_config, const json_t *body,
+                                unsigned timeout_seconds, GError **error)
+{
+  if (!http_worker_lend()) {
+    outbound_too_many(error);
+    return NULL;
+  }
+  OutboundPost *post = client_config_post_start(registry, client_config, body, timeout_seconds, error);
+  json_t *reply = post ? outbound_post_finish(post, error) : NULL;
+  outbound_post_free(post);
+  http_worker_return();
+  return reply;
 }

@@ -24,3 +24,7 @@ bool client_config_read(Registry *registry, const json_t *value, ClientConfig *c
  * (or conversion.webhook.clientConfig). New reference. */
 json_t *client_config_post_json(Registry *registry, const json_t *client_config, const json_t *body,
                                 unsigned timeout_seconds, GError **error);
+
+/* The same up to the wait, see outbound_post_start; NULL with an error when there is nobody to call. */
+OutboundPost *client_config_post_start(Registry *registry, const json_t *client_config, const json_t *body,
+                                       unsigned timeout_seconds, GError **error);

@@ -8,6 +8,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/admission_plugins.c \
 	%D%/admission/default_tolerations.c \
 	%D%/admission/limit_ranger.c \
+	%D%/admission/mutating_webhook.c \
 	%D%/admission/namespace_lifecycle.c \
 	%D%/admission/priority.c \
 	%D%/admission/quota.c \
@@ -19,6 +20,11 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/admission/resource_quota.c \
 	%D%/admission/service_account.c \
 	%D%/admission/service_address.c \
+	%D%/admission/validating_webhook.c \
+	%D%/admission/webhook.h \
+	%D%/admission/webhook_call.c \
+	%D%/admission/webhook_match.c \
+	%D%/admission/webhook_review.c \
 	%D%/api_error.c \
 	%D%/api_error.h \
 	%D%/api_request.h \
@@ -34,6 +40,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/bootstrap_rbac.h \
 	%D%/client_config.c \
 	%D%/client_config.h \
+	%D%/connect.c \
 	%D%/continue_token.c \
 	%D%/continue_token.h \
 	%D%/document_handler.c \

@@ -40,3 +40,15 @@ typedef struct OutboundTarget {
  * workers wait), else REASON_INTERNAL. */
 json_t *outbound_post_json(Outbound *outbound, const OutboundTarget *target, const json_t *body,
                            unsigned timeout_seconds, GError **error);
+
+/* The same in two steps, for who calls several at once: such a caller lends its worker itself. POST is never NULL.
+ * Between the two BODY and TARGET may go. */
+typedef struct OutboundPost OutboundPost;
+OutboundPost *outbound_post_start(Outbound *outbound, const OutboundTarget *target, const json_t *body,
+                                  unsigned timeout_seconds);
+json_t *outbound_post_finish(OutboundPost *post, GError **error);
+/* Ends the call when it still runs. */
+void outbound_post_free(OutboundPost *post);
+
+/* Upstream's refusal of more requests than may be under way: REASON_TOO_MANY_REQUESTS. Returns false. */
+bool outbound_too_many(GError **error);

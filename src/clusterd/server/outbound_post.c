@@ -82,8 +82,11 @@ char *outbound_failure(const OutboundTransfer *transfer, CURLcode code)
 /* --- one call ------------------------------------------------------------------------------------------------------
  */
 
-typedef struct Post {
+struct OutboundPost {
   OutboundTransfer transfer; /* first: the engine knows it by this */
+  Outbound *outbound;
+  char *url, *text;
+  struct curl_slist *headers;
   GByteArray *reply;
   bool too_long;
   GMutex lock;
@@ -91,11 +94,11 @@ typedef struct Post {
   bool is_done; /* these, under the lock */
   CURLcode code;
   char *failure;
-} Post;
+};
 
 static size_t take_reply(char *data, size_t size, size_t count, void *user)
 {
-  Post *post = user;
+  OutboundPost *post = user;
   size_t length = size * count;
   post->too_long = post->reply->len + length > OUTBOUND_REPLY_MAX;
   if (post->too_long)
@@ -106,7 +109,7 @@ static size_t take_reply(char *data, size_t size, size_t count, void *user)
 
 static void post_done(OutboundTransfer *transfer, CURLcode code, const char *text)
 {
-  Post *post = (Post *)transfer;
+  OutboundPost *post = (OutboundPost *)transfer;
   g_autoptr(GMutexLocker) held = g_mutex_locker_new(&post->lock);
   post->code = code;
   post->failure = g_strdup(post->too_long ? "the reply is too long" : text);
@@ -146,11 +149,11 @@ static bool status_failure(GError **error, long status, const char *body)
                     status);
 }
 
-static json_t *read_reply(const Post *post, const char *url, GError **error)
+static json_t *read_reply(const OutboundPost *post, GError **error)
 {
   if (post->failure) {
-    reason_set(error, post->code == CURLE_OPERATION_TIMEDOUT ? REASON_TIMEOUT : REASON_INTERNAL, "Post \"%s\": %s", url,
-               post->failure);
+    reason_set(error, post->code == CURLE_OPERATION_TIMEDOUT ? REASON_TIMEOUT : REASON_INTERNAL, "Post \"%s\": %s",
+               post->url, post->failure);
     return NULL;
   }
   if (post->transfer.status < 200 || post->transfer.status > 299) {
@@ -172,66 +175,103 @@ static json_t *read_reply(const Post *post, const char *url, GError **error)
   return reply;
 }
 
-static void post_wait(Outbound *outbound, Post *post)
+static void set_options(OutboundPost *post, CURL *easy, unsigned timeout_seconds)
 {
-  if (!outbound_start(outbound, &post->transfer)) {
+  static const char *const headers[] = { "Content-Type: application/json", "Accept: application/json, */*", "Expect:" };
+  for (gsize i = 0; i < G_N_ELEMENTS(headers); i++)
+    post->headers = curl_slist_append(post->headers, headers[i]);
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, post->headers);
+  curl_easy_setopt(easy, CURLOPT_USERAGENT, "kube-apiserver-admission");
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, post->text);
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(post->text));
+  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_seconds * 1000);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_reply);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, post);
+}
+
+OutboundPost *outbound_post_start(Outbound *outbound, const OutboundTarget *target, const json_t *body,
+                                  unsigned timeout_seconds)
+{
+  unsigned seconds = CLAMP(timeout_seconds, 1, OUTBOUND_TIMEOUT_MAX);
+  OutboundPost *post = g_new0(OutboundPost, 1);
+  OutboundTarget timed = *target;
+  g_mutex_init(&post->lock);
+  g_cond_init(&post->ended);
+  post->transfer.done = post_done;
+  post->outbound = outbound;
+  post->reply = g_byte_array_new();
+  post->text = json_text(body);
+  post->url = g_strdup_printf("%s%ctimeout=%us", target->url, strchr(target->url, '?') ? '&' : '?', seconds);
+  timed.url = post->url;
+  CURL *easy = outbound_easy_new(&post->transfer, &timed);
+  if (easy)
+    set_options(post, easy, seconds);
+  if (!easy || !outbound_start(outbound, &post->transfer)) {
     post->code = CURLE_ABORTED_BY_CALLBACK;
     post->failure = outbound_failure(&post->transfer, post->code);
+    post->is_done = true;
     outbound_transfer_clear(&post->transfer);
-    return;
   }
+  return post;
+}
+
+static void post_wait(OutboundPost *post)
+{
   g_mutex_lock(&post->lock);
   while (!post->is_done)
     g_cond_wait(&post->ended, &post->lock);
   g_mutex_unlock(&post->lock);
 }
 
-static json_t *post_text(Outbound *outbound, const OutboundTarget *target, const char *text, unsigned timeout_seconds,
-                         GError **error)
+json_t *outbound_post_finish(OutboundPost *post, GError **error)
 {
-  Post post = { .transfer.done = post_done, .reply = g_byte_array_new() };
-  g_mutex_init(&post.lock);
-  g_cond_init(&post.ended);
-  struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
-  headers = curl_slist_append(headers, "Accept: application/json, */*");
-  headers = curl_slist_append(headers, "Expect:");
-  json_t *reply = NULL;
-  CURL *easy = outbound_easy_new(&post.transfer, target);
-  if (easy) {
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "kube-apiserver-admission");
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, text);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(text));
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_seconds * 1000);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_reply);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &post);
-    post_wait(outbound, &post);
-    reply = read_reply(&post, target->url, error);
-  } else {
-    reason_set(error, REASON_INTERNAL, "cannot make a call");
+  post_wait(post);
+  return read_reply(post, error);
+}
+
+static void cancel(void *data)
+{
+  OutboundPost *post = data;
+  outbound_cancel(post->outbound, &post->transfer);
+}
+
+void outbound_post_free(OutboundPost *post)
+{
+  if (!post)
+    return;
+  g_mutex_lock(&post->lock);
+  bool running = !post->is_done;
+  g_mutex_unlock(&post->lock);
+  if (running) {
+    outbound_run(post->outbound, cancel, post);
+    post_wait(post);
   }
-  curl_slist_free_all(headers);
-  g_byte_array_unref(post.reply);
-  g_free(post.failure);
-  g_cond_clear(&post.ended);
-  g_mutex_clear(&post.lock);
-  return reply;
+  curl_slist_free_all(post->headers);
+  g_byte_array_unref(post->reply);
+  g_free(post->failure);
+  g_free(post->url);
+  g_free(post->text);
+  g_cond_clear(&post->ended);
+  g_mutex_clear(&post->lock);
+  g_free(post);
+}
+
+bool outbound_too_many(GError **error)
+{
+  return reason_set_details(error, REASON_TOO_MANY_REQUESTS, json_pack("{s:i}", "retryAfterSeconds", 1),
+                            "Too many requests, please try again later.");
 }
 
 json_t *outbound_post_json(Outbound *outbound, const OutboundTarget *target, const json_t *body,
                            unsigned timeout_seconds, GError **error)
 {
-  g_autofree char *text = json_text(body);
-  unsigned seconds = CLAMP(timeout_seconds, 1, OUTBOUND_TIMEOUT_MAX);
-  g_autofree char *url = g_strdup_printf("%s%ctimeout=%us", target->url, strchr(target->url, '?') ? '&' : '?', seconds);
-  OutboundTarget timed = *target;
-  timed.url = url;
   if (!http_worker_lend()) {
-    reason_set_details(error, REASON_TOO_MANY_REQUESTS, json_pack("{s:i}", "retryAfterSeconds", 1),
-                       "Too many requests, please try again later.");
+    outbound_too_many(error);
     return NULL;
   }
-  json_t *reply = post_text(outbound, &timed, text, seconds, error);
+  OutboundPost *post = outbound_post_start(outbound, target, body, timeout_seconds);
+  json_t *reply = outbound_post_finish(post, error);
+  outbound_post_free(post);
   http_worker_return();
   return reply;
 }

@@ -305,8 +305,8 @@ bool handle_pod_stream(ApiRequest *request)
     return false;
   g_autoptr(GError) error = NULL;
   g_autoptr(Object) pod = NULL;
-  bool ok =
-      log && !g_str_equal(info->verb, "get") ? api_error_method(&error) : (pod = find_pod(request, &error)) != NULL;
+  bool ok = log ? g_str_equal(info->verb, "get") || api_error_method(&error) : connect_admit(request, &error);
+  ok = ok && (pod = find_pod(request, &error)) != NULL;
   ok = ok && (log ? handle_log(request, pod, &error) : handle_upgrade(request, pod, info->subresource, &error));
   if (!ok)
     respond_error(request, error);

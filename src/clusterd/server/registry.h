@@ -49,7 +49,8 @@ typedef struct Caller {
   const char *field_manager; /* managedFields' manager */
   bool dry_run;
   FieldValidation field_validation;
-  json_t *warnings; /* array the warnings of the write are appended to, or NULL */
+  json_t *warnings;    /* array the warnings of the write are appended to, or NULL */
+  json_t *annotations; /* object the audit annotations of the write are put in, or NULL */
 } Caller;
 
 typedef enum VersionMatch { VERSION_MATCH_UNSET, VERSION_MATCH_NOT_OLDER_THAN, VERSION_MATCH_EXACT } VersionMatch;

@@ -129,6 +129,27 @@ static Object *delete_admitted(Write *write, const DeleteOptions *options, bool 
   return write_store(write, error);
 }
 
+/* OPTIONS as a webhook is told. New reference. */
+static json_t *options_json(const Write *write, const DeleteOptions *options)
+{
+  json_t *value = json_pack("{s:s, s:s}", "kind", "DeleteOptions", "apiVersion", "meta.k8s.io/v1");
+  json_t *preconditions = json_object();
+  if (options->grace_period_seconds >= 0)
+    json_object_set_new(value, "gracePeriodSeconds", json_integer(options->grace_period_seconds));
+  if (options->precondition_uid && *options->precondition_uid)
+    json_object_set_new(preconditions, "uid", json_string(options->precondition_uid));
+  if (options->precondition_resource_version && *options->precondition_resource_version)
+    json_object_set_new(preconditions, "resourceVersion", json_string(options->precondition_resource_version));
+  if (json_object_size(preconditions))
+    json_object_set(value, "preconditions", preconditions);
+  json_decref(preconditions);
+  if (options->propagation)
+    json_object_set_new(value, "propagationPolicy", json_string(options->propagation));
+  if (write->caller && write->caller->dry_run)
+    json_object_set_new(value, "dryRun", json_pack("[s]", "All"));
+  return value;
+}
+
 static Object *delete_once(Write *write, const DeleteOptions *options, bool *gone, GError **error)
 {
   const Target *target = write->target;
@@ -137,7 +158,9 @@ static Object *delete_once(Write *write, const DeleteOptions *options, bool *gon
     api_error_not_found(error, target->kind, target->name);
     return NULL;
   }
+  g_autoptr(json_t) told = options_json(write, options);
   AdmissionRequest request = { .registry = write->registry,
+                               .options = told,
                                .caller = write->caller,
                                .target = target,
                                .kind = write->storage,

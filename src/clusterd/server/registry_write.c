@@ -243,6 +243,16 @@ static bool start_metadata(const Write *write, GError **error)
     json_object_set_new(metadata, "name", json_string(write->target->name));
   for (gsize i = 0; i < G_N_ELEMENTS(server_owned); i++)
     json_object_del(metadata, server_owned[i]);
+  return true;
+}
+
+/* What makes it an object of its own. After admission may have changed it: a plugin, and a webhook above all, sees a
+ * name that is still to be made as none, as upstream. */
+static bool finish_metadata(const Write *write, GError **error)
+{
+  json_t *metadata = json_ensure_object(write->value, "metadata", NULL);
+  if (write->target->name)
+    json_object_set_new(metadata, "name", json_string(write->target->name));
   const char *base = json_str(metadata, "generateName", "");
   if (!*name_of(write) && *base) {
     g_autofree char *name = generate_name(base);
@@ -254,7 +264,7 @@ static bool start_metadata(const Write *write, GError **error)
   json_object_set_new(metadata, "creationTimestamp", json_string(now));
   if (write->storage->has_spec_generation)
     json_object_set_new(metadata, "generation", json_integer(1));
-  return true;
+  return check_namespace(write, error);
 }
 
 /* Status belongs to /status; a Node's comes with its registration. */
@@ -290,7 +300,7 @@ static Object *create_admitted(Write *write, AdmissionRequest *request, GError *
   const ApiStrategy *strategy = write->storage->strategy;
   ApiWriteContext context = write_context(write);
   manage_fields(write);
-  if (!admission_mutate(write->registry->admission, request, error))
+  if (!admission_mutate(write->registry->admission, request, error) || !finish_metadata(write, error))
     return NULL;
   if (strategy && strategy->prepare_create)
     strategy->prepare_create(write->value);
@@ -469,6 +479,7 @@ static Object *replace_admitted(Write *write, AdmissionRequest *request, GError 
   manage_fields(write);
   if (!admission_mutate(write->registry->admission, request, error))
     return NULL;
+  carry_metadata(write);
   if (strategy && strategy->prepare_update)
     strategy->prepare_update(write->value, old, &context);
   bump_generation(write);

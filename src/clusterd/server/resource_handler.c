@@ -5,6 +5,7 @@
 #include "base/reason.h"
 #include "base/timestamp.h"
 #include "base/yaml.h"
+#include "clusterd/server/admission.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/api_request.h"
 
@@ -283,7 +284,8 @@ static bool handle_create(ApiRequest *request, GError **error)
     return false;
   Target target = target_of(request);
   if (g_strcmp0(target.subresource, "token") == 0)
-    return create_token(request, body, error);
+    return admission_admit_body(request->registry, &caller, &target, ADMISSION_CREATE, body, error) &&
+           create_token(request, body, error);
   if (!target.subresource && g_str_equal(request->kind->plural, "bindings")) {
     /* the old way to bind: the pod is named in the body */
     target.kind = api_scheme_resource(registry_scheme(request->registry), "", "v1", "pods");

@@ -52,8 +52,22 @@ void respond_warnings(ApiRequest *request)
 /* --- errors --------------------------------------------------------------------------------------------------------
  */
 
+/* A Status that came from elsewhere, as this server writes it. New reference. */
+static json_t *foreign_status(const json_t *given)
+{
+  json_t *status = json_pack("{s:s, s:s, s:{}}", "kind", "Status", "apiVersion", "v1", "metadata");
+  static const char *const members[] = { "status", "message", "reason", "details", "code" };
+  for (gsize i = 0; i < G_N_ELEMENTS(members); i++)
+    if (json_object_get(given, members[i]))
+      json_object_set(status, members[i], json_object_get(given, members[i]));
+  return status;
+}
+
 json_t *status_of_error(const GError *error)
 {
+  const json_t *foreign = json_object_get(reason_details(error), API_ERROR_STATUS);
+  if (foreign)
+    return foreign_status(foreign);
   const ReasonInfo *info = reason_info((int)reason_of(error));
   json_t *metadata = json_object();
   g_autoptr(json_t) details = json_copy(reason_details(error));
@@ -83,6 +97,7 @@ void respond_error(ApiRequest *request, const GError *error)
     g_autofree char *seconds = g_strdup_printf("%d", (int)retry);
     http_add_header(request->http, "Retry-After", seconds);
   }
+  respond_warnings(request);
   respond_json(request, (int)json_int(status, "code", 500), status);
 }
 

@@ -190,10 +190,17 @@ static Object *bind(Registry *registry, const Caller *caller, const Target *targ
 Object *subresource_create(Registry *registry, const Caller *caller, const Target *target, const json_t *value,
                            GError **error)
 {
+  Object *(*make)(Registry *, const Caller *, const Target *, const json_t *, GError **) = NULL;
   if (g_str_equal(target->subresource, "binding"))
-    return bind(registry, caller, target, value, error);
-  if (g_str_equal(target->subresource, "eviction"))
-    return eviction_create(registry, caller, target, value, error);
-  api_error_method(error);
-  return NULL;
+    make = bind;
+  else if (g_str_equal(target->subresource, "eviction"))
+    make = eviction_create;
+  if (!make) {
+    api_error_method(error);
+    return NULL;
+  }
+  g_autoptr(json_t) body = json_deep_copy(value);
+  return admission_admit_body(registry, caller, target, ADMISSION_CREATE, body, error)
+             ? make(registry, caller, target, body, error)
+             : NULL;
 }
