@@ -99,6 +99,7 @@ bool admission_is_about(const AdmissionRequest *request, const char *group, cons
 
 extern const AdmissionPlugin admission_namespace_lifecycle;
 extern const AdmissionPlugin admission_limit_ranger;
+extern const AdmissionPlugin admission_pod_security;
 extern const AdmissionPlugin admission_resource_quota;
 extern const AdmissionPlugin admission_service_account;
 extern const AdmissionPlugin admission_priority;

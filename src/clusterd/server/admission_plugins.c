@@ -27,7 +27,7 @@ static const AdmissionRow rows[] = {
   { "TaintNodesByCondition", true, NULL },
   { "AlwaysPullImages", false, NULL },
   { "ImagePolicyWebhook", false, NULL },
-  { "PodSecurity", true, NULL },
+  { "PodSecurity", true, &admission_pod_security },
   { "PodNodeSelector", false, NULL },
   { "Priority", true, &admission_priority },
   { "DefaultTolerationSeconds", true, &admission_default_tolerations },

@@ -11,6 +11,11 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/admission/mutating_webhook.c \
 	%D%/admission/namespace_lifecycle.c \
 	%D%/admission/priority.c \
+	%D%/admission/pod_security.c \
+	%D%/admission/pod_security.h \
+	%D%/admission/pod_security_baseline.c \
+	%D%/admission/pod_security_restricted.c \
+	%D%/admission/pod_security_standards.c \
 	%D%/admission/quota.c \
 	%D%/admission/quota.h \
 	%D%/admission/quota_evaluator.c \

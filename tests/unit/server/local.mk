@@ -33,6 +33,11 @@ TESTS += %D%/test-admission-quota
 %C%_test_admission_quota_SOURCES = %D%/test-admission-quota.c %D%/admission.c %D%/admission.h
 %C%_test_admission_quota_LDADD = $(admission_test_libraries)
 
+check_PROGRAMS += %D%/test-admission-pod-security
+TESTS += %D%/test-admission-pod-security
+%C%_test_admission_pod_security_SOURCES = %D%/test-admission-pod-security.c %D%/admission.c %D%/admission.h
+%C%_test_admission_pod_security_LDADD = $(admission_test_libraries)
+
 check_PROGRAMS += %D%/test-registry
 TESTS += %D%/test-registry
 %C%_test_registry_SOURCES = %D%/test-registry.c
