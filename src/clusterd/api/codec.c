@@ -117,6 +117,12 @@ json_t *codec_decode(CodecType type, const ApiMessage *message, const char *vers
 {
   GError *inner = NULL;
   g_autoptr(GPtrArray) reports = validation == FIELD_VALIDATION_IGNORE ? NULL : g_ptr_array_new_with_free_func(g_free);
+  if (type == CODEC_PROTOBUF && message->schema) {
+    reason_set(error, REASON_UNSUPPORTED_MEDIA_TYPE,
+               "the body of the request was in an unknown format - accepted media types include: application/json, "
+               "application/yaml");
+    return NULL;
+  }
   g_autoptr(json_t) parsed = parse_body(type, message, data ? data : "", length, reports, &inner);
   g_autoptr(json_t) value = parsed ? json_prune(message, kind, parsed, reports, &inner) : NULL;
   if (value && apply_reports(reports, validation, warnings, &inner))

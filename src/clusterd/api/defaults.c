@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "clusterd/api/codec.h"
+#include "clusterd/api/schema.h"
 #include "clusterd/api/validation.h"
 
 /* The value of a default's JSON text. The common ones are made without a parser: this runs for every absent member. */
@@ -74,5 +75,8 @@ static void default_message(const ApiMessage *message, json_t *value, unsigned d
 
 void api_set_defaults(const ApiMessage *message, json_t *value)
 {
-  default_message(message, value, 0);
+  if (message->schema)
+    schema_set_defaults(message->schema, value);
+  else
+    default_message(message, value, 0);
 }

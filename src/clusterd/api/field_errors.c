@@ -131,23 +131,45 @@ static void append_go_value(GString *text, const json_t *value)
   }
 }
 
-static void add_error(FieldErrors *errors, FieldErrorType type, const char *path, const json_t *value,
-                      const char *detail)
+static void add_text(FieldErrors *errors, FieldErrorType type, const char *path, const char *message)
 {
-  g_autoptr(GString) message = g_string_new(error_types[type].text);
-  if (error_types[type].shows_value && value) {
-    g_string_append(message, ": ");
-    append_go_value(message, value);
-  }
-  if (detail && *detail)
-    g_string_append_printf(message, ": %s", detail);
-  g_autofree char *text = g_strdup_printf("%s: %s", path, message->str);
+  g_autofree char *text = g_strdup_printf("%s: %s", path, message);
   /* The same error found on two ways is one error. */
   if (g_ptr_array_find_with_equal_func(errors->texts, text, g_str_equal, NULL))
     return;
   g_ptr_array_add(errors->texts, g_steal_pointer(&text));
   json_array_append_new(errors->causes, json_pack("{s:s, s:s, s:s}", "reason", error_types[type].cause, "message",
-                                                  message->str, "field", path));
+                                                  message, "field", path));
+}
+
+void field_errors_add_shown(FieldErrors *errors, FieldErrorType type, const char *path, const char *shown,
+                            const char *detail)
+{
+  g_autoptr(GString) message = g_string_new(error_types[type].text);
+  if (error_types[type].shows_value && shown)
+    g_string_append_printf(message, ": %s", shown);
+  if (detail && *detail)
+    g_string_append_printf(message, ": %s", detail);
+  add_text(errors, type, path, message->str);
+}
+
+static void add_error(FieldErrors *errors, FieldErrorType type, const char *path, const json_t *value,
+                      const char *detail)
+{
+  g_autoptr(GString) shown = g_string_new(NULL);
+  if (value)
+    append_go_value(shown, value);
+  field_errors_add_shown(errors, type, path, value ? shown->str : NULL, detail);
+}
+
+void field_errors_merge(FieldErrors *errors, const FieldErrors *more)
+{
+  for (guint i = 0; i < more->texts->len; i++) {
+    if (g_ptr_array_find_with_equal_func(errors->texts, more->texts->pdata[i], g_str_equal, NULL))
+      continue;
+    g_ptr_array_add(errors->texts, g_strdup(more->texts->pdata[i]));
+    json_array_append(errors->causes, json_array_get(more->causes, i));
+  }
 }
 
 void field_errors_add(FieldErrors *errors, FieldErrorType type, const char *path, const json_t *value,

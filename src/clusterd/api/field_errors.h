@@ -36,6 +36,13 @@ void field_errors_add_at(FieldErrors *errors, FieldErrorType type, const char *p
 void field_errors_add_unsupported(FieldErrors *errors, const char *path, const json_t *value,
                                   const char *const *supported);
 
+/* As field_errors_add, with the text of the value as it is to be SHOWN in place of the value (NULL: none). */
+void field_errors_add_shown(FieldErrors *errors, FieldErrorType type, const char *path, const char *shown,
+                            const char *detail);
+
+/* Adds all of MORE, which stays as it is. */
+void field_errors_merge(FieldErrors *errors, const FieldErrors *more);
+
 unsigned field_errors_count(const FieldErrors *errors);
 
 /* True when there are none; else false with REASON_INVALID, upstream's message and details for this KIND ("Pod"), GROUP

@@ -3,8 +3,11 @@
 
 #include "base/json.h"
 #include "clusterd/api/field_set.h"
+#include "clusterd/api/schema.h"
+#include "clusterd/api/scheme.h"
 
 #define SELF "."
+#define OBJECT_META "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
 /* How a value is divided into what can be owned. */
 typedef enum ShapeKind {
@@ -18,21 +21,29 @@ typedef enum ShapeKind {
 
 typedef struct Shape {
   ShapeKind kind;
-  const ApiMessage *message; /* STRUCT */
-  const ApiField *field;     /* MAP, KEYED, SET */
+  const ApiMessage *message; /* STRUCT of a message */
+  const ApiField *field;     /* MAP, KEYED, SET of a message's field */
+  const ApiSchema *schema; /* STRUCT, MAP, KEYED, SET as a schema has it; beside MESSAGE: of a whole custom resource */
 } Shape;
+
+static const Shape any_shape = { .kind = SHAPE_ANY };
+
+static Shape shape_of_message(const ApiMessage *message)
+{
+  return (Shape){ .kind = SHAPE_STRUCT, .message = message, .schema = message->schema };
+}
 
 static Shape shape_of_element(const ApiField *field)
 {
   if (field->type == API_MESSAGE)
-    return (Shape){ .kind = SHAPE_STRUCT, .message = field->message };
+    return shape_of_message(field->message);
   return (Shape){ .kind = field->type == API_RAW ? SHAPE_ANY : SHAPE_LEAF };
 }
 
 static Shape shape_of_field(const ApiField *field)
 {
   if (!field)
-    return (Shape){ .kind = SHAPE_ANY };
+    return any_shape;
   if (field->flags & API_FIELD_LIST) {
     ShapeKind kind = field->flags & API_FIELD_LIST_MAP && field->list_map_keys ? SHAPE_KEYED
                      : field->flags & API_FIELD_LIST_SET                       ? SHAPE_SET
@@ -46,31 +57,103 @@ static Shape shape_of_field(const ApiField *field)
   return shape_of_element(field);
 }
 
+static Shape shape_of_schema(const ApiSchema *schema)
+{
+  if (!schema)
+    return any_shape;
+  switch (schema->type) {
+  case SCHEMA_ARRAY: {
+    ShapeKind kind = schema->list_type == SCHEMA_LIST_MAP   ? SHAPE_KEYED
+                     : schema->list_type == SCHEMA_LIST_SET ? SHAPE_SET
+                                                            : SHAPE_LEAF;
+    return (Shape){ .kind = kind, .schema = schema };
+  }
+  case SCHEMA_OBJECT:
+    if (schema->map_atomic)
+      return (Shape){ .kind = SHAPE_LEAF };
+    if (schema->properties || schema->embedded)
+      return (Shape){ .kind = SHAPE_STRUCT, .schema = schema };
+    return schema->additional ? (Shape){ .kind = SHAPE_MAP, .schema = schema } : any_shape;
+  case SCHEMA_ANY:
+    return schema->int_or_string ? (Shape){ .kind = SHAPE_LEAF } : any_shape;
+  default:
+    return (Shape){ .kind = SHAPE_LEAF };
+  }
+}
+
+/* The items of a list, the entries of a map. */
+static Shape shape_of_item(const Shape *shape)
+{
+  if (shape->field)
+    return shape_of_element(shape->field);
+  return shape_of_schema(shape->kind == SHAPE_MAP ? shape->schema->additional : shape->schema->items);
+}
+
+/* The field NAME of a message; NULL when there is none, or a schema knows better. */
+static const ApiField *field_named(const Shape *shape, const char *name)
+{
+  return shape->kind == SHAPE_STRUCT && shape->message ? api_message_field(shape->message, name) : NULL;
+}
+
+/* Whether a struct tells of the member NAME by its name. */
+static bool is_named(const Shape *shape, const char *name)
+{
+  if (shape->kind != SHAPE_STRUCT)
+    return false;
+  return field_named(shape, name) ||
+         (shape->schema && shape->schema->properties && g_hash_table_contains(shape->schema->properties, name));
+}
+
+static Shape shape_of_member(const Shape *shape, const char *name)
+{
+  if (shape->kind == SHAPE_MAP)
+    return shape_of_item(shape);
+  if (shape->kind != SHAPE_STRUCT)
+    return any_shape;
+  const ApiField *field = field_named(shape, name);
+  if (field || !shape->schema)
+    return shape_of_field(field);
+  if (shape->schema->embedded && strcmp(name, "metadata") == 0)
+    return shape_of_message(api_builtin_message(OBJECT_META));
+  return shape_of_schema(schema_member(shape->schema, name));
+}
+
 static Shape shape_of_child(const Shape *shape, const char *element)
 {
   switch (shape->kind) {
   case SHAPE_STRUCT:
-    return shape_of_field(api_message_field(shape->message, element + 2));
   case SHAPE_MAP:
+    return shape_of_member(shape, element + 2);
   case SHAPE_KEYED:
   case SHAPE_SET:
-    return shape_of_element(shape->field);
+    return shape_of_item(shape);
   default:
-    return (Shape){ .kind = SHAPE_ANY };
+    return any_shape;
   }
 }
 
+/* What an absent key member counts as. New reference, or NULL. */
+static json_t *key_default(const Shape *list, const char *name)
+{
+  if (list->field) {
+    const ApiField *field = api_message_field(list->field->message, name);
+    return field && field->default_json ? json_loads(field->default_json, JSON_DECODE_ANY, NULL) : NULL;
+  }
+  const ApiSchema *member = list->schema->items ? schema_member(list->schema->items, name) : NULL;
+  return member ? json_incref(member->default_value) : NULL;
+}
+
 /* `k:{…}` of an item of a keyed list: its key members by name; an absent one counts as its default. */
-static char *key_element(const ApiField *list, const json_t *item)
+static char *key_element(const Shape *list, const json_t *item)
 {
   g_autoptr(json_t) key = json_object();
-  for (const char *const *name = list->list_map_keys; *name; name++) {
-    const ApiField *field = api_message_field(list->message, *name);
+  const char *const *names =
+      list->field ? list->field->list_map_keys : (const char *const *)list->schema->list_map_keys;
+  for (const char *const *name = names; *name; name++) {
     json_t *value = json_object_get(item, *name);
+    value = value ? json_incref(value) : key_default(list, *name);
     if (value)
-      json_object_set(key, *name, value);
-    else if (field && field->default_json)
-      json_object_set_new(key, *name, json_loads(field->default_json, JSON_DECODE_ANY, NULL));
+      json_object_set_new(key, *name, value);
   }
   char *raw = json_dumps(key, JSON_COMPACT | JSON_SORT_KEYS);
   char *element = g_strconcat("k:", raw, NULL);
@@ -81,7 +164,7 @@ static char *key_element(const ApiField *list, const json_t *item)
 static char *list_element(const Shape *shape, const json_t *item)
 {
   if (shape->kind == SHAPE_KEYED)
-    return key_element(shape->field, item);
+    return key_element(shape, item);
   g_autofree char *text = json_text(item);
   return g_strconcat("v:", text, NULL);
 }
@@ -133,18 +216,6 @@ static bool has_parts(const Shape *shape, const json_t *value)
   }
 }
 
-static const ApiField *field_named(const Shape *shape, const char *name)
-{
-  return shape->kind == SHAPE_STRUCT ? api_message_field(shape->message, name) : NULL;
-}
-
-static Shape shape_of_member(const Shape *shape, const ApiField *field)
-{
-  if (shape->kind == SHAPE_STRUCT)
-    return shape_of_field(field);
-  return shape->kind == SHAPE_MAP ? shape_of_element(shape->field) : (Shape){ .kind = SHAPE_ANY };
-}
-
 static json_t *applied_set(const Shape *shape, const json_t *value);
 
 /* Names of a message's fields are always there in principle; entries and items are not, so they are owned themselves.
@@ -167,14 +238,13 @@ static json_t *applied_set(const Shape *shape, const json_t *value)
   const char *name;
   size_t i;
   json_object_foreach ((json_t *)(uintptr_t)value, name, part) {
-    const ApiField *field = field_named(shape, name);
-    Shape child = shape_of_member(shape, field);
+    Shape child = shape_of_member(shape, name);
     g_autofree char *element = member_element(name);
     if (!json_is_null(part))
-      add_applied(set, element, &child, part, field != NULL);
+      add_applied(set, element, &child, part, is_named(shape, name));
   }
   json_array_foreach (value, i, part) {
-    Shape child = shape_of_element(shape->field);
+    Shape child = shape_of_item(shape);
     g_autofree char *element = list_element(shape, part);
     add_applied(set, element, &child, part, false);
   }
@@ -183,7 +253,7 @@ static json_t *applied_set(const Shape *shape, const json_t *value)
 
 json_t *field_set_of_value(const ApiMessage *message, const json_t *value)
 {
-  Shape shape = { .kind = SHAPE_STRUCT, .message = message };
+  Shape shape = shape_of_message(message);
   return applied_set(&shape, value);
 }
 
@@ -196,13 +266,13 @@ static json_t *whole_set(const Shape *shape, const json_t *value)
   if (!has_parts(shape, value))
     return set;
   json_object_foreach ((json_t *)(uintptr_t)value, name, part) {
-    Shape child = shape_of_member(shape, field_named(shape, name));
+    Shape child = shape_of_member(shape, name);
     g_autofree char *element = member_element(name);
     if (!json_is_null(part))
       json_object_set_new(set, element, whole_set(&child, part));
   }
   json_array_foreach (value, i, part) {
-    Shape child = shape_of_element(shape->field);
+    Shape child = shape_of_item(shape);
     g_autofree char *element = list_element(shape, part);
     json_object_set_new(set, element, whole_set(&child, part));
   }
@@ -253,7 +323,7 @@ static void compare_objects(const Shape *shape, const json_t *old, const json_t 
     if (json_is_null(part) || (old_part && json_equal(old_part, part)))
       continue;
     const ApiField *field = field_named(shape, name);
-    Shape child = shape_of_member(shape, field);
+    Shape child = shape_of_member(shape, name);
     g_autofree char *element = member_element(name);
     g_autoptr(json_t) nothing = json_is_array(part) ? json_array() : json_object();
     if (!old_part && field && (field->flags & (API_FIELD_KEEP_EMPTY | API_FIELD_REQUIRED)) && has_parts(&child, part))
@@ -263,7 +333,7 @@ static void compare_objects(const Shape *shape, const json_t *old, const json_t 
   json_object_foreach ((json_t *)(uintptr_t)old, name, part) {
     if (json_is_null(part) || member_of(new_value, name))
       continue;
-    Shape child = shape_of_member(shape, field_named(shape, name));
+    Shape child = shape_of_member(shape, name);
     g_autofree char *element = member_element(name);
     json_object_set_new(removed, element, whole_set(&child, part));
   }
@@ -274,7 +344,7 @@ static void compare_lists(const Shape *shape, const json_t *old, const json_t *n
 {
   g_autoptr(json_t) old_parts = parts_of(shape, old);
   g_autoptr(json_t) new_parts = parts_of(shape, new_value);
-  Shape child = shape_of_element(shape->field);
+  Shape child = shape_of_item(shape);
   const char *element;
   json_t *part;
   json_object_foreach (new_parts, element, part) {
@@ -298,7 +368,7 @@ static void compare(const Shape *shape, const json_t *old, const json_t *new_val
 void field_set_compare(const ApiMessage *message, const json_t *old, const json_t *new_value, json_t **changed,
                        json_t **removed)
 {
-  Shape shape = { .kind = SHAPE_STRUCT, .message = message };
+  Shape shape = shape_of_message(message);
   g_autoptr(json_t) nothing = json_object();
   *changed = json_object();
   *removed = json_object();
@@ -351,7 +421,7 @@ static void merge_value(const Shape *shape, json_t *target, const json_t *config
 
 void field_set_merge(const ApiMessage *message, json_t *target, const json_t *config)
 {
-  Shape shape = { .kind = SHAPE_STRUCT, .message = message };
+  Shape shape = shape_of_message(message);
   merge_value(&shape, target, config);
 }
 
@@ -390,6 +460,6 @@ static void prune(const Shape *shape, json_t *value, const json_t *last, const j
 
 void field_set_prune(const ApiMessage *message, json_t *value, const json_t *last, const json_t *owned)
 {
-  Shape shape = { .kind = SHAPE_STRUCT, .message = message };
+  Shape shape = shape_of_message(message);
   prune(&shape, value, last, owned);
 }

@@ -7,6 +7,7 @@
 #include "base/quantity.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
+#include "clusterd/api/schema.h"
 
 typedef struct Prune {
   GPtrArray *reports;
@@ -382,6 +383,38 @@ static void report_unknown(Prune *prune, const ApiMessage *message, const json_t
   }
 }
 
+/* kind and apiVersion, which no message names. Returns how many there are. */
+static size_t keep_type(const json_t *value, json_t *result)
+{
+  static const char *const type_members[] = { "kind", "apiVersion" };
+  size_t n = 0;
+  for (size_t i = 0; i < G_N_ELEMENTS(type_members); i++) {
+    json_t *member = json_object_get(value, type_members[i]);
+    n += member != NULL;
+    if (json_is_string(member))
+      json_object_set(result, type_members[i], member);
+  }
+  return n;
+}
+
+/* A custom resource: the message knows metadata, its schema the rest. */
+static json_t *prune_custom(Prune *prune, const ApiMessage *message, const json_t *value)
+{
+  const char *name;
+  json_t *member;
+  size_t known = 0;
+  g_autoptr(json_t) result = json_object();
+  prune->go_struct = short_name(message->fields[0].message);
+  keep_type(value, result);
+  if (!prune_fields(prune, message, value, result, &known))
+    return NULL;
+  g_autoptr(json_t) rest = schema_prune(message->schema, value, true, prune->reports, prune->error);
+  json_object_foreach (rest, name, member)
+    if (strcmp(name, "kind") != 0 && strcmp(name, "apiVersion") != 0 && strcmp(name, "metadata") != 0)
+      json_object_set(result, name, member);
+  return rest ? g_steal_pointer(&result) : NULL;
+}
+
 static json_t *prune_message(Prune *prune, const ApiMessage *message, const json_t *value, bool root)
 {
   if (++prune->depth > CODEC_DEPTH_MAX) {
@@ -392,17 +425,8 @@ static json_t *prune_message(Prune *prune, const ApiMessage *message, const json
   g_autoptr(json_t) result = json_object();
   size_t known = 0;
   prune->go_struct = short_name(message);
-  if (root) {
-    static const char *const type_members[] = { "kind", "apiVersion" };
-    for (size_t i = 0; i < G_N_ELEMENTS(type_members); i++) {
-      json_t *member = json_object_get(value, type_members[i]);
-      if (!member)
-        continue;
-      known++;
-      if (json_is_string(member))
-        json_object_set(result, type_members[i], member);
-    }
-  }
+  if (root)
+    known += keep_type(value, result);
   bool ok = prune_fields(prune, message, value, result, &known);
   if (ok && prune->reports && known < json_object_size(value))
     report_unknown(prune, message, value, root);
@@ -421,5 +445,5 @@ json_t *json_prune(const ApiMessage *message, const char *kind, const json_t *va
   }
   g_autoptr(GString) path = g_string_new(NULL), go_path = g_string_new(NULL);
   Prune prune = { .reports = reports, .path = path, .go_path = go_path, .go_struct = kind, .error = error };
-  return prune_message(&prune, message, value, true);
+  return message->schema ? prune_custom(&prune, message, value) : prune_message(&prune, message, value, true);
 }

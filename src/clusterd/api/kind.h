@@ -12,6 +12,9 @@
 typedef struct ApiMessage ApiMessage;
 typedef struct ApiKind ApiKind;
 typedef struct FieldErrors FieldErrors; /* field_errors.h */
+typedef struct ApiSchema ApiSchema;     /* schema.h */
+typedef struct ApiCustom ApiCustom;     /* custom_definition.h */
+typedef struct JsonPath JsonPath;       /* json_path.h */
 
 typedef enum ApiType {
   API_STRING,
@@ -82,6 +85,8 @@ struct ApiMessage {
    * ("spec.containers[0]"). */
   void (*set_defaults)(json_t *value);
   void (*validate)(const json_t *value, const char *path, FieldErrors *errors);
+  /* Of a custom resource: what the definition says of everything but metadata, which is the only field. */
+  const ApiSchema *schema;
 };
 
 /* The field of MESSAGE with this JSON name (fields of API_FIELD_INLINE messages included), or NULL. O(log n) or better.
@@ -105,7 +110,8 @@ const ApiField *api_message_field_by_number(const ApiMessage *message, uint32_t 
 /* The RBAC and discovery name of one verb bit ("deletecollection"). */
 const char *api_verb_name(ApiVerb verb);
 
-/* A printer column (Table). The cell comes from CELL when it is set, else from the member at PATH. */
+/* A printer column (Table). The cell comes from CELL when it is set, then from JSON_PATH, else from the member at PATH.
+ */
 typedef struct ApiColumn {
   const char *name;   /* "Ready" */
   const char *type;   /* "string", "integer", "number", "boolean", "date" */
@@ -114,6 +120,7 @@ typedef struct ApiColumn {
   int priority;                                          /* 0 always shown, 1 with -o wide */
   const char *path;                                      /* dotted member path, or NULL */
   json_t *(*cell)(const json_t *object, int64_t now_us); /* new reference */
+  const JsonPath *json_path;                             /* of a custom resource's column, or NULL */
 } ApiColumn;
 
 typedef struct ApiSubresource {
@@ -180,6 +187,7 @@ struct ApiKind {
   json_t *(*convert_to_storage)(const json_t *object);
   json_t *(*convert_from_storage)(const json_t *object);
   const char *deprecation; /* Warning text for every request to this version, or NULL */
+  const ApiCustom *custom; /* what only kinds made at run time have; NULL: built in */
 };
 
 /* The subresource of KIND by name, or NULL. */

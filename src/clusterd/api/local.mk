@@ -19,6 +19,13 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/discovery.c %D%/discovery.h \
 	%D%/openapi.c %D%/openapi.h %D%/openapi_parts.h %D%/openapi_paths.c %D%/openapi_protobuf.c %D%/openapi_schema.c
 
+# custom resources
+%C%_libapi_a_SOURCES += \
+	%D%/custom_definition.c %D%/custom_definition.h \
+	%D%/json_path.c %D%/json_path.h \
+	%D%/openapi_custom.c \
+	%D%/schema.h %D%/schema_compile.c %D%/schema_format.c %D%/schema_number.h %D%/schema_prune.c %D%/schema_validate.c
+
 # server-side apply
 %C%_libapi_a_SOURCES += \
 	%D%/field_set.c %D%/field_set.h %D%/field_set_value.c %D%/managed_fields.c %D%/managed_fields.h

@@ -31,5 +31,15 @@ char *openapi_add_list(OpenApiWriter *writer, const ApiKind *kind);
 /* {"$ref": …} of the schema NAME. */
 json_t *openapi_reference(OpenApiDialect dialect, const char *name);
 
+/* The same where siblings may stand beside it: version 3 wants it in an allOf for that. */
+json_t *openapi_wrapped_reference(OpenApiDialect dialect, const char *name);
+
+/* Adds apiVersion and kind, which every object has and no table names. */
+void openapi_add_type_meta(json_t *properties);
+
+/* openapi_custom.c: the schema of a custom resource, MESSAGE, without its x-kubernetes-group-version-kind. New
+ * reference. */
+json_t *openapi_custom_schema(OpenApiWriter *writer, const ApiMessage *message);
+
 /* Adds to PATHS what can be asked of KIND and its subresources; the schemas they speak of are added too. */
 void openapi_add_paths(OpenApiWriter *writer, json_t *paths, const ApiKind *kind);

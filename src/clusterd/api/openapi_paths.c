@@ -147,14 +147,18 @@ static void add_write(const Subject *subject, json_t *path_item, const char *met
   static const char *const patch_types[] = { "application/json-patch+json", "application/merge-patch+json",
                                              "application/strategic-merge-patch+json", "application/apply-patch+yaml",
                                              NULL };
+  static const char *const custom_types[] = { "application/json", "application/yaml", NULL };
+  static const char *const custom_patches[] = { "application/json-patch+json", "application/merge-patch+json",
+                                                "application/apply-patch+yaml", NULL };
   OpenApiDialect dialect = subject->writer->dialect;
-  bool patch = strcmp(method, "patch") == 0;
+  bool patch = strcmp(method, "patch") == 0, custom = subject->kind->custom != NULL;
   json_t *operation = add_operation(subject, path_item, method, action, id_verb, false);
   add_parameters(dialect, operation, write_parameters, G_N_ELEMENTS(write_parameters));
   if (patch)
     add_parameters(dialect, operation, apply_parameters, G_N_ELEMENTS(apply_parameters));
   if (subject->schema)
-    set_body(subject, operation, subject->schema, patch ? patch_types : plain_types);
+    set_body(subject, operation, subject->schema,
+             custom ? (patch ? custom_patches : custom_types) : (patch ? patch_types : plain_types));
 }
 
 static void add_delete(const Subject *subject, json_t *path_item, bool collection)

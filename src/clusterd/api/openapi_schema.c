@@ -68,8 +68,7 @@ json_t *openapi_reference(OpenApiDialect dialect, const char *name)
   return json_pack("{s:s+}", "$ref", prefix, name);
 }
 
-/* A reference that may have siblings: version 3 wants it in an allOf for that. */
-static json_t *wrapped_reference(OpenApiDialect dialect, const char *name)
+json_t *openapi_wrapped_reference(OpenApiDialect dialect, const char *name)
 {
   json_t *reference = openapi_reference(dialect, name);
   return dialect == OPENAPI_DIALECT_V2 ? reference : json_pack("{s:[o]}", "allOf", reference);
@@ -100,7 +99,7 @@ static json_t *refer_special(OpenApiWriter *writer, const char *name, json_t *sc
   if (!json_object_get(writer->schemas, name))
     json_object_set(writer->schemas, name, schema);
   json_decref(schema);
-  return wrapped_reference(writer->dialect, name);
+  return openapi_wrapped_reference(writer->dialect, name);
 }
 
 /* Refers to a type that OpenAPI version 2 cannot describe; a schema without a type stands for any value. */
@@ -148,7 +147,7 @@ static json_t *element_schema(OpenApiWriter *writer, const ApiField *field)
     return refer_union(writer, field, "OrStringArray");
   case API_MESSAGE:
     openapi_add_message(writer, field->message);
-    return wrapped_reference(writer->dialect, field->message->name);
+    return openapi_wrapped_reference(writer->dialect, field->message->name);
   default:
     return typed("string", NULL);
   }
@@ -222,8 +221,7 @@ static void add_fields(OpenApiWriter *writer, const ApiMessage *message, json_t 
   }
 }
 
-/* The two members every object has and no table names. */
-static void add_type_meta(json_t *properties)
+void openapi_add_type_meta(json_t *properties)
 {
   static const char *const members[][2] = {
     { "apiVersion", "The group and version of the API the object is written in." },
@@ -234,10 +232,22 @@ static void add_type_meta(json_t *properties)
                         json_pack("{s:s, s:s}", "description", members[i][1], "type", "string"));
 }
 
+static void add_custom(OpenApiWriter *writer, const ApiMessage *message)
+{
+  json_t *schema = openapi_custom_schema(writer, message), *gvks = g_hash_table_lookup(writer->kinds, message);
+  if (gvks)
+    json_object_set(schema, "x-kubernetes-group-version-kind", gvks);
+  json_object_set_new(writer->schemas, message->name, schema);
+}
+
 void openapi_add_message(OpenApiWriter *writer, const ApiMessage *message)
 {
   if (json_object_get(writer->schemas, message->name))
     return;
+  if (message->schema) {
+    add_custom(writer, message);
+    return;
+  }
   json_t *schema = json_object();
   json_object_set_new(writer->schemas, message->name, schema); /* first, for messages that hold themselves */
   json_t *properties = json_object(), *required = json_array();
@@ -245,7 +255,7 @@ void openapi_add_message(OpenApiWriter *writer, const ApiMessage *message)
   json_object_set_new(schema, "type", json_string("object"));
   json_t *gvks = g_hash_table_lookup(writer->kinds, message);
   if (gvks)
-    add_type_meta(properties);
+    openapi_add_type_meta(properties);
   add_fields(writer, message, properties, required);
   if (json_array_size(required) > 0)
     json_object_set(schema, "required", required);
@@ -266,9 +276,10 @@ char *openapi_add_list(OpenApiWriter *writer, const ApiKind *kind)
   openapi_add_message(writer, kind->message);
   if (list_meta)
     openapi_add_message(writer, list_meta);
-  json_t *properties = json_pack("{s:o, s:{s:s, s:o}, s:o, s:o}", "apiVersion", typed("string", NULL), "items", "type",
-                                 "array", "items", wrapped_reference(writer->dialect, kind->message->name), "kind",
-                                 typed("string", NULL), "metadata", wrapped_reference(writer->dialect, LIST_META_NAME));
+  json_t *properties =
+      json_pack("{s:o, s:{s:s, s:o}, s:o, s:o}", "apiVersion", typed("string", NULL), "items", "type", "array", "items",
+                openapi_wrapped_reference(writer->dialect, kind->message->name), "kind", typed("string", NULL),
+                "metadata", openapi_wrapped_reference(writer->dialect, LIST_META_NAME));
   json_object_set_new(writer->schemas, name,
                       json_pack("{s:s+, s:s, s:[s], s:o, s:[o]}", "description", "A list of ", kind->plural, "type",
                                 "object", "required", "items", "properties", properties,

@@ -6,9 +6,19 @@
 
 #define SCHEME_KEY_MAX 512 /* longer than any legal group, version and name together */
 
+/* Kinds by "group/version/Kind" and by "group/version/plural"; not their owner. */
+typedef struct KindIndex {
+  GHashTable *by_kind, *by_resource;
+} KindIndex;
+
 struct ApiScheme {
-  GHashTable *by_kind; /* "group/version/Kind" → ApiKind*; both owned by nobody: constant or as long as the scheme */
-  GHashTable *by_resource; /* "group/version/plural" */
+  KindIndex builtin; /* constant from the start: read without a lock */
+
+  GRWLock lock;            /* guards everything below */
+  KindIndex custom;        /* every version, served or not */
+  GHashTable *definitions; /* name → CustomDefinition*: those in force */
+  GPtrArray *owned;        /* CustomDefinition*, all that ever were */
+  unsigned generation;
 };
 
 /* Upstream's order of groups in discovery; clients take the first group that has a resource of the name asked for. */
@@ -43,20 +53,49 @@ static bool scheme_key(char key[static SCHEME_KEY_MAX], const char *group, const
   return length > 0 && length < SCHEME_KEY_MAX;
 }
 
+static void index_init(KindIndex *index)
+{
+  index->by_kind = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  index->by_resource = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+}
+
+static void index_clear(KindIndex *index)
+{
+  g_hash_table_unref(index->by_kind);
+  g_hash_table_unref(index->by_resource);
+}
+
+static void index_add(KindIndex *index, const ApiKind *kind)
+{
+  g_hash_table_insert(index->by_kind, g_strdup_printf("%s/%s/%s", kind->group, kind->version, kind->kind),
+                      (gpointer)(uintptr_t)kind);
+  g_hash_table_insert(index->by_resource, g_strdup_printf("%s/%s/%s", kind->group, kind->version, kind->plural),
+                      (gpointer)(uintptr_t)kind);
+}
+
+/* Removes what is KIND's own: another kind may have taken its name meanwhile. */
+static void index_remove(KindIndex *index, const ApiKind *kind)
+{
+  g_autofree char *by_kind = g_strdup_printf("%s/%s/%s", kind->group, kind->version, kind->kind);
+  g_autofree char *by_resource = g_strdup_printf("%s/%s/%s", kind->group, kind->version, kind->plural);
+  if (g_hash_table_lookup(index->by_kind, by_kind) == kind)
+    g_hash_table_remove(index->by_kind, by_kind);
+  if (g_hash_table_lookup(index->by_resource, by_resource) == kind)
+    g_hash_table_remove(index->by_resource, by_resource);
+}
+
 ApiScheme *api_scheme_new(void)
 {
   ApiScheme *scheme = g_new0(ApiScheme, 1);
-  scheme->by_kind = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  scheme->by_resource = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  index_init(&scheme->builtin);
+  index_init(&scheme->custom);
+  g_rw_lock_init(&scheme->lock);
+  scheme->definitions = g_hash_table_new(g_str_hash, g_str_equal);
+  scheme->owned = g_ptr_array_new_with_free_func((GDestroyNotify)custom_definition_free);
   size_t n_kinds;
   const ApiKind *const *kinds = api_builtin_kinds(&n_kinds);
-  for (size_t i = 0; i < n_kinds; i++) {
-    const ApiKind *kind = kinds[i];
-    g_hash_table_insert(scheme->by_kind, g_strdup_printf("%s/%s/%s", kind->group, kind->version, kind->kind),
-                        (gpointer)(uintptr_t)kind);
-    g_hash_table_insert(scheme->by_resource, g_strdup_printf("%s/%s/%s", kind->group, kind->version, kind->plural),
-                        (gpointer)(uintptr_t)kind);
-  }
+  for (size_t i = 0; i < n_kinds; i++)
+    index_add(&scheme->builtin, kinds[i]);
   return scheme;
 }
 
@@ -64,21 +103,108 @@ void api_scheme_free(ApiScheme *scheme)
 {
   if (!scheme)
     return;
-  g_hash_table_unref(scheme->by_kind);
-  g_hash_table_unref(scheme->by_resource);
+  index_clear(&scheme->builtin);
+  index_clear(&scheme->custom);
+  g_hash_table_unref(scheme->definitions);
+  g_ptr_array_unref(scheme->owned);
+  g_rw_lock_clear(&scheme->lock);
   g_free(scheme);
+}
+
+/* A reader's lock is no change anybody can see. */
+static GRWLock *lock_of(const ApiScheme *scheme)
+{
+  return &((ApiScheme *)(uintptr_t)scheme)->lock;
+}
+
+static const ApiKind *custom_lookup(const ApiScheme *scheme, GHashTable *index, const char *key)
+{
+  g_rw_lock_reader_lock(lock_of(scheme));
+  const ApiKind *kind = g_hash_table_lookup(index, key);
+  g_rw_lock_reader_unlock(lock_of(scheme));
+  return kind;
 }
 
 const ApiKind *api_scheme_kind(const ApiScheme *scheme, const char *group, const char *version, const char *kind)
 {
   char key[SCHEME_KEY_MAX];
-  return scheme_key(key, group, version, kind) ? g_hash_table_lookup(scheme->by_kind, key) : NULL;
+  if (!scheme_key(key, group, version, kind))
+    return NULL;
+  const ApiKind *found = g_hash_table_lookup(scheme->builtin.by_kind, key);
+  if (!found)
+    found = custom_lookup(scheme, scheme->custom.by_kind, key);
+  return found && found->custom && !found->custom->served ? NULL : found;
 }
 
 const ApiKind *api_scheme_resource(const ApiScheme *scheme, const char *group, const char *version, const char *plural)
 {
   char key[SCHEME_KEY_MAX];
-  return scheme_key(key, group, version, plural) ? g_hash_table_lookup(scheme->by_resource, key) : NULL;
+  if (!scheme_key(key, group, version, plural))
+    return NULL;
+  const ApiKind *found = g_hash_table_lookup(scheme->builtin.by_resource, key);
+  if (!found)
+    found = custom_lookup(scheme, scheme->custom.by_resource, key);
+  return found && found->custom && !found->custom->served ? NULL : found;
+}
+
+const ApiKind *api_scheme_stored_kind(const ApiScheme *scheme, const char *group, const char *version, const char *kind)
+{
+  char key[SCHEME_KEY_MAX];
+  return scheme_key(key, group, version, kind) ? custom_lookup(scheme, scheme->custom.by_kind, key) : NULL;
+}
+
+/* Called with the lock held for writing. */
+static CustomDefinition *hide(ApiScheme *scheme, const char *name)
+{
+  CustomDefinition *definition = g_hash_table_lookup(scheme->definitions, name);
+  if (!definition)
+    return NULL;
+  const GPtrArray *kinds = custom_definition_kinds(definition);
+  for (guint i = 0; i < kinds->len; i++)
+    index_remove(&scheme->custom, kinds->pdata[i]);
+  g_hash_table_remove(scheme->definitions, name);
+  scheme->generation++;
+  return definition;
+}
+
+void api_scheme_install(ApiScheme *scheme, CustomDefinition *definition)
+{
+  const char *name = custom_definition_name(definition);
+  const GPtrArray *kinds = custom_definition_kinds(definition);
+  g_rw_lock_writer_lock(&scheme->lock);
+  CustomDefinition *before = hide(scheme, name);
+  for (guint i = 0; i < kinds->len; i++)
+    index_add(&scheme->custom, kinds->pdata[i]);
+  g_hash_table_insert(scheme->definitions, (gpointer)(uintptr_t)name, definition);
+  g_ptr_array_add(scheme->owned, definition);
+  scheme->generation++;
+  if (before)
+    custom_definition_succeed(before, definition);
+  g_rw_lock_writer_unlock(&scheme->lock);
+}
+
+bool api_scheme_uninstall(ApiScheme *scheme, const char *name)
+{
+  g_rw_lock_writer_lock(&scheme->lock);
+  bool hidden = hide(scheme, name) != NULL;
+  g_rw_lock_writer_unlock(&scheme->lock);
+  return hidden;
+}
+
+const CustomDefinition *api_scheme_definition(const ApiScheme *scheme, const char *name)
+{
+  g_rw_lock_reader_lock(lock_of(scheme));
+  const CustomDefinition *definition = g_hash_table_lookup(scheme->definitions, name);
+  g_rw_lock_reader_unlock(lock_of(scheme));
+  return definition;
+}
+
+unsigned api_scheme_generation(const ApiScheme *scheme)
+{
+  g_rw_lock_reader_lock(lock_of(scheme));
+  unsigned generation = scheme->generation;
+  g_rw_lock_reader_unlock(lock_of(scheme));
+  return generation;
 }
 
 const ApiKind *api_scheme_kind_of(const ApiScheme *scheme, const json_t *object)
@@ -105,6 +231,8 @@ static int version_rank(const char *version)
   int parts = sscanf(version, "v%3u%7[a-z]%3u", &major, stage, &minor);
   if (parts == 1)
     return 1000000 + (int)major;
+  if (parts < 2 || (strcmp(stage, "beta") != 0 && strcmp(stage, "alpha") != 0))
+    return -1; /* no version as the API counts them: after all others, by name */
   return (strcmp(stage, "beta") == 0 ? 500000 : 0) + (int)(major * 1000 + minor);
 }
 
@@ -117,6 +245,8 @@ static int compare_discovery(gconstpointer a, gconstpointer b)
   int order = strcmp(first->group, second->group);
   if (order == 0)
     order = version_rank(second->version) - version_rank(first->version);
+  if (order == 0)
+    order = strcmp(first->version, second->version);
   return order ? order : strcmp(first->plural, second->plural);
 }
 
@@ -125,9 +255,15 @@ GPtrArray *api_scheme_list(const ApiScheme *scheme)
   GPtrArray *list = g_ptr_array_new();
   GHashTableIter iterator;
   gpointer kind;
-  g_hash_table_iter_init(&iterator, scheme->by_kind);
+  g_hash_table_iter_init(&iterator, scheme->builtin.by_kind);
   while (g_hash_table_iter_next(&iterator, NULL, &kind))
     g_ptr_array_add(list, kind);
+  g_rw_lock_reader_lock(lock_of(scheme));
+  g_hash_table_iter_init(&iterator, scheme->custom.by_kind);
+  while (g_hash_table_iter_next(&iterator, NULL, &kind))
+    if (((const ApiKind *)kind)->custom->served)
+      g_ptr_array_add(list, kind);
+  g_rw_lock_reader_unlock(lock_of(scheme));
   g_ptr_array_sort(list, compare_discovery);
   return list;
 }

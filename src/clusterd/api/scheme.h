@@ -2,22 +2,41 @@
 /* The kinds a server knows: the built-in tables, and those that CustomResourceDefinitions added at run time. */
 #include <glib.h>
 
+#include "clusterd/api/custom_definition.h"
 #include "clusterd/api/kind.h"
 
 typedef struct ApiScheme ApiScheme;
 
-/* A scheme of all built-in kinds. The caller frees with api_scheme_free. All calls are thread-safe. Kinds live as long
- * as the scheme: a removed custom kind is only hidden. */
+/* A scheme of all built-in kinds. The caller frees with api_scheme_free. All calls are thread-safe: built-in kinds are
+ * found without a lock, others under one that readers share. Kinds live as long as the scheme: a custom kind that is
+ * removed or replaced is only hidden. */
 ApiScheme *api_scheme_new(void);
 void api_scheme_free(ApiScheme *scheme);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ApiScheme, api_scheme_free)
 
-/* By group, version and kind name or plural resource name; NULL when unknown. GROUP "" is core. */
+/* By group, version and kind name or plural resource name; NULL when unknown or not served. GROUP "" is core. */
 const ApiKind *api_scheme_kind(const ApiScheme *scheme, const char *group, const char *version, const char *kind);
 const ApiKind *api_scheme_resource(const ApiScheme *scheme, const char *group, const char *version, const char *plural);
 
 /* By the apiVersion and kind members of OBJECT; NULL when unknown. */
 const ApiKind *api_scheme_kind_of(const ApiScheme *scheme, const json_t *object);
+
+/* The custom kind that objects of this version are, served or not; NULL when there is none. */
+const ApiKind *api_scheme_stored_kind(const ApiScheme *scheme, const char *group, const char *version,
+                                      const char *kind);
+
+/* Puts the kinds of DEFINITION (taken) in place of those the definition of the same name had before. Whoever looks sees
+ * all of the old ones or all of the new ones. */
+void api_scheme_install(ApiScheme *scheme, CustomDefinition *definition);
+
+/* Hides the kinds of the definition NAME. False when there are none. */
+bool api_scheme_uninstall(ApiScheme *scheme, const char *name);
+
+/* The definition installed under NAME, or NULL. It lives as long as the scheme. */
+const CustomDefinition *api_scheme_definition(const ApiScheme *scheme, const char *name);
+
+/* Grows whenever the kinds change: what was derived from the scheme before is out of date then. */
+unsigned api_scheme_generation(const ApiScheme *scheme);
 
 /* All kinds in discovery order (groups by upstream's priority, then versions, then plural). The caller frees the
  * array, not the kinds. */

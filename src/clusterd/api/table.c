@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/timestamp.h"
 #include "clusterd/api/cell_text.h"
+#include "clusterd/api/json_path.h"
 
 static json_t *column_definitions(const ApiKind *kind)
 {
@@ -32,10 +34,32 @@ static json_t *absent_cell(const ApiColumn *column)
   return strcmp(column->type, "boolean") == 0 ? json_false() : json_string("");
 }
 
+/* Columns of custom resources show null where there is nothing, or nothing of their type. */
+static json_t *custom_cell(const ApiColumn *column, const json_t *object, int64_t now_us)
+{
+  const json_t *value = json_path_first(column->json_path, object);
+  const char *type = column->type;
+  int64_t time_us;
+  if (!value || json_is_null(value))
+    return json_null();
+  if (strcmp(type, "string") == 0)
+    return json_is_string(value) ? json_incref((json_t *)(uintptr_t)value) : cell_take(json_text(value), "");
+  if (strcmp(type, "date") == 0)
+    return json_is_string(value) && timestamp_parse(json_string_value(value), &time_us) ? cell_since(value, now_us)
+                                                                                        : json_string("<invalid>");
+  if (strcmp(type, "integer") == 0 && json_is_number(value))
+    return json_integer((json_int_t)json_number_value(value));
+  bool fits =
+      strcmp(type, "boolean") == 0 ? json_is_boolean(value) : strcmp(type, "number") == 0 && json_is_number(value);
+  return fits ? json_incref((json_t *)(uintptr_t)value) : json_null();
+}
+
 static json_t *cell_of(const ApiColumn *column, const json_t *object, int64_t now_us)
 {
   if (column->cell)
     return column->cell(object, now_us);
+  if (column->json_path)
+    return custom_cell(column, object, now_us);
   g_auto(GStrv) steps = g_strsplit(column->path ? column->path : "", ".", -1);
   const json_t *value = object;
   for (char **step = steps; *step && value; step++)

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "clusterd/api/codec.h"
+#include "clusterd/api/schema.h"
 #include "clusterd/api/validation_metadata.h"
 
 typedef struct Walk {
@@ -143,7 +144,9 @@ bool api_validate(const ApiKind *kind, const json_t *value, const json_t *old, c
   const char *subresource = context ? context->subresource : NULL;
   validate_metadata(kind, value, old, errors);
   /* A write of status leaves the rest as it was, and what was stored is not judged again by rules that came later. */
-  if (!subresource || strcmp(subresource, "status") != 0)
+  if (kind->message->schema)
+    schema_validate(kind->message->schema, value, old, "", errors);
+  else if (!subresource || strcmp(subresource, "status") != 0)
     walk_message(&walk, kind->message, value, old);
   if (kind->strategy && !old && kind->strategy->validate_create)
     kind->strategy->validate_create(value, errors);

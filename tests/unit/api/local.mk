@@ -60,3 +60,8 @@ check_PROGRAMS += %D%/test-legacy
 TESTS += %D%/test-legacy
 %C%_test_legacy_SOURCES = %D%/test-legacy.c
 %C%_test_legacy_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-custom-schema
+TESTS += %D%/test-custom-schema
+%C%_test_custom_schema_SOURCES = %D%/test-custom-schema.c
+%C%_test_custom_schema_LDADD = $(api_test_libs)
