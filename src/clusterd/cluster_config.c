@@ -152,6 +152,8 @@ void cluster_config_complete(ClusterConfig *config, GPtrArray *problems)
   need(config->kubernetes_version, "kubernetesVersion", problems);
   if (config->with_dns)
     need(config->dns_ip, "cluster-dns", problems);
+  if (config->service_account_issuers && !config->service_account_issuers[0])
+    need(NULL, "service-account-issuer", problems);
   if (g_strv_length(config->authorization_modes) == 0)
     need(NULL, "authorization-mode", problems);
   need_together(config->cert_file, "tls-cert-file", config->key_file, "tls-private-key-file", problems);
@@ -167,8 +169,10 @@ void cluster_config_complete(ClusterConfig *config, GPtrArray *problems)
   in_pki(config, &config->key_file, "apiserver.key");
   in_pki(config, &config->client_ca_file, "ca.crt");
   in_pki(config, &config->service_account_signing_key_file, "sa.key");
-  if (!config->service_account_issuer)
-    config->service_account_issuer = g_strconcat("https://kubernetes.default.svc.", config->dns_domain, NULL);
+  if (!config->service_account_issuers) {
+    config->service_account_issuers = g_new0(char *, 2);
+    config->service_account_issuers[0] = g_strconcat("https://kubernetes.default.svc.", config->dns_domain, NULL);
+  }
 }
 
 char *cluster_config_service_ip(const ClusterConfig *config, unsigned offset, GError **error)

@@ -26,7 +26,11 @@ typedef struct ClusterConfig {
   char *client_ca_file;
   char *token_file; /* may be NULL */
   bool anonymous_auth;
-  char *service_account_issuer;
+  bool bootstrap_tokens;
+  char **service_account_issuers;
+  char **api_audiences;             /* may be NULL */
+  char **service_account_key_files; /* besides the signing key; may be NULL */
+  char *jwks_uri;                   /* may be NULL */
   char *service_account_signing_key_file;
   char **authorization_modes;
   char **enabled_plugins, **disabled_plugins; /* of admission; may be NULL */

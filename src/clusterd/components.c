@@ -66,7 +66,11 @@ static bool server_start(Clusterd *clusterd, GError **error)
     .enabled_plugins = (const char *const *)config->enabled_plugins,
     .disabled_plugins = (const char *const *)config->disabled_plugins,
     .service_account_key_file = config->service_account_signing_key_file,
-    .service_account_issuer = config->service_account_issuer,
+    .service_account_verify_files = (const char *const *)config->service_account_key_files,
+    .service_account_issuers = (const char *const *)config->service_account_issuers,
+    .api_audiences = (const char *const *)config->api_audiences,
+    .jwks_uri = config->jwks_uri,
+    .bootstrap_tokens = config->bootstrap_tokens,
     .service_ip = service_ip,
     .service_cidr = config->service_cidr,
     .advertise_address = clusterd->node_ip,
@@ -100,6 +104,12 @@ static void informers_free(Clusterd *clusterd)
   g_clear_pointer(&clusterd->informers, informer_set_free);
 }
 
+static char *issue_secret_token(void *data, const Object *account, const char *secret, GError **error)
+{
+  Clusterd *clusterd = data;
+  return api_server_issue_secret_token(clusterd->server, account, secret, error);
+}
+
 static bool controllers_begin(Clusterd *clusterd, GError **error)
 {
   if (!clusterd->config->with_controllers)
@@ -109,7 +119,7 @@ static bool controllers_begin(Clusterd *clusterd, GError **error)
   if (!ca)
     return false;
   g_autofree char *pem = g_strndup(g_bytes_get_data(ca, NULL), g_bytes_get_size(ca));
-  ControllersConfig config = { .root_ca_pem = pem };
+  ControllersConfig config = { .root_ca_pem = pem, .issue_secret_token = issue_secret_token, .issuer = clusterd };
   clusterd->controllers = controllers_start(clusterd->registry, clusterd->informers, &config);
   return true;
 }

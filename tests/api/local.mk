@@ -1,6 +1,6 @@
 # The API with real kubectl against a real clusterd without a node. Shell scripts that speak TAP.
-dist_check_SCRIPTS += %D%/kubectl.sh %D%/kubectl-1.20-commands.sh %D%/wire.sh %D%/controllers.sh %D%/options.sh
-TESTS += %D%/kubectl.sh %D%/kubectl-1.20-commands.sh %D%/wire.sh %D%/controllers.sh %D%/options.sh
+dist_check_SCRIPTS += %D%/kubectl.sh %D%/kubectl-1.20-commands.sh %D%/wire.sh %D%/controllers.sh %D%/options.sh %D%/access.sh
+TESTS += %D%/kubectl.sh %D%/kubectl-1.20-commands.sh %D%/wire.sh %D%/controllers.sh %D%/options.sh %D%/access.sh
 EXTRA_DIST += %D%/harness.sh %D%/pki.sh
 
 dist_check_SCRIPTS += %D%/legacy.sh

@@ -12,6 +12,7 @@
 #include "clusterd/controllers/pod_gc.h"
 #include "clusterd/controllers/replica_set.h"
 #include "clusterd/controllers/resource_quota.h"
+#include "clusterd/controllers/secret_tokens.h"
 #include "clusterd/controllers/stateful_set.h"
 #include "clusterd/controllers/taint_eviction.h"
 
@@ -19,6 +20,7 @@
 #define CONTROLLERS(X)                                                                                                 \
   X(namespace_controller_new, namespace_controller_free)                                                               \
   X(service_account_controller_new, namespace_content_controller_free)                                                 \
+  X(secret_tokens_controller_new, secret_tokens_controller_free)                                                       \
   X(root_ca_controller_new, namespace_content_controller_free)                                                         \
   X(replica_set_controller_new, replica_set_controller_free)                                                           \
   X(replication_controller_new, replica_set_controller_free)                                                           \

@@ -10,8 +10,13 @@
 
 typedef struct Controllers Controllers;
 
+/* The token the Secret called SECRET holds for ACCOUNT. The caller frees; NULL with *ERROR. Any thread. */
+typedef char *(*SecretTokenIssue)(void *issuer, const Object *account, const char *secret, GError **error);
+
 typedef struct ControllersConfig {
-  const char *root_ca_pem; /* published in every namespace; NULL: not published */
+  const char *root_ca_pem;             /* published in every namespace; NULL: not published */
+  SecretTokenIssue issue_secret_token; /* NULL: Secrets get no tokens */
+  void *issuer;
 } ControllersConfig;
 
 /* Makes all controllers and hooks them to INFORMERS, which must not be started yet; they begin to work when it is.

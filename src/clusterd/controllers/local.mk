@@ -13,5 +13,5 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/owner.c %D%/owner.h %D%/owner_graph.c %D%/owner_graph.h %D%/pod_control.c %D%/pod_control.h %D%/pod_gc.c %D%/pod_gc.h %D%/pod_rank.c %D%/pod_rank.h \
 	%D%/pod_routes.c %D%/pod_routes.h %D%/replica_set.c %D%/replica_set.h \
 	%D%/resource_quota.c %D%/resource_quota.h %D%/revision_history.c %D%/revision_history.h \
-	%D%/stateful_pod.c %D%/stateful_pod.h %D%/stateful_set.c %D%/stateful_set.h \
+	%D%/secret_tokens.c %D%/secret_tokens.h %D%/stateful_pod.c %D%/stateful_pod.h %D%/stateful_set.c %D%/stateful_set.h \
 	%D%/taint_eviction.c %D%/taint_eviction.h %D%/workload.c %D%/workload.h

@@ -16,8 +16,9 @@ typedef struct ApiRequest {
   HttpRequest *http; /* NULL once answered */
   Query *query;
   RequestInfo *info;
-  Identity *identity;
-  const ApiKind *kind; /* of a resource */
+  Identity *identity;     /* whom the request counts as from */
+  Identity *impersonator; /* who sent it in another's name; NULL: identity itself */
+  const ApiKind *kind;    /* of a resource */
   Accept accept;
   json_t *warnings; /* array of texts for Warning headers */
 } ApiRequest;

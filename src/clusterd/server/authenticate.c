@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/reason.h"
+#include "clusterd/server/bootstrap_token.h"
 
 #define AUTHENTICATED "system:authenticated"
 
@@ -21,10 +22,28 @@ static Identity *identity_of_subject(const char *name, char *const *organization
   return identity_new(name, NULL, (const char *const *)all);
 }
 
+/* The tokens that say nothing of an audience. */
+static Identity *find_plain(const Authenticator *authenticator, const char *token)
+{
+  Identity *identity = token_file_find(authenticator->token_file, token);
+  if (!identity && authenticator->bootstrap_registry)
+    identity = bootstrap_token_find(authenticator->bootstrap_registry, token);
+  return identity;
+}
+
+static bool for_this_api(const Authenticator *authenticator, const char *const *audiences)
+{
+  const char *const *own = service_account_tokens_audiences(authenticator->tokens);
+  for (int i = 0; audiences && own[i]; i++)
+    if (g_strv_contains(audiences, own[i]))
+      return true;
+  return !audiences;
+}
+
 Identity *authenticate_token(const Authenticator *authenticator, const char *token, const char *const *audiences,
                              GError **error)
 {
-  Identity *identity = token_file_find(authenticator->token_file, token);
+  Identity *identity = for_this_api(authenticator, audiences) ? find_plain(authenticator, token) : NULL;
   return identity ? identity : service_account_tokens_verify(authenticator->tokens, token, audiences, error);
 }
 
@@ -52,9 +71,10 @@ Identity *authenticate(const Authenticator *authenticator, const HttpRequest *re
   const char *token = bearer_token(request);
   if (certified && valid && name && *name)
     return identity_of_subject(name, organizations);
-  if (token)
-    return authenticate_token(authenticator, token, NULL, error);
-  if (certified || !authenticator->allow_anonymous)
+  Identity *identity = token ? authenticate_token(authenticator, token, NULL, NULL) : NULL;
+  if (identity)
+    return identity;
+  if (token || certified || !authenticator->allow_anonymous)
     return unauthorized(error);
   return identity_new("system:anonymous", NULL, nobody);
 }
@@ -84,59 +104,76 @@ static bool may_be_user(Authorizer *authorizer, const Identity *identity, const 
   return may_impersonate(authorizer, identity, "", "users", NULL, NULL, user, error);
 }
 
-static bool may_have_extras(const HttpRequest *request, Authorizer *authorizer, const Identity *identity,
-                            GError **error)
+/* What the Impersonate-Extra-KEY headers say goes into OTHER. */
+static bool take_extras(const HttpRequest *request, Authorizer *authorizer, const Identity *identity, Identity *other,
+                        GError **error)
 {
   static const char prefix[] = "Impersonate-Extra-";
   g_auto(GStrv) names = http_header_prefixed(request, prefix);
   for (int i = 0; names[i]; i++) {
     g_autofree char *key = g_ascii_strdown(names[i] + sizeof prefix - 1, -1);
     g_autofree char *decoded = g_uri_unescape_string(key, NULL);
-    if (!may_impersonate(authorizer, identity, "authentication.k8s.io", "userextras", decoded ? decoded : key, NULL,
-                         http_header(request, names[i]), error))
-      return false;
+    const char *name = decoded ? decoded : key;
+    if (other->extra && json_object_get(other->extra, name))
+      continue; /* the values of a repeated header were all taken with its first */
+    g_auto(GStrv) values = http_header_all(request, names[i]);
+    for (int j = 0; values[j]; j++) {
+      if (!may_impersonate(authorizer, identity, "authentication.k8s.io", "userextras", name, NULL, values[j], error))
+        return false;
+      identity_add_extra(other, name, values[j]);
+    }
   }
   return true;
 }
 
-/* The groups somebody is in by being who they are. */
-static void add_implied_groups(GStrvBuilder *groups, const char *user)
+static void add_once(GPtrArray *groups, const char *group)
 {
-  static const char prefix[] = "system:serviceaccount:";
-  if (g_str_has_prefix(user, prefix)) {
-    g_auto(GStrv) parts = g_strsplit(user + sizeof prefix - 1, ":", 2);
-    g_autofree char *of_namespace = g_strconcat("system:serviceaccounts:", parts[0], NULL);
-    g_strv_builder_add(groups, "system:serviceaccounts");
-    g_strv_builder_add(groups, of_namespace);
-  }
-  g_strv_builder_add(groups, g_str_equal(user, "system:anonymous") ? "system:unauthenticated" : AUTHENTICATED);
+  for (guint i = 0; i < groups->len; i++)
+    if (g_str_equal(groups->pdata[i], group))
+      return;
+  g_ptr_array_add(groups, g_strdup(group));
 }
 
-bool authenticate_impersonate(const HttpRequest *request, Authorizer *authorizer, Identity **identity, GError **error)
+/* The groups somebody is in by being who they are: of a service account, when none were asked for. */
+static void add_implied_groups(GPtrArray *groups, const char *user)
+{
+  static const char prefix[] = "system:serviceaccount:";
+  if (groups->len == 0 && g_str_has_prefix(user, prefix)) {
+    g_auto(GStrv) parts = g_strsplit(user + sizeof prefix - 1, ":", 2);
+    add_once(groups, "system:serviceaccounts");
+    g_ptr_array_add(groups, g_strconcat("system:serviceaccounts:", parts[0], NULL));
+  }
+  add_once(groups, g_str_equal(user, "system:anonymous") ? "system:unauthenticated" : AUTHENTICATED);
+}
+
+bool authenticate_impersonate(const HttpRequest *request, Authorizer *authorizer, const Identity *identity,
+                              Identity **other, GError **error)
 {
   const char *user = http_header(request, "Impersonate-User");
   const char *uid = http_header(request, "Impersonate-Uid");
   g_auto(GStrv) groups = http_header_all(request, "Impersonate-Group");
   if (!user || !*user) {
-    if (groups[0] || uid)
+    g_auto(GStrv) extras = http_header_prefixed(request, "Impersonate-Extra-");
+    if (groups[0] || uid || extras[0])
       return reason_set(error, REASON_INTERNAL,
-                        "requested impersonation of groups or a uid without impersonating a user");
+                        "requested impersonation of groups, extras or a uid without "
+                        "impersonating a user");
     return true;
   }
-  if (!may_be_user(authorizer, *identity, user, error) ||
-      (uid && !may_impersonate(authorizer, *identity, "authentication.k8s.io", "uids", NULL, NULL, uid, error)) ||
-      !may_have_extras(request, authorizer, *identity, error))
+  if (!may_be_user(authorizer, identity, user, error))
     return false;
-  g_autoptr(GStrvBuilder) all = g_strv_builder_new();
+  g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(g_free);
   for (int i = 0; groups[i]; i++) {
-    if (!may_impersonate(authorizer, *identity, "", "groups", NULL, NULL, groups[i], error))
+    if (!may_impersonate(authorizer, identity, "", "groups", NULL, NULL, groups[i], error))
       return false;
-    g_strv_builder_add(all, groups[i]);
+    add_once(all, groups[i]);
   }
   add_implied_groups(all, user);
-  g_auto(GStrv) list = g_strv_builder_end(all);
-  Identity *other = identity_new(user, uid, (const char *const *)list);
-  identity_free(*identity);
-  *identity = other;
+  g_ptr_array_add(all, NULL);
+  g_autoptr(Identity) result = identity_new(user, uid, (const char *const *)all->pdata);
+  if (!take_extras(request, authorizer, identity, result, error) ||
+      (uid && !may_impersonate(authorizer, identity, "authentication.k8s.io", "uids", NULL, NULL, uid, error)))
+    return false;
+  *other = g_steal_pointer(&result);
   return true;
 }

@@ -19,6 +19,7 @@
 #define API_SERVER_ARCHITECTURE "amd64"
 #endif
 
+#define KEYS_CACHE "public, max-age=3600" /* of what others verify tokens with */
 #define TEXT_PLAIN "text/plain; charset=utf-8"
 /* A missed document is remembered no longer than this: kinds come and go with CustomResourceDefinitions. */
 #define DOCUMENTS_MAX 256
@@ -328,6 +329,7 @@ static void handle_openid(ApiRequest *request, char *const *parts)
   if (g_strcmp0(parts[1], "v1") == 0 && g_strcmp0(parts[2], "jwks") == 0 && !parts[3]) {
     g_autoptr(json_t) keys = service_account_tokens_jwks(api_server_tokens(request->server));
     g_autofree char *text = json_text(keys);
+    http_add_header(request->http, "Cache-Control", KEYS_CACHE);
     respond_text(request, 200, "application/jwk-set+json", text);
   } else {
     not_found(request);
@@ -336,10 +338,17 @@ static void handle_openid(ApiRequest *request, char *const *parts)
 
 static void handle_well_known(ApiRequest *request, char *const *parts)
 {
-  if (g_strcmp0(parts[1], "openid-configuration") == 0)
-    respond_json(request, 200, service_account_tokens_configuration(api_server_tokens(request->server)));
-  else
+  if (g_strcmp0(parts[1], "openid-configuration") != 0 || parts[2]) {
     not_found(request);
+    return;
+  }
+  const ApiServerConfig *config = api_server_config(request->server);
+  g_autofree char *own =
+      g_strdup_printf("https://%s:%u/openid/v1/jwks", config->advertise_address, http_local_port(request->http));
+  json_t *document = service_account_tokens_configuration(api_server_tokens(request->server),
+                                                          config->jwks_uri ? config->jwks_uri : own);
+  http_add_header(request->http, "Cache-Control", KEYS_CACHE);
+  respond_json(request, 200, document);
 }
 
 static void handle_root(ApiRequest *request)

@@ -38,6 +38,12 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/authorizer.c \
 	%D%/authorizer.h \
 	%D%/base64url.c \
+	%D%/bootstrap_token.c \
+	%D%/bootstrap_token.h \
+	%D%/jose_key.c \
+	%D%/jose_key.h \
+	%D%/service_account_private.h \
+	%D%/service_account_verify.c \
 	%D%/base64url.h \
 	%D%/bootstrap.c \
 	%D%/bootstrap.h \

@@ -243,17 +243,23 @@ static bool create_token(ApiRequest *request, json_t *body, GError **error)
     g_ptr_array_add(audiences, (char *)(uintptr_t)json_string_value(audience));
   g_ptr_array_add(audiences, NULL);
   int64_t lifetime = json_int(spec, "expirationSeconds", 3600), expires_us = 0;
-  bool for_pod = g_strcmp0(json_str(bound, "kind", ""), "Pod") == 0;
+  TokenRequest wanted = { .namespace_ = request->info->namespace_,
+                          .account = request->info->name,
+                          .audiences = (const char *const *)audiences->pdata,
+                          .lifetime_seconds = lifetime,
+                          .bound_version = json_str(bound, "apiVersion", NULL),
+                          .bound_kind = json_is_object(bound) ? json_str(bound, "kind", "") : NULL,
+                          .bound_name = json_str(bound, "name", ""),
+                          .bound_uid = json_str(bound, "uid", NULL) };
   g_autofree char *token =
-      service_account_tokens_issue(api_server_tokens(request->server), request->info->namespace_, request->info->name,
-                                   audiences->len > 1 ? (const char *const *)audiences->pdata : NULL, lifetime,
-                                   for_pod ? json_str(bound, "name", NULL) : NULL,
-                                   for_pod ? json_str(bound, "uid", NULL) : NULL, &expires_us, error);
+      service_account_tokens_issue(api_server_tokens(request->server), &wanted, &expires_us, error);
   if (!token)
     return false;
+  const char *const *own = service_account_tokens_audiences(api_server_tokens(request->server));
   if (audiences->len == 1)
-    json_object_set_new(spec, "audiences",
-                        json_pack("[s]", api_server_config(request->server)->service_account_issuer));
+    json_object_set_new(spec, "audiences", json_array());
+  for (i = 0; audiences->len == 1 && own[i]; i++)
+    json_array_append_new(json_object_get(spec, "audiences"), json_string(own[i]));
   json_object_set_new(spec, "expirationSeconds", json_integer(lifetime));
   g_autofree char *expires = timestamp_text(expires_us);
   json_object_set_new(body, "status", json_pack("{s:s, s:s}", "token", token, "expirationTimestamp", expires));

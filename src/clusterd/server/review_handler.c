@@ -10,18 +10,6 @@
 /* Fills status (and spec) of REVIEW. */
 typedef bool (*ReviewAnswer)(ApiRequest *request, json_t *review, GError **error);
 
-static json_t *user_info(const Identity *identity)
-{
-  json_t *user = json_pack("{s:s}", "username", identity->name);
-  json_t *groups = json_array();
-  if (identity->uid && *identity->uid)
-    json_object_set_new(user, "uid", json_string(identity->uid));
-  for (int i = 0; identity->groups[i]; i++)
-    json_array_append_new(groups, json_string(identity->groups[i]));
-  json_object_set_new(user, "groups", groups);
-  return user;
-}
-
 /* --- access --------------------------------------------------------------------------------------------------------
  */
 
@@ -92,8 +80,27 @@ static bool answer_self_rules(ApiRequest *request, json_t *review, GError **erro
 
 static bool answer_self(ApiRequest *request, json_t *review, GError **error)
 {
-  json_object_set_new(review, "status", json_pack("{s:o}", "userInfo", user_info(request->identity)));
+  json_object_set_new(review, "status", json_pack("{s:o}", "userInfo", identity_user_info(request->identity)));
   return true;
+}
+
+/* Of the audiences WANTED those TOKEN is good for; without any, this API's. New reference. */
+static json_t *shared_audiences(ApiRequest *request, const char *token, const json_t *wanted)
+{
+  json_t *shared = json_array();
+  const char *const *own = service_account_tokens_audiences(api_server_tokens(request->server));
+  size_t i;
+  json_t *audience;
+  for (i = 0; json_array_size(wanted) == 0 && own[i]; i++)
+    json_array_append_new(shared, json_string(own[i]));
+  json_array_foreach (wanted, i, audience) {
+    const char *one[] = { json_string_value(audience), NULL };
+    g_autoptr(Identity) identity =
+        one[0] ? authenticate_token(api_server_authenticator(request->server), token, one, NULL) : NULL;
+    if (identity)
+      json_array_append(shared, audience);
+  }
+  return shared;
 }
 
 static bool answer_token(ApiRequest *request, json_t *review, GError **error)
@@ -116,14 +123,11 @@ static bool answer_token(ApiRequest *request, json_t *review, GError **error)
   json_t *status = json_object();
   if (identity) {
     json_object_set_new(status, "authenticated", json_true());
-    json_object_set_new(status, "user", user_info(identity));
-    json_object_set_new(status, "audiences",
-                        json_array_size(wanted)
-                            ? json_deep_copy(wanted)
-                            : json_pack("[s]", api_server_config(request->server)->service_account_issuer));
+    json_object_set_new(status, "user", identity_user_info(identity));
+    json_object_set_new(status, "audiences", shared_audiences(request, token, wanted));
   } else {
     json_object_set_new(status, "user", json_object());
-    json_object_set_new(status, "error", json_string("invalid bearer token"));
+    json_object_set_new(status, "error", json_string(problem->message));
   }
   json_object_set_new(review, "status", status);
   return true;

@@ -136,12 +136,26 @@ static void handle_known(ApiRequest *request)
   }
 }
 
+static bool identify(ApiRequest *request, GError **error)
+{
+  const ApiServer *server = request->server;
+  request->identity = authenticate(&server->authenticator, request->http, error);
+  if (!request->identity)
+    return false;
+  Identity *other = NULL;
+  if (!authenticate_impersonate(request->http, server->authorizer, request->identity, &other, error))
+    return false;
+  if (other) {
+    request->impersonator = request->identity;
+    request->identity = other;
+  }
+  return true;
+}
+
 static void route(ApiRequest *request)
 {
   g_autoptr(GError) error = NULL;
-  request->identity = authenticate(&request->server->authenticator, request->http, &error);
-  if (!request->identity ||
-      !authenticate_impersonate(request->http, request->server->authorizer, &request->identity, &error)) {
+  if (!identify(request, &error)) {
     respond_error(request, error);
     return;
   }
@@ -173,6 +187,7 @@ static void handle(HttpRequest *http, void *data)
   query_free(request.query);
   request_info_free(request.info);
   identity_free(request.identity);
+  identity_free(request.impersonator);
   json_decref(request.warnings);
 }
 
@@ -201,8 +216,8 @@ static bool authenticator_make(Authenticator *authenticator, Registry *registry,
   authenticator->token_file = config->token_file ? token_file_read(config->token_file, error) : NULL;
   if (config->token_file && !authenticator->token_file)
     return false;
-  authenticator->tokens =
-      service_account_tokens_new(registry, config->service_account_key_file, config->service_account_issuer, error);
+  authenticator->bootstrap_registry = config->bootstrap_tokens ? registry : NULL;
+  authenticator->tokens = service_account_tokens_new(registry, config, error);
   return authenticator->tokens != NULL;
 }
 
@@ -280,6 +295,17 @@ char *api_server_issue_token(ApiServer *server, const char *namespace_, const ch
                              const char *const *audiences, int64_t lifetime_seconds, const char *pod_name,
                              const char *pod_uid, int64_t *expires_us, GError **error)
 {
-  return service_account_tokens_issue(server->authenticator.tokens, namespace_, service_account, audiences,
-                                      lifetime_seconds, pod_name, pod_uid, expires_us, error);
+  TokenRequest request = { .namespace_ = namespace_,
+                           .account = service_account,
+                           .audiences = audiences,
+                           .lifetime_seconds = lifetime_seconds,
+                           .bound_kind = pod_name ? "Pod" : NULL,
+                           .bound_name = pod_name,
+                           .bound_uid = pod_uid };
+  return service_account_tokens_issue(server->authenticator.tokens, &request, expires_us, error);
+}
+
+char *api_server_issue_secret_token(ApiServer *server, const Object *account, const char *secret, GError **error)
+{
+  return service_account_tokens_issue_for_secret(server->authenticator.tokens, account, secret, error);
 }

@@ -26,8 +26,11 @@ uint16_t api_server_port(const ApiServer *server);
 void api_server_stop(ApiServer *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ApiServer, api_server_stop)
 
-/* A service account token as TokenRequest makes it: JWT (ES256) bound to a pod when POD_NAME is given; AUDIENCES may be
+/* A service account token as TokenRequest makes it: JWT bound to a pod when POD_NAME is given; AUDIENCES may be
  * NULL (the issuer). LIFETIME_SECONDS ≥ 600. *EXPIRES_US gets the expiry. The caller frees. */
 char *api_server_issue_token(ApiServer *server, const char *namespace_, const char *service_account,
                              const char *const *audiences, int64_t lifetime_seconds, const char *pod_name,
                              const char *pod_uid, int64_t *expires_us, GError **error);
+
+/* The token the Secret called SECRET holds for ACCOUNT: it ends with either. The caller frees. */
+char *api_server_issue_secret_token(ApiServer *server, const Object *account, const char *secret, GError **error);

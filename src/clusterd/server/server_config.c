@@ -3,22 +3,16 @@
 #define MEMBER(name) G_STRUCT_OFFSET(ApiServerConfig, name)
 
 static const gsize texts[] = {
-  MEMBER(listen_address),
-  MEMBER(ca_file),
-  MEMBER(cert_file),
-  MEMBER(key_file),
-  MEMBER(token_file),
-  MEMBER(service_account_key_file),
-  MEMBER(service_account_issuer),
-  MEMBER(service_ip),
-  MEMBER(service_cidr),
+  MEMBER(listen_address),    MEMBER(ca_file),    MEMBER(cert_file),
+  MEMBER(key_file),          MEMBER(token_file), MEMBER(service_account_key_file),
+  MEMBER(jwks_uri),          MEMBER(service_ip), MEMBER(service_cidr),
   MEMBER(advertise_address),
 };
 
 static const gsize lists[] = {
-  MEMBER(authorization_modes),
-  MEMBER(enabled_plugins),
-  MEMBER(disabled_plugins),
+  MEMBER(authorization_modes),     MEMBER(service_account_verify_files),
+  MEMBER(service_account_issuers), MEMBER(api_audiences),
+  MEMBER(enabled_plugins),         MEMBER(disabled_plugins),
 };
 
 void api_server_config_copy(ApiServerConfig *copy, const ApiServerConfig *config)

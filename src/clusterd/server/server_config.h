@@ -14,11 +14,15 @@ typedef struct ApiServerConfig {
   bool allow_anonymous;                   /* requests without credentials are system:anonymous */
   const char *const *authorization_modes; /* "RBAC", "AlwaysAllow", "AlwaysDeny", in order; NULL: RBAC */
   const char *const *enabled_plugins, *const *disabled_plugins; /* of admission; NULL: none */
-  const char *service_account_key_file; /* EC private key (PEM): signs and verifies service account tokens */
-  const char *service_account_issuer;   /* "https://kubernetes.default.svc.cluster.local" */
-  const char *service_ip;               /* cluster IP of the service default/kubernetes */
-  const char *service_cidr;             /* "10.96.0.0/12" */
-  const char *advertise_address;        /* what its endpoints say */
+  const char *service_account_key_file;            /* private key (PEM): signs and verifies service account tokens */
+  const char *const *service_account_verify_files; /* more keys that verify them; NULL: none */
+  const char *const *service_account_issuers;      /* the first issues, all are believed */
+  const char *const *api_audiences;                /* whom tokens for this API are meant for; NULL: the issuers */
+  const char *jwks_uri;          /* where outsiders find the keys; NULL: at this server's own address */
+  bool bootstrap_tokens;         /* Secrets of kube-system may hold tokens of new nodes */
+  const char *service_ip;        /* cluster IP of the service default/kubernetes */
+  const char *service_cidr;      /* "10.96.0.0/12" */
+  const char *advertise_address; /* what its endpoints say */
 } ApiServerConfig;
 
 /* A copy with copies of everything CONFIG points to, and its end. */

@@ -1,306 +1,250 @@
 #include "clusterd/server/service_account_tokens.h"
 
-#include <openssl/core_names.h>
-#include <openssl/ecdsa.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/base64url.h"
+#include "clusterd/server/jose_key.h"
 #include "clusterd/server/registry_private.h"
+#include "clusterd/server/service_account_private.h"
 
-#define KEY_FILE_MAX (64 << 10)
-#define SCALAR_BYTES 32 /* of P-256 */
-#define SIGNATURE_BYTES (2 * SCALAR_BYTES)
-
-struct ServiceAccountTokens {
-  Registry *registry;
-  char *issuer;
-  char *key_id;
-  EVP_PKEY *key;
-  char *x, *y; /* of the public point, base64url */
-};
-
-/* --- the key -------------------------------------------------------------------------------------------------------
+/* --- life ----------------------------------------------------------------------------------------------------------
  */
 
-static bool read_key(ServiceAccountTokens *tokens, const char *path, GError **error)
+static bool is_known(const ServiceAccountTokens *tokens, const JoseKey *key)
 {
-  g_autoptr(GBytes) pem = file_read(path, KEY_FILE_MAX, error);
-  if (!pem)
+  for (guint i = 0; i < tokens->keys->len; i++)
+    if (g_str_equal(jose_key_id(tokens->keys->pdata[i]), jose_key_id(key)))
+      return true;
+  return false;
+}
+
+static bool read_keys(ServiceAccountTokens *tokens, const ApiServerConfig *config, GError **error)
+{
+  tokens->keys = g_ptr_array_new_with_free_func((GDestroyNotify)jose_key_free);
+  JoseKey *signer = jose_key_read(config->service_account_key_file, error);
+  if (!signer)
     return false;
-  gsize length;
-  const void *data = g_bytes_get_data(pem, &length);
-  BIO *bio = BIO_new_mem_buf(data, (int)length);
-  tokens->key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
-  BIO_free(bio);
-  char group[64] = "";
-  if (!tokens->key ||
-      EVP_PKEY_get_utf8_string_param(tokens->key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group, NULL) != 1 ||
-      !g_str_equal(group, "prime256v1"))
-    return reason_set(error, REASON_CONFIG, "%s: not a private key on the curve P-256", path);
+  g_ptr_array_add(tokens->keys, signer);
+  g_autoptr(GPtrArray) others = g_ptr_array_new_with_free_func((GDestroyNotify)jose_key_free);
+  for (int i = 0; config->service_account_verify_files && config->service_account_verify_files[i]; i++)
+    if (!jose_keys_read(others, config->service_account_verify_files[i], error))
+      return false;
+  while (others->len > 0) {
+    JoseKey *key = g_ptr_array_steal_index(others, 0);
+    if (is_known(tokens, key))
+      jose_key_free(key);
+    else
+      g_ptr_array_add(tokens->keys, key);
+  }
   return true;
 }
 
-static char *coordinate(const ServiceAccountTokens *tokens, const char *name)
-{
-  unsigned char bytes[SCALAR_BYTES];
-  BIGNUM *number = NULL;
-  EVP_PKEY_get_bn_param(tokens->key, name, &number);
-  BN_bn2binpad(number, bytes, sizeof bytes);
-  BN_free(number);
-  return base64url_encode(bytes, sizeof bytes);
-}
-
-/* The key's thumbprint (RFC 7638) names it. */
-static char *thumbprint(const ServiceAccountTokens *tokens)
-{
-  unsigned char digest[32];
-  unsigned int length = sizeof digest;
-  g_autofree char *text =
-      g_strdup_printf("{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"%s\",\"y\":\"%s\"}", tokens->x, tokens->y);
-  EVP_Digest(text, strlen(text), digest, &length, EVP_sha256(), NULL);
-  return base64url_encode(digest, sizeof digest);
-}
-
-ServiceAccountTokens *service_account_tokens_new(Registry *registry, const char *key_file, const char *issuer,
-                                                 GError **error)
+ServiceAccountTokens *service_account_tokens_new(Registry *registry, const ApiServerConfig *config, GError **error)
 {
   g_autoptr(ServiceAccountTokens) tokens = g_new0(ServiceAccountTokens, 1);
+  const char *const *audiences =
+      config->api_audiences && config->api_audiences[0] ? config->api_audiences : config->service_account_issuers;
   tokens->registry = registry;
-  tokens->issuer = g_strdup(issuer);
-  if (!read_key(tokens, key_file, error))
-    return NULL;
-  tokens->x = coordinate(tokens, OSSL_PKEY_PARAM_EC_PUB_X);
-  tokens->y = coordinate(tokens, OSSL_PKEY_PARAM_EC_PUB_Y);
-  tokens->key_id = thumbprint(tokens);
-  return g_steal_pointer(&tokens);
+  tokens->issuers = g_strdupv((char **)(uintptr_t)config->service_account_issuers);
+  tokens->audiences = g_strdupv((char **)(uintptr_t)audiences);
+  return read_keys(tokens, config, error) ? g_steal_pointer(&tokens) : NULL;
 }
 
 void service_account_tokens_free(ServiceAccountTokens *tokens)
 {
   if (!tokens)
     return;
-  EVP_PKEY_free(tokens->key);
-  g_free(tokens->issuer);
-  g_free(tokens->key_id);
-  g_free(tokens->x);
-  g_free(tokens->y);
+  g_clear_pointer(&tokens->keys, g_ptr_array_unref);
+  g_strfreev(tokens->issuers);
+  g_strfreev(tokens->audiences);
   g_free(tokens);
+}
+
+const char *const *service_account_tokens_audiences(const ServiceAccountTokens *tokens)
+{
+  return (const char *const *)tokens->audiences;
 }
 
 json_t *service_account_tokens_jwks(const ServiceAccountTokens *tokens)
 {
-  return json_pack("{s:[{s:s, s:s, s:s, s:s, s:s, s:s, s:s}]}", "keys", "use", "sig", "kty", "EC", "kid",
-                   tokens->key_id, "crv", "P-256", "alg", "ES256", "x", tokens->x, "y", tokens->y);
+  json_t *keys = json_array();
+  for (guint i = 0; i < tokens->keys->len; i++)
+    json_array_append_new(keys, jose_key_jwk(tokens->keys->pdata[i]));
+  return json_pack("{s:o}", "keys", keys);
 }
 
-json_t *service_account_tokens_configuration(const ServiceAccountTokens *tokens)
+json_t *service_account_tokens_configuration(const ServiceAccountTokens *tokens, const char *jwks_uri)
 {
-  return json_pack("{s:s, s:o, s:[s], s:[s], s:[s]}", "issuer", tokens->issuer, "jwks_uri",
-                   json_sprintf("%s/openid/v1/jwks", tokens->issuer), "response_types_supported", "id_token",
-                   "subject_types_supported", "public", "id_token_signing_alg_values_supported", "ES256");
+  json_t *algorithms = json_array();
+  g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+  for (guint i = 0; i < tokens->keys->len; i++)
+    if (g_hash_table_add(seen, (char *)(uintptr_t)jose_key_algorithm(tokens->keys->pdata[i])))
+      json_array_append_new(algorithms, json_string(jose_key_algorithm(tokens->keys->pdata[i])));
+  return json_pack("{s:s, s:s, s:[s], s:[s], s:o}", "issuer", tokens->issuers[0], "jwks_uri", jwks_uri,
+                   "response_types_supported", "id_token", "subject_types_supported", "public",
+                   "id_token_signing_alg_values_supported", algorithms);
 }
 
-/* --- signatures: JOSE wants r and s side by side, OpenSSL makes ASN.1 ----------------------------------------------
+/* --- what a token is bound to --------------------------------------------------------------------------------------
  */
 
-static char *sign(const ServiceAccountTokens *tokens, const char *text)
+static const ApiKind *core_kind(const ServiceAccountTokens *tokens, const char *plural)
 {
-  unsigned char der[128], raw[SIGNATURE_BYTES];
-  size_t length = sizeof der;
-  EVP_MD_CTX *context = EVP_MD_CTX_new();
-  bool ok = EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, tokens->key) == 1 &&
-            EVP_DigestSign(context, der, &length, (const unsigned char *)text, strlen(text)) == 1;
-  EVP_MD_CTX_free(context);
-  const unsigned char *cursor = der;
-  ECDSA_SIG *signature = ok ? d2i_ECDSA_SIG(NULL, &cursor, (long)length) : NULL;
-  ok = signature && BN_bn2binpad(ECDSA_SIG_get0_r(signature), raw, SCALAR_BYTES) == SCALAR_BYTES &&
-       BN_bn2binpad(ECDSA_SIG_get0_s(signature), raw + SCALAR_BYTES, SCALAR_BYTES) == SCALAR_BYTES;
-  ECDSA_SIG_free(signature);
-  return ok ? base64url_encode(raw, sizeof raw) : NULL;
+  return api_scheme_resource(registry_scheme(tokens->registry), "", "v1", plural);
 }
 
-static bool signature_is_good(const ServiceAccountTokens *tokens, const char *text, gsize length, GBytes *raw)
+Object *service_account_tokens_find(const ServiceAccountTokens *tokens, const char *plural, const char *namespace_,
+                                    const char *name)
 {
-  gsize size;
-  const unsigned char *bytes = g_bytes_get_data(raw, &size);
-  if (size != SIGNATURE_BYTES)
-    return false;
-  ECDSA_SIG *signature = ECDSA_SIG_new();
-  ECDSA_SIG_set0(signature, BN_bin2bn(bytes, SCALAR_BYTES, NULL), BN_bin2bn(bytes + SCALAR_BYTES, SCALAR_BYTES, NULL));
-  unsigned char *der = NULL;
-  int der_length = i2d_ECDSA_SIG(signature, &der);
-  EVP_MD_CTX *context = EVP_MD_CTX_new();
-  bool good = der_length > 0 && EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, tokens->key) == 1 &&
-              EVP_DigestVerify(context, der, (size_t)der_length, (const unsigned char *)text, length) == 1;
-  EVP_MD_CTX_free(context);
-  ECDSA_SIG_free(signature);
-  OPENSSL_free(der);
-  return good;
+  return registry_lookup(tokens->registry, core_kind(tokens, plural), namespace_, name);
+}
+
+static Object *find_or_fail(const ServiceAccountTokens *tokens, const char *plural, const char *namespace_,
+                            const char *name, GError **error)
+{
+  Object *object = service_account_tokens_find(tokens, plural, namespace_, name);
+  if (!object)
+    api_error_not_found(error, core_kind(tokens, plural), name);
+  return object;
+}
+
+static const char *plural_of(const char *kind)
+{
+  static const char *const plurals[][2] = { { "Pod", "pods" }, { "Node", "nodes" }, { "Secret", "secrets" } };
+  for (gsize i = 0; i < G_N_ELEMENTS(plurals); i++)
+    if (g_str_equal(plurals[i][0], kind))
+      return plurals[i][1];
+  return NULL;
+}
+
+static bool check_bound(const TokenRequest *request, const Object *bound, GError **error)
+{
+  const char *account = json_str(json_object_get(object_json(bound), "spec"), "serviceAccountName", "");
+  if (g_str_equal(request->bound_kind, "Pod") && !g_str_equal(account, request->account))
+    return reason_set(error, REASON_BAD_REQUEST,
+                      "cannot bind token for serviceaccount \"%s\" to pod running with different serviceaccount name.",
+                      request->account);
+  if (!request->bound_uid || !*request->bound_uid || g_str_equal(request->bound_uid, object_uid(bound)))
+    return true;
+  return reason_set_details(error, REASON_CONFLICT,
+                            json_pack("{s:s, s:s}", "name", request->bound_name, "kind", request->bound_kind),
+                            "Operation cannot be fulfilled on %s \"%s\": the UID in the bound object reference (%s) "
+                            "does not match the UID in "
+                            "record. The object might have been deleted and then recreated",
+                            request->bound_kind, request->bound_name, request->bound_uid);
+}
+
+/* The object the token ends with; NULL with *ERROR when it may not be bound to it. */
+static Object *find_bound(const ServiceAccountTokens *tokens, const TokenRequest *request, GError **error)
+{
+  const char *version = request->bound_version ? request->bound_version : "v1";
+  const char *plural = strchr(version, '/') ? NULL : plural_of(request->bound_kind);
+  if (!plural) {
+    reason_set(error, REASON_BAD_REQUEST, "cannot bind token to object of type %s%s, Kind=%s",
+               strchr(version, '/') ? "" : "/", version, request->bound_kind);
+    return NULL;
+  }
+  bool of_node = g_str_equal(request->bound_kind, "Node");
+  g_autoptr(Object) bound =
+      find_or_fail(tokens, plural, of_node ? NULL : request->namespace_, request->bound_name, error);
+  return bound && check_bound(request, bound, error) ? g_steal_pointer(&bound) : NULL;
+}
+
+static json_t *reference(const Object *object)
+{
+  return json_pack("{s:s, s:s}", "name", object_name(object), "uid", object_uid(object));
+}
+
+/* The claim kubernetes.io. A pod's token also names the node the pod is on. */
+static json_t *private_claims(const ServiceAccountTokens *tokens, const Object *account, const TokenRequest *request,
+                              const Object *bound)
+{
+  json_t *claims =
+      json_pack("{s:s, s:o}", "namespace", object_namespace(account), "serviceaccount", reference(account));
+  if (!bound)
+    return claims;
+  g_autofree char *member = g_ascii_strdown(request->bound_kind, -1);
+  json_object_set_new(claims, member, reference(bound));
+  const char *name = json_str(json_object_get(object_json(bound), "spec"), "nodeName", "");
+  if (g_str_equal(member, "pod") && *name) {
+    g_autoptr(Object) node = service_account_tokens_find(tokens, "nodes", NULL, name);
+    json_object_set_new(claims, "node", node ? reference(node) : json_pack("{s:s}", "name", name));
+  }
+  return claims;
 }
 
 /* --- issue ---------------------------------------------------------------------------------------------------------
  */
 
-static Object *find(const ServiceAccountTokens *tokens, const char *plural, const char *namespace_, const char *name)
+static char *encode(const ServiceAccountTokens *tokens, const json_t *claims, GError **error)
 {
-  const ApiKind *kind = api_scheme_resource(registry_scheme(tokens->registry), "", "v1", plural);
-  return registry_lookup(tokens->registry, kind, namespace_, name);
-}
-
-static bool not_found(const ServiceAccountTokens *tokens, const char *plural, const char *name, GError **error)
-{
-  return api_error_not_found(error, api_scheme_resource(registry_scheme(tokens->registry), "", "v1", plural), name);
-}
-
-static json_t *binding_claim(const char *name, const char *uid)
-{
-  return json_pack("{s:s, s:s}", "name", name, "uid", uid);
-}
-
-static json_t *claims_of(const ServiceAccountTokens *tokens, const Object *account, const Object *pod,
-                         const char *const *audiences, int64_t now, int64_t expires)
-{
-  const char *namespace_ = object_namespace(account), *name = object_name(account);
-  json_t *bound =
-      json_pack("{s:s, s:o}", "namespace", namespace_, "serviceaccount", binding_claim(name, object_uid(account)));
-  if (pod) {
-    json_object_set_new(bound, "pod", binding_claim(object_name(pod), object_uid(pod)));
-    const char *node = json_str(json_object_get(object_json(pod), "spec"), "nodeName", "");
-    if (*node)
-      json_object_set_new(bound, "node", json_pack("{s:s}", "name", node));
-  }
-  json_t *audience = json_array();
-  for (int i = 0; audiences && audiences[i]; i++)
-    json_array_append_new(audience, json_string(audiences[i]));
-  if (json_array_size(audience) == 0)
-    json_array_append_new(audience, json_string(tokens->issuer));
-  g_autofree char *id = g_uuid_string_random();
-  return json_pack("{s:o, s:I, s:I, s:s, s:s, s:o, s:I, s:o}", "aud", audience, "exp", (json_int_t)expires, "iat",
-                   (json_int_t)now, "iss", tokens->issuer, "jti", id, "kubernetes.io", bound, "nbf", (json_int_t)now,
-                   "sub", json_sprintf("system:serviceaccount:%s:%s", namespace_, name));
-}
-
-static char *encode(const ServiceAccountTokens *tokens, const json_t *claims)
-{
-  g_autoptr(json_t) header = json_pack("{s:s, s:s}", "alg", "ES256", "kid", tokens->key_id);
+  const JoseKey *key = tokens->keys->pdata[0];
+  g_autoptr(json_t) header = json_pack("{s:s, s:s}", "alg", jose_key_algorithm(key), "kid", jose_key_id(key));
   g_autofree char *header_text = json_text(header), *claims_text = json_text(claims);
   g_autofree char *first = base64url_encode(header_text, strlen(header_text));
   g_autofree char *second = base64url_encode(claims_text, strlen(claims_text));
   g_autofree char *signed_text = g_strdup_printf("%s.%s", first, second);
-  g_autofree char *signature = sign(tokens, signed_text);
-  return signature ? g_strdup_printf("%s.%s", signed_text, signature) : NULL;
-}
-
-char *service_account_tokens_issue(ServiceAccountTokens *tokens, const char *namespace_, const char *name,
-                                   const char *const *audiences, int64_t lifetime_seconds, const char *pod_name,
-                                   const char *pod_uid, int64_t *expires_us, GError **error)
-{
-  if (lifetime_seconds < TOKEN_LIFETIME_MIN || lifetime_seconds > TOKEN_LIFETIME_MAX) {
-    api_error_invalid(error, "TokenRequest", "authentication.k8s.io", "", "FieldValueInvalid", "spec.expirationSeconds",
-                      "%" G_GINT64_FORMAT ": %s", lifetime_seconds,
-                      lifetime_seconds < TOKEN_LIFETIME_MIN ? "may not specify a duration less than 10 minutes"
-                                                            : "may not specify a duration larger than 2^32 seconds");
-    return NULL;
-  }
-  g_autoptr(Object) account = find(tokens, "serviceaccounts", namespace_, name);
-  g_autoptr(Object) pod = pod_name ? find(tokens, "pods", namespace_, pod_name) : NULL;
-  if (!account || (pod_name && !pod)) {
-    not_found(tokens, account ? "pods" : "serviceaccounts", account ? pod_name : name, error);
-    return NULL;
-  }
-  if (pod && pod_uid && *pod_uid && !g_str_equal(pod_uid, object_uid(pod))) {
-    reason_set(
-        error, REASON_CONFLICT,
-        "Operation cannot be fulfilled on pods \"%s\": the UID in the bound object reference (%s) does not match "
-        "the UID in record. The object might have been deleted and then recreated",
-        pod_name, pod_uid);
-    return NULL;
-  }
-  int64_t now = timestamp_now_us() / G_USEC_PER_SEC, expires = now + lifetime_seconds;
-  g_autoptr(json_t) claims = claims_of(tokens, account, pod, audiences, now, expires);
-  char *token = encode(tokens, claims);
-  if (!token)
-    reason_set(error, REASON_INTERNAL, "cannot sign a token");
-  else if (expires_us)
-    *expires_us = expires * G_USEC_PER_SEC;
-  return token;
-}
-
-/* --- verify --------------------------------------------------------------------------------------------------------
- */
-
-static json_t *decode_part(const char *text, gsize length)
-{
-  g_autofree char *part = g_strndup(text, length);
-  g_autoptr(GBytes) bytes = base64url_decode(part);
-  gsize size = 0;
-  const char *json = bytes ? g_bytes_get_data(bytes, &size) : NULL;
-  return json ? json_parse(json, size, true, NULL) : NULL;
-}
-
-/* The claims of a token that we signed, whatever they say. */
-static json_t *decode(const ServiceAccountTokens *tokens, const char *token)
-{
-  const char *first = strchr(token, '.');
-  const char *second = first ? strchr(first + 1, '.') : NULL;
-  if (!second || strlen(token) > TOKEN_LENGTH_MAX)
-    return NULL;
-  g_autoptr(json_t) header = decode_part(token, (gsize)(first - token));
-  g_autoptr(GBytes) signature = base64url_decode(second + 1);
-  if (!signature || g_strcmp0(json_str(header, "alg", ""), "ES256") != 0 ||
-      g_strcmp0(json_str(header, "kid", ""), tokens->key_id) != 0 ||
-      !signature_is_good(tokens, token, (gsize)(second - token), signature))
-    return NULL;
-  return decode_part(first + 1, (gsize)(second - first - 1));
-}
-
-static bool shares_audience(const ServiceAccountTokens *tokens, const json_t *claims, const char *const *audiences)
-{
-  const char *const own[] = { tokens->issuer, NULL };
-  const json_t *given = json_object_get(claims, "aud");
-  size_t i;
-  json_t *audience;
-  json_array_foreach (given, i, audience)
-    if (json_is_string(audience) && g_strv_contains(audiences ? audiences : own, json_string_value(audience)))
-      return true;
-  return false;
-}
-
-/* The account, and the pod when the token is bound to one, must still be the ones it was made for. */
-static bool is_alive(const ServiceAccountTokens *tokens, const char *plural, const char *namespace_,
-                     const json_t *claim)
-{
-  g_autoptr(Object) object = find(tokens, plural, namespace_, json_str(claim, "name", ""));
-  return object && g_str_equal(object_uid(object), json_str(claim, "uid", ""));
-}
-
-static Identity *identity_of(const char *namespace_, const json_t *account)
-{
-  g_autofree char *name = g_strdup_printf("system:serviceaccount:%s:%s", namespace_, json_str(account, "name", ""));
-  g_autofree char *group = g_strdup_printf("system:serviceaccounts:%s", namespace_);
-  const char *groups[] = { "system:serviceaccounts", group, "system:authenticated", NULL };
-  return identity_new(name, json_str(account, "uid", ""), groups);
-}
-
-Identity *service_account_tokens_verify(ServiceAccountTokens *tokens, const char *token, const char *const *audiences,
-                                        GError **error)
-{
-  int64_t now = timestamp_now_us() / G_USEC_PER_SEC;
-  g_autoptr(json_t) claims = decode(tokens, token);
-  const json_t *bound = json_object_get(claims, "kubernetes.io");
-  const json_t *account = json_object_get(bound, "serviceaccount"), *pod = json_object_get(bound, "pod");
-  const char *namespace_ = json_str(bound, "namespace", "");
-  if (claims && g_strcmp0(json_str(claims, "iss", ""), tokens->issuer) == 0 && json_int(claims, "exp", 0) > now &&
-      json_int(claims, "nbf", 0) <= now + 60 && shares_audience(tokens, claims, audiences) &&
-      is_alive(tokens, "serviceaccounts", namespace_, account) && (!pod || is_alive(tokens, "pods", namespace_, pod)))
-    return identity_of(namespace_, account);
-  reason_set(error, REASON_UNAUTHORIZED, "Unauthorized");
+  g_autofree char *signature = jose_key_sign(key, signed_text);
+  if (signature)
+    return g_strdup_printf("%s.%s", signed_text, signature);
+  reason_set(error, REASON_INTERNAL, "cannot sign a token");
   return NULL;
+}
+
+static json_t *audience_claim(const ServiceAccountTokens *tokens, const TokenRequest *request)
+{
+  json_t *audience = json_array();
+  for (int i = 0; request->audiences && request->audiences[i]; i++)
+    json_array_append_new(audience, json_string(request->audiences[i]));
+  for (int i = 0; json_array_size(audience) == 0 && tokens->audiences[i]; i++)
+    json_array_append_new(audience, json_string(tokens->audiences[i]));
+  return audience;
+}
+
+static bool check_lifetime(int64_t seconds, GError **error)
+{
+  if (seconds >= TOKEN_LIFETIME_MIN && seconds <= TOKEN_LIFETIME_MAX)
+    return true;
+  return api_error_invalid(error, "TokenRequest", "authentication.k8s.io", "", "FieldValueInvalid",
+                           "spec.expirationSeconds", "%" G_GINT64_FORMAT ": %s", seconds,
+                           seconds < TOKEN_LIFETIME_MIN ? "may not specify a duration less than 10 minutes"
+                                                        : "may not specify a duration larger than 2^32 seconds");
+}
+
+char *service_account_tokens_issue(ServiceAccountTokens *tokens, const TokenRequest *request, int64_t *expires_us,
+                                   GError **error)
+{
+  if (!check_lifetime(request->lifetime_seconds, error))
+    return NULL;
+  g_autoptr(Object) account = find_or_fail(tokens, "serviceaccounts", request->namespace_, request->account, error);
+  if (!account)
+    return NULL;
+  g_autoptr(Object) bound = request->bound_kind ? find_bound(tokens, request, error) : NULL;
+  if (request->bound_kind && !bound)
+    return NULL;
+  int64_t now = timestamp_now_us() / G_USEC_PER_SEC, expires = now + request->lifetime_seconds;
+  g_autofree char *id = g_uuid_string_random();
+  g_autoptr(json_t) claims =
+      json_pack("{s:o, s:I, s:I, s:s, s:s, s:o, s:I, s:o}", "aud", audience_claim(tokens, request), "exp",
+                (json_int_t)expires, "iat", (json_int_t)now, "iss", tokens->issuers[0], "jti", id, "kubernetes.io",
+                private_claims(tokens, account, request, bound), "nbf", (json_int_t)now, "sub",
+                json_sprintf(SERVICE_ACCOUNT_PREFIX "%s:%s", request->namespace_, request->account));
+  if (expires_us)
+    *expires_us = expires * G_USEC_PER_SEC;
+  return encode(tokens, claims, error);
+}
+
+char *service_account_tokens_issue_for_secret(ServiceAccountTokens *tokens, const Object *account, const char *secret,
+                                              GError **error)
+{
+  const char *namespace_ = object_namespace(account), *name = object_name(account);
+  g_autoptr(json_t) claims = json_pack(
+      "{s:s, s:s, s:s, s:s, s:s, s:o}", "iss", LEGACY_ISSUER, LEGACY_CLAIM "namespace", namespace_,
+      LEGACY_CLAIM "secret.name", secret, LEGACY_CLAIM "service-account.name", name, LEGACY_CLAIM "service-account.uid",
+      object_uid(account), "sub", json_sprintf(SERVICE_ACCOUNT_PREFIX "%s:%s", namespace_, name));
+  return encode(tokens, claims, error);
 }

@@ -48,3 +48,8 @@ check_PROGRAMS += %D%/test-outbound
 TESTS += %D%/test-outbound
 %C%_test_outbound_SOURCES = %D%/test-outbound.c
 %C%_test_outbound_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(LIBEVENT_LIBS) $(BASE_LIBS)
+
+check_PROGRAMS += %D%/test-access
+TESTS += %D%/test-access
+%C%_test_access_SOURCES = %D%/test-access.c
+%C%_test_access_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(BASE_LIBS)
