@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/reason.h"
 #include "clusterd/certificates.h"
+#include "clusterd/store/store_etcd.h"
 
 #define CA_MAX (64u << 10) /* bytes of the certificate every namespace is given */
 
@@ -11,12 +12,15 @@
 
 static bool store_start(Clusterd *clusterd, GError **error)
 {
-  g_autofree char *path = g_build_filename(clusterd->config->data_dir, "cluster.db", NULL);
-  if (clusterd->config->etcd_servers)
-    return reason_set(error, REASON_CONFIG, "etcd-servers: this program has no engine for etcd");
-  if (!file_make_dirs(clusterd->config->data_dir, 0755, error))
+  const ClusterConfig *config = clusterd->config;
+  g_autofree char *path = g_build_filename(config->data_dir, "cluster.db", NULL);
+  if (!file_make_dirs(config->data_dir, 0755, error))
     return false;
-  clusterd->store = store_open_sqlite(path, error);
+  EtcdConfig etcd = { .servers = (const char *const *)config->etcd_servers,
+                      .ca_file = config->etcd_ca_file,
+                      .cert_file = config->etcd_cert_file,
+                      .key_file = config->etcd_key_file };
+  clusterd->store = config->etcd_servers ? store_open_etcd(&etcd, error) : store_open_sqlite(path, error);
   return clusterd->store != NULL;
 }
 

@@ -10,6 +10,6 @@ bin_PROGRAMS += %D%/clusterd
 clusterd_libs = src/clusterd/dns/libdns.a src/clusterd/proxy/libproxy.a src/clusterd/node/libnode.a \
 	src/clusterd/scheduler/libscheduler.a src/clusterd/controllers/libcontrollers.a src/clusterd/client/libclient.a \
 	src/clusterd/server/libserver.a src/clusterd/store/libstore.a src/clusterd/api/libapi.a src/base/libbase.a
-clusterd_system_libs = $(LIBEVENT_LIBS) $(SQLITE_LIBS) $(NETLINK_LIBS) $(LDNS_LIBS) $(TAR_LIBS) \
+clusterd_system_libs = $(LIBEVENT_LIBS) $(SQLITE_LIBS) $(PROTOBUF_LIBS) $(NETLINK_LIBS) $(LDNS_LIBS) $(TAR_LIBS) \
 	$(ZLIB_LIBS) $(BASE_LIBS) -lm
 %C%_clusterd_LDADD = $(clusterd_libs) $(clusterd_system_libs)

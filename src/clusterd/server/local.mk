@@ -10,6 +10,8 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/admission/limit_ranger.c \
 	%D%/admission/mutating_webhook.c \
 	%D%/admission/namespace_lifecycle.c \
+	%D%/admission/number_claim.c \
+	%D%/admission/number_claim.h \
 	%D%/admission/priority.c \
 	%D%/admission/pod_security.c \
 	%D%/admission/pod_security.h \

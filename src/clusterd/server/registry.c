@@ -178,6 +178,11 @@ int64_t registry_revision(Registry *registry)
   return registry->revision;
 }
 
+bool registry_catch_up(Registry *registry, GError **error)
+{
+  return store_sync(registry->store, error);
+}
+
 bool registry_wait_for(Registry *registry, int64_t revision, GError **error)
 {
   int64_t until = g_get_monotonic_time() + FUTURE_WAIT_SECONDS * G_USEC_PER_SEC;
@@ -260,6 +265,8 @@ void registry_visit(Registry *registry, const ApiKind *kind, const char *namespa
 Object *registry_get(Registry *registry, const Caller *caller, const Target *target, GError **error)
 {
   const ApiKind *kind = target->kind;
+  if (!registry_catch_up(registry, error))
+    return NULL;
   g_autoptr(Object) stored = registry_lookup(registry, kind, target->namespace_, target->name);
   if (!stored) {
     api_error_not_found(error, kind, target->name);

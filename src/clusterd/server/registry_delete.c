@@ -153,6 +153,8 @@ static json_t *options_json(const Write *write, const DeleteOptions *options)
 static Object *delete_once(Write *write, const DeleteOptions *options, bool *gone, GError **error)
 {
   const Target *target = write->target;
+  if (!registry_catch_up(write->registry, error))
+    return NULL;
   write->old = registry_lookup(write->registry, target->kind, target->namespace_, target->name);
   if (!write->old) {
     api_error_not_found(error, target->kind, target->name);

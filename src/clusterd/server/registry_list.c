@@ -73,6 +73,9 @@ static bool resolve(Listing *listing, GError **error)
     listing->revision = MAX(listing->revision, 0); /* -1: go on with what is newest */
     return true;
   }
+  if (wanted == 0 && !*(options->resource_version ? options->resource_version : "") &&
+      !registry_catch_up(listing->registry, error))
+    return false;
   if (wanted > registry_revision(listing->registry) && !registry_wait_for(listing->registry, wanted, error))
     return false;
   if (options->match == VERSION_MATCH_EXACT || (options->match == VERSION_MATCH_UNSET && options->limit && wanted > 0))

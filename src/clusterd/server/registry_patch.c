@@ -129,6 +129,8 @@ static Object *apply_once(Registry *registry, const Caller *caller, const Target
   FieldManager manager = { .name = caller->field_manager,
                            .subresource = target->subresource ? target->subresource : "",
                            .now_us = timestamp_now_us() };
+  if (!registry_catch_up(registry, error))
+    return NULL;
   write.old = registry_lookup(registry, target->kind, target->namespace_, target->name);
   if (!write.old && target->subresource) {
     api_error_not_found(error, target->kind, target->name);

@@ -115,6 +115,10 @@ void registry_observe(Registry *registry, const char *group, const char *plural,
 /* Ends all observations with this DATA; no call of them runs afterwards. */
 void registry_unobserve(Registry *registry, const void *data);
 
+/* Makes sure that what is in memory is no older than this call, where other servers write to the store, too; returns at
+ * once where none does. Every read that must be of now and every attempt of a write begins with it. */
+bool registry_catch_up(Registry *registry, GError **error);
+
 /* Waits until REVISION is applied. False with REASON_TIMEOUT after FUTURE_WAIT_SECONDS. */
 bool registry_wait_for(Registry *registry, int64_t revision, GError **error);
 

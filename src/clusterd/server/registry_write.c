@@ -169,16 +169,19 @@ Object *write_store(Write *write, GError **error)
   g_mutex_unlock(&registry->flights_lock);
 
   GError *problem = NULL;
-  bool ok = store_put(registry->store, key, write->old ? object_revision(write->old) : 0, bytes, NULL, &problem);
+  int64_t revision = 0;
+  bool ok = store_put(registry->store, key, write->old ? object_revision(write->old) : 0, bytes, &revision, &problem);
 
   g_mutex_lock(&registry->flights_lock);
   g_hash_table_remove(registry->flights, bytes);
   g_mutex_unlock(&registry->flights_lock);
-  if (!ok)
+  g_autoptr(Object) seen = flight.object;
+  if (!ok) {
     explain_store_error(write, problem, error);
-  else if (!flight.object)
-    reason_set(error, REASON_INTERNAL, "%s was stored but cannot be read back", key);
-  return flight.object;
+    return NULL;
+  }
+  /* a watch that had to list again may have skipped this version for the next one */
+  return seen ? g_steal_pointer(&seen) : object_with_revision(draft, revision);
 }
 
 Object *write_remove(Write *write, GError **error)
@@ -342,7 +345,7 @@ Object *registry_create(Registry *registry, const Caller *caller, const Target *
     g_autoptr(GError) problem = NULL;
     g_auto(Write) write = write_new(registry, caller, target);
     write.value = write_prepare(&write, value, error);
-    if (!write.value)
+    if (!write.value || !registry_catch_up(registry, error))
       return NULL;
     g_autoptr(Object) stored = write_create(&write, &problem);
     if (stored)
@@ -590,7 +593,7 @@ Object *registry_update(Registry *registry, const Caller *caller, const Target *
   for (int attempt = 1;; attempt++) {
     g_autoptr(GError) problem = NULL;
     g_auto(Write) write = write_new(registry, caller, target);
-    if (!check_identity(&write, value, error))
+    if (!check_identity(&write, value, error) || !registry_catch_up(registry, error))
       return NULL;
     write.old = registry_lookup(registry, target->kind, target->namespace_, target->name);
     if (!write.old)

@@ -158,6 +158,8 @@ static bool check_binding(const Write *write, const json_t *binding, GError **er
 static Object *bind_once(Write *write, const json_t *binding, GError **error)
 {
   const Target *target = write->target;
+  if (!registry_catch_up(write->registry, error))
+    return NULL;
   write->old = registry_lookup(write->registry, target->kind, target->namespace_, target->name);
   if (!write->old) {
     api_error_not_found(error, target->kind, target->name);

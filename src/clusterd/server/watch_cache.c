@@ -19,6 +19,7 @@ struct Watch {
   void *data;
   GMutex lock; /* held while the handler runs and the selectors are used */
   bool stopped;
+  int64_t from; /* nothing up to here; another server may have been further than this one is */
 };
 
 typedef enum MessageKind { MESSAGE_CHANGE, MESSAGE_START, MESSAGE_STOP, MESSAGE_QUIT } MessageKind;
@@ -248,13 +249,13 @@ static void watch_bookmark(Watch *watch, int64_t revision)
 {
   g_autoptr(GMutexLocker) held = g_mutex_locker_new(&watch->lock);
   if (!watch->stopped)
-    watch->handler(WATCH_BOOKMARK, NULL, NULL, revision, watch->data);
+    watch->handler(WATCH_BOOKMARK, NULL, NULL, MAX(revision, watch->from), watch->data);
 }
 
 static void watch_deliver(Watch *watch, const Change *change)
 {
   g_autoptr(GMutexLocker) held = g_mutex_locker_new(&watch->lock);
-  if (watch->stopped)
+  if (watch->stopped || change->revision <= watch->from)
     return;
   bool before = change->type != WATCH_ADDED && watch_selects(watch, change->old);
   bool after = change->type != WATCH_DELETED && watch_selects(watch, change->object);
@@ -424,7 +425,7 @@ Watch *registry_watch(Registry *registry, const Caller *caller, const Target *ta
                       int64_t from, WatchHandler handler, void *data, GError **error)
 {
   Resource *resource = registry_resource(registry, target->kind, error);
-  if (!resource)
+  if (!resource || (from == 0 && !registry_catch_up(registry, error)))
     return NULL;
   Watch *watch = NULL;
   g_rw_lock_reader_lock(&registry->state);
@@ -432,6 +433,7 @@ Watch *registry_watch(Registry *registry, const Caller *caller, const Target *ta
                                  : backlog_of_history(resource, from, error);
   if (backlog) {
     watch = watch_new(registry, resource, target, options);
+    watch->from = from;
     watch->handler = handler;
     watch->data = data;
     Message *message = message_new(MESSAGE_START, resource);

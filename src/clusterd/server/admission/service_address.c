@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/server/admission.h"
+#include "clusterd/server/admission/number_claim.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/registry_private.h"
 
@@ -28,9 +29,11 @@ typedef struct Allocator {
 
 /* A number taken for a write that has not ended yet. */
 typedef struct Claim {
+  Registry *registry;
   GHashTable *table;
   uint32_t number;
   char *owner;
+  NumberClaim among_servers;
 } Claim;
 
 /* One service on its way: what the steps below share. */
@@ -40,6 +43,7 @@ typedef struct Allocation {
   json_t *spec;
   char *owner;
   GPtrArray *claims;
+  GPtrArray *refused; /* Claim*: another server was first */
 } Allocation;
 
 /* --- what is taken -------------------------------------------------------------------------------------------------
@@ -48,6 +52,7 @@ typedef struct Allocation {
 static void claim_free(void *data)
 {
   Claim *claim = data;
+  number_claim_release(claim->registry, &claim->among_servers);
   g_free(claim->owner);
   g_free(claim);
 }
@@ -104,17 +109,35 @@ static void observe(Object *old, Object *object, void *data)
 /* --- taking --------------------------------------------------------------------------------------------------------
  */
 
-/* True when NUMBER is the service's own or free; then it is claimed. Called with the lock held. */
+/* Claims what is marked as taken for MADE against the other servers. Their services are seen without the lock: false
+ * when one has the number. */
+static bool claim_among_servers(Allocator *allocator, Claim *made)
+{
+  const char *range = made->table == allocator->addresses ? "serviceips" : "servicenodeports";
+  g_mutex_unlock(&allocator->lock);
+  bool ok = number_claim_take(allocator->registry, range, made->number, made->owner, &made->among_servers);
+  g_mutex_lock(&allocator->lock);
+  return ok && g_strcmp0(g_hash_table_lookup(made->table, GUINT_TO_POINTER(made->number)), made->owner) == 0;
+}
+
+/* True when NUMBER is the service's own or free; then it is claimed. Called with the lock held, which is let go while
+ * other servers are asked. */
 static bool claim(Allocation *allocation, GHashTable *table, uint32_t number)
 {
+  Allocator *allocator = allocation->allocator;
   const char *holder = g_hash_table_lookup(table, GUINT_TO_POINTER(number));
   if (holder)
     return g_str_equal(holder, allocation->owner);
   take(table, number, allocation->owner);
-  Claim *made = g_new(Claim, 1);
-  *made = (Claim){ table, number, g_strdup(allocation->owner) };
+  Claim *made = g_new0(Claim, 1);
+  *made = (Claim){ .registry = allocator->registry, .table = table, .number = number };
+  made->owner = g_strdup(allocation->owner);
   g_ptr_array_add(allocation->claims, made);
-  return true;
+  if (claim_among_servers(allocator, made))
+    return true;
+  give_back(table, number, allocation->owner);
+  g_ptr_array_add(allocation->refused, g_ptr_array_steal_index(allocation->claims, allocation->claims->len - 1));
+  return false;
 }
 
 /* A free number from COUNT on from FIRST, starting at a random one. False when there is none. */
@@ -123,8 +146,8 @@ static bool claim_any(Allocation *allocation, GHashTable *table, uint32_t first,
   uint32_t offset = count ? g_random_int() % count : 0;
   for (uint32_t i = 0; i < count; i++) {
     *number = first + (offset + i) % count;
-    if (!g_hash_table_contains(table, GUINT_TO_POINTER(*number)))
-      return claim(allocation, table, *number);
+    if (!g_hash_table_contains(table, GUINT_TO_POINTER(*number)) && claim(allocation, table, *number))
+      return true;
   }
   return false;
 }
@@ -257,13 +280,15 @@ static bool allocate(void *state, AdmissionRequest *request, GError **error)
   Allocation allocation = { .allocator = allocator,
                             .request = request,
                             .spec = json_ensure_object(request->object, "spec", NULL),
-                            .claims = g_ptr_array_new_with_free_func(claim_free) };
+                            .claims = g_ptr_array_new_with_free_func(claim_free),
+                            .refused = g_ptr_array_new_with_free_func(claim_free) };
   allocation.owner =
       registry_suffix(request->target->namespace_, json_str(json_object_get(request->object, "metadata"), "name", ""));
   g_mutex_lock(&allocator->lock);
   g_hash_table_insert(allocator->reserved, request->object, allocation.claims);
   bool ok = allocate_address(&allocation, error) && allocate_ports(&allocation, error);
   g_mutex_unlock(&allocator->lock);
+  g_ptr_array_unref(allocation.refused);
   g_free(allocation.owner);
   return ok;
 }
@@ -277,8 +302,8 @@ static void finish(void *state, const AdmissionRequest *request)
     return;
   const char *name = json_str(json_object_get(request->object, "metadata"), "name", "");
   g_autoptr(Object) stored = registry_lookup(allocator->registry, request->kind, request->target->namespace_, name);
+  g_autoptr(GPtrArray) claims = NULL; /* freed after the lock is let go: that writes to the store */
   g_autoptr(GMutexLocker) held = g_mutex_locker_new(&allocator->lock);
-  g_autoptr(GPtrArray) claims = NULL;
   if (!g_hash_table_steal_extended(allocator->reserved, request->object, NULL, (void **)&claims))
     return;
   for (guint i = 0; i < claims->len; i++) {
