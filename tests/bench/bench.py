@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The figures of one run, as ratios: prints a table and writes bench.json, a list of {name, value, unit, against, ratio}.
 
-    bench.py --launcher PROGRAM --output bench.json [--skip-container] [--skip-libvirt]
+    bench.py --launcher PROGRAM --clusterd PROGRAM --watchers PROGRAM --output bench.json [--skip-api] [--skip-container] [--skip-libvirt]
 
 Everything compared is measured in this run, on this machine, with the same kernel and accelerator.
 """
@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import api_server
 
 PODS = 7
 RUNS = 3
@@ -223,20 +225,28 @@ def image(bench):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--launcher", required=True)
+    parser.add_argument("--clusterd", required=True)
+    parser.add_argument("--watchers", required=True, help="the program made from watchers.c")
     parser.add_argument("--output", required=True)
+    parser.add_argument("--skip-api", action="store_true")
     parser.add_argument("--skip-container", action="store_true")
     parser.add_argument("--skip-libvirt", action="store_true")
     arguments = parser.parse_args()
     bench = Bench(arguments)
+    machines = not (arguments.skip_container and arguments.skip_libvirt)
     try:
+        if not arguments.skip_api:
+            api_server.measure(bench, arguments.clusterd, arguments.watchers)
         if not arguments.skip_container:
             container(bench)
         if not arguments.skip_libvirt:
             libvirt(bench)
-        image(bench)
+        if machines:
+            image(bench)
     finally:
-        with contextlib.suppress(RuntimeError):
-            bench.run(bench.launcher, "delete", "--all")
+        if machines:
+            with contextlib.suppress(RuntimeError):
+                bench.run(bench.launcher, "delete", "--all")
         shutil.rmtree(bench.work, ignore_errors=True)
         pathlib.Path(arguments.output).write_text(json.dumps(bench.figures, indent=2) + "\n")
         for figure in bench.figures:
