@@ -78,7 +78,7 @@ start_cluster() {
 start_https() {
   https_log=$work/https.log
   : >"$https_log"
-  python3 "$G_TEST_SRCDIR/tests/api/https-server.py" "$work/pki/hooks.crt" "$work/pki/hooks.key" "$work/pki/ca.crt" \
+  HTTPS_ADDRESS=${HTTPS_ADDRESS:-127.0.0.1} python3 "$G_TEST_SRCDIR/tests/api/https-server.py" "$work/pki/hooks.crt" "$work/pki/hooks.key" "$work/pki/ca.crt" \
     "$work/https.ports" "$https_log" "https://127.0.0.1:$port" "$work/pki/ca.crt" "$work/pki/admin.crt" \
     "$work/pki/admin.key" 2>"$work/https.err" &
   https_pid=$!

@@ -137,7 +137,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, json.dumps(HOOKS[name](review)))
 
     def subject(self):
-        peer = self.connection.getpeercert() or {}
+        peer = (isinstance(self.connection, ssl.SSLSocket) and self.connection.getpeercert()) or {}
         return ",".join(value for part in peer.get("subject", ()) for _, value in part)
 
     def handle_all(self):
@@ -227,7 +227,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, json.dumps({"method": self.command, "path": self.path, "body": body.decode("latin1")}))
 
     def upgrade(self):
-        """Answers like a WebSocket server and then sends every line back in upper case."""
+        """Answers like a WebSocket server and then sends every line back in upper case, until it is told "bye"."""
         accept = base64.b64encode(hashlib.sha1((self.headers.get("Sec-WebSocket-Key", "") +
                                                 "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
         self.send_response(101)
@@ -237,6 +237,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         for line in self.rfile:
             self.wfile.write(line.upper())
+            if line == b"bye\n":
+                break
         self.close_connection = True
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = handle_all
@@ -262,7 +264,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 def serve(plain):
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server((os.environ.get("HTTPS_ADDRESS", "127.0.0.1"), 0), Handler)
     server.plain = plain
     server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.tls.load_cert_chain(certificate, key)

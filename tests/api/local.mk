@@ -8,3 +8,6 @@ TESTS += %D%/legacy.sh
 dist_check_SCRIPTS += %D%/webhooks.sh
 TESTS += %D%/webhooks.sh
 EXTRA_DIST += %D%/https-server.py
+
+dist_check_SCRIPTS += %D%/proxy.sh
+TESTS += %D%/proxy.sh

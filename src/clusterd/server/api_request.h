@@ -60,6 +60,7 @@ void handle_resource(ApiRequest *request);   /* resource_handler.c */
 void handle_watch(ApiRequest *request);      /* watch_handler.c */
 void handle_document(ApiRequest *request);   /* document_handler.c: everything that is no resource */
 bool handle_review(ApiRequest *request);     /* review_handler.c: false when the kind is no review */
+bool handle_proxy(ApiRequest *request);      /* proxy_handler.c: false when it is no proxy subresource */
 bool handle_pod_stream(ApiRequest *request); /* pod_handler.c: log, exec, attach, portforward; false when it is none */
 
 /* connect.c: whether admission lets the request open its connection (exec, attach, portforward, proxy). */

@@ -128,6 +128,14 @@ char **http_header_prefixed(const HttpRequest *request, const char *prefix)
   return g_strv_builder_end(names);
 }
 
+void http_headers_visit(const HttpRequest *request, void (*visit)(const char *name, const char *value, void *data),
+                        void *data)
+{
+  const struct evkeyval *header;
+  for (header = evhttp_request_get_input_headers(request->request)->tqh_first; header; header = header->next.tqe_next)
+    visit(header->key, header->value, data);
+}
+
 GBytes *http_body(const HttpRequest *request)
 {
   return request->body;

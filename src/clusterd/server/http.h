@@ -57,6 +57,9 @@ const char *http_query(const HttpRequest *request);  /* "" when there is none */
 const char *http_header(const HttpRequest *request, const char *name);       /* the first one, or NULL */
 char **http_header_all(const HttpRequest *request, const char *name);        /* all of that name; the caller frees */
 char **http_header_prefixed(const HttpRequest *request, const char *prefix); /* names; the caller frees */
+/* Calls VISIT for every header, in their order. */
+void http_headers_visit(const HttpRequest *request, void (*visit)(const char *name, const char *value, void *data),
+                        void *data);
 GBytes *http_body(const HttpRequest *request);                               /* borrowed, never NULL */
 const char *http_peer_address(const HttpRequest *request);
 

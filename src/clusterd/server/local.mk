@@ -73,6 +73,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/outbound_post.c \
 	%D%/outbound_transfer.h \
 	%D%/pod_handler.c \
+	%D%/proxy_handler.c \
 	%D%/query.c \
 	%D%/query.h \
 	%D%/registry.c \
@@ -82,6 +83,9 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/registry_patch.c \
 	%D%/registry_private.h \
 	%D%/registry_write.c \
+	%D%/relay.c \
+	%D%/relay.h \
+	%D%/relay_upgrade.c \
 	%D%/request_info.c \
 	%D%/request_info.h \
 	%D%/resource_handler.c \

@@ -121,7 +121,7 @@ static void handle_known(ApiRequest *request)
   bool shapes = g_str_equal(http_method(request->http), "GET");
   if (request->kind->deprecation)
     json_array_append_new(request->warnings, json_string(request->kind->deprecation));
-  if (handle_pod_stream(request))
+  if (handle_pod_stream(request) || handle_proxy(request))
     return;
   if (!accept_parse(http_header(request->http, "Accept"), shapes, &request->accept)) {
     reason_set(&error, REASON_NOT_ACCEPTABLE,

@@ -18,11 +18,35 @@ char *service_join(const char *host, int64_t port)
 /* --- endpoints -----------------------------------------------------------------------------------------------------
  */
 
+typedef struct Endpoint {
+  char *address; /* without the port */
+  int64_t port;
+  char *pod; /* its name; NULL: it is none */
+} Endpoint;
+
 typedef struct Search {
   const char *service, *port_name;
-  GPtrArray *found; /* "10.1.2.3:8443" */
+  GPtrArray *found; /* Endpoint* */
   bool has_slices;
 } Search;
+
+static void endpoint_free(void *data)
+{
+  Endpoint *endpoint = data;
+  g_free(endpoint->address);
+  g_free(endpoint->pod);
+  g_free(endpoint);
+}
+
+static void add_endpoint(Search *search, const char *address, int64_t port, const json_t *target)
+{
+  bool is_pod = g_str_equal(json_str(target, "kind", ""), "Pod");
+  Endpoint *endpoint = g_new0(Endpoint, 1);
+  endpoint->address = g_strdup(address);
+  endpoint->port = port;
+  endpoint->pod = is_pod ? g_strdup(json_str(target, "name", "")) : NULL;
+  g_ptr_array_add(search->found, endpoint);
+}
 
 /* The number of the TCP port of that name; 0: there is none. */
 static int64_t port_of(const json_t *ports, const char *name)
@@ -51,7 +75,7 @@ static bool visit_slice(Object *object, void *data)
   json_array_foreach (json_object_get(slice, "endpoints"), i, endpoint) {
     const char *address = json_string_value(json_array_get(json_object_get(endpoint, "addresses"), 0));
     if (address && json_flag(json_object_get(endpoint, "conditions"), "ready", true))
-      g_ptr_array_add(search->found, service_join(address, port));
+      add_endpoint(search, address, port, json_object_get(endpoint, "targetRef"));
   }
   return false;
 }
@@ -69,21 +93,65 @@ static void search_subsets(const json_t *endpoints, Search *search)
     int64_t port = port_of(json_object_get(subset, "ports"), search->port_name);
     json_array_foreach (json_object_get(subset, "addresses"), j, address)
       if (port)
-        g_ptr_array_add(search->found, service_join(json_str(address, "ip", ""), port));
+        add_endpoint(search, json_str(address, "ip", ""), port, json_object_get(address, "targetRef"));
   }
 }
 
-char *service_endpoint(Registry *registry, const char *namespace_, const char *name, const char *port_name)
+/* All ready endpoints; the caller frees. */
+static GPtrArray *find_endpoints(Registry *registry, const char *namespace_, const char *name, const char *port_name)
 {
-  g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
-  Search search = { name, port_name, found, false };
+  Search search = { name, port_name, g_ptr_array_new_with_free_func(endpoint_free), false };
   registry_visit(registry, find_kind(registry, "discovery.k8s.io", "endpointslices"), namespace_, visit_slice, &search);
   if (!search.has_slices) { /* nobody has mirrored them yet */
     g_autoptr(Object) endpoints = registry_lookup(registry, find_kind(registry, "", "endpoints"), namespace_, name);
     if (endpoints)
       search_subsets(object_json(endpoints), &search);
   }
-  return found->len ? g_strdup(found->pdata[g_random_int_range(0, (gint32)found->len)]) : NULL;
+  return search.found;
+}
+
+/* Takes one out at random. NULL when there are no more. The caller frees it. */
+static Endpoint *take_one(GPtrArray *endpoints)
+{
+  return endpoints->len ? g_ptr_array_steal_index_fast(endpoints, (guint)g_random_int_range(0, (gint32)endpoints->len))
+                        : NULL;
+}
+
+char *service_endpoint(Registry *registry, const char *namespace_, const char *name, const char *port_name)
+{
+  g_autoptr(GPtrArray) found = find_endpoints(registry, namespace_, name, port_name);
+  Endpoint *endpoint = take_one(found);
+  if (!endpoint)
+    return NULL;
+  char *address = service_join(endpoint->address, endpoint->port);
+  endpoint_free(endpoint);
+  return address;
+}
+
+static bool is_of_pod(Registry *registry, const char *namespace_, const Endpoint *endpoint)
+{
+  g_autoptr(Object) pod =
+      endpoint->pod ? registry_lookup(registry, find_kind(registry, "", "pods"), namespace_, endpoint->pod) : NULL;
+  const json_t *status = pod ? json_object_get(object_json(pod), "status") : NULL;
+  size_t i;
+  json_t *ip;
+  json_array_foreach (json_object_get(status, "podIPs"), i, ip)
+    if (g_str_equal(json_str(ip, "ip", ""), endpoint->address))
+      return true;
+  return status && g_str_equal(json_str(status, "podIP", ""), endpoint->address);
+}
+
+char *service_pod_endpoint(Registry *registry, const char *namespace_, const char *name, const char *port_name)
+{
+  g_autoptr(GPtrArray) found = find_endpoints(registry, namespace_, name, port_name);
+  char *address = NULL;
+  Endpoint *endpoint;
+  while (!address && (endpoint = take_one(found))) {
+    if (is_of_pod(registry, namespace_, endpoint))
+      address = service_join(endpoint->address, endpoint->port);
+    endpoint_free(endpoint);
+  }
+  return address;
 }
 
 /* --- services ------------------------------------------------------------------------------------------------------
