@@ -53,11 +53,18 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/strategy_config.c \
 	%D%/strategy_container.c \
 	%D%/strategy_core.c \
+	%D%/strategy_environment.c %D%/strategy_environment.h \
 	%D%/strategy_extension.c \
 	%D%/strategy_flow.c \
 	%D%/strategy_legacy.c \
+	%D%/strategy_mount.c %D%/strategy_mount.h \
+	%D%/strategy_placement.c %D%/strategy_placement.h \
 	%D%/strategy_pod.c %D%/strategy_pod.h \
+	%D%/strategy_pod_spec.c \
 	%D%/strategy_pod_update.c \
+	%D%/strategy_probe.c \
+	%D%/strategy_resources.c %D%/strategy_resources.h \
+	%D%/strategy_security.c %D%/strategy_security.h \
 	%D%/strategy_service.c \
 	%D%/strategy_volume.c \
 	%D%/strategy_workloads.c \

@@ -12,7 +12,7 @@
 /* strategy_common.c */
 STRATEGY(status_only); /* status is written through its subresource, and nothing else there */
 
-/* strategy_pod.c, strategy_pod_update.c, strategy_container.c, strategy_volume.c */
+/* strategy_pod.c, strategy_pod_update.c, strategy_container.c, strategy_probe.c, strategy_volume.c */
 STRATEGY(pod);
 DEFAULTS(pod);
 DEFAULTS(pod_spec);
@@ -23,11 +23,29 @@ VALIDATE(container);
 VALIDATE(volume);
 VALIDATE(probe);
 VALIDATE(lifecycle_handler);
+VALIDATE(port_action);
+VALIDATE(empty_dir);
+VALIDATE(nfs);
+VALIDATE(iscsi);
+VALIDATE(fibre_channel);
+VALIDATE(csi_name);
+VALIDATE(downward_api);
+VALIDATE(projected);
+
+/* strategy_environment.c, strategy_resources.c, strategy_security.c, strategy_placement.c */
 VALIDATE(env_var);
-VALIDATE(env_var_source);
-VALIDATE(volume_mount);
-VALIDATE(toleration);
+VALIDATE(env_source);
+VALIDATE(named_reference);
+VALIDATE(key_selector);
 VALIDATE(resources);
+VALIDATE(seccomp);
+VALIDATE(app_armor);
+VALIDATE(security_context);
+VALIDATE(node_selector);
+VALIDATE(preferred_term);
+VALIDATE(pod_affinity_term);
+VALIDATE(spread_constraint);
+VALIDATE(toleration);
 
 /* strategy_service.c */
 STRATEGY(service);

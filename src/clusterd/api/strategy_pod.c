@@ -1,4 +1,4 @@
-/* Pods: defaults, what the server decides at create, and the rules that span containers and volumes. */
+/* Pods: defaults, what the server decides at create, and the rules of pods alone. */
 #include <string.h>
 
 #include "base/json.h"
@@ -8,7 +8,7 @@
 #include "clusterd/api/strategy_pod.h"
 #include "clusterd/api/validation.h"
 
-static const char *const container_lists[] = { "initContainers", "containers", "ephemeralContainers" };
+static const char *const container_lists[] = { "containers", "initContainers", "ephemeralContainers" };
 
 /* Upstream's rule: a limit without a request is also the request. Only in pods: templates stay as they were written. */
 static void default_requests(json_t *container)
@@ -108,130 +108,44 @@ static void pod_prepare_create(json_t *object)
       json_pack("{s:s, s:s}", "phase", "Pending", "qosClass", pod_qos_class(json_object_get(object, "spec"))));
 }
 
-static void pod_validate_create(const json_t *object, FieldErrors *errors)
+void pod_check_images(const json_t *spec, FieldErrors *errors)
 {
-  if (json_array_size(json_at(object, "spec", "ephemeralContainers", NULL)) > 0)
-    field_errors_add(errors, FIELD_FORBIDDEN, "spec.ephemeralContainers", NULL, "cannot be set on create");
-}
-
-static void check_unique(GHashTable *seen, const json_t *name, const char *path, FieldErrors *errors)
-{
-  const char *text = json_string_value(name);
-  if (text && *text && !g_hash_table_add(seen, g_strdup(text)))
-    field_errors_add(errors, FIELD_DUPLICATE, path, name, NULL);
-}
-
-static GHashTable *check_volumes(const json_t *spec, const char *path, FieldErrors *errors)
-{
-  GHashTable *names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  size_t index;
-  json_t *volume;
-  json_array_foreach (json_object_get(spec, "volumes"), index, volume) {
-    g_autofree char *name_path = g_strdup_printf("%s.volumes[%zu].name", path, index);
-    check_unique(names, json_object_get(volume, "name"), name_path, errors);
-  }
-  return names;
-}
-
-static void check_mounts(const json_t *container, GHashTable *volumes, const char *path, FieldErrors *errors)
-{
-  g_autoptr(GHashTable) paths = g_hash_table_new(g_str_hash, g_str_equal);
-  size_t index;
-  json_t *mount;
-  json_array_foreach (json_object_get(container, "volumeMounts"), index, mount) {
-    const json_t *name = json_object_get(mount, "name"), *target = json_object_get(mount, "mountPath");
-    g_autofree char *mount_path = g_strdup_printf("%s.volumeMounts[%zu]", path, index);
-    if (json_string_length(name) > 0 && !g_hash_table_contains(volumes, json_string_value(name))) {
-      g_autofree char *name_path = field_path_child(mount_path, "name");
-      field_errors_add(errors, FIELD_NOT_FOUND, name_path, name, NULL);
-    }
-    if (json_string_length(target) > 0 && !g_hash_table_add(paths, (gpointer)(uintptr_t)json_string_value(target))) {
-      g_autofree char *target_path = field_path_child(mount_path, "mountPath");
-      field_errors_add(errors, FIELD_INVALID, target_path, target, "must be unique");
-    }
-  }
-}
-
-static void check_host_ports(const json_t *spec, const json_t *container, GHashTable *seen, const char *path,
-                             FieldErrors *errors)
-{
-  size_t index;
-  json_t *port;
-  json_array_foreach (json_object_get(container, "ports"), index, port) {
-    int64_t number = json_int(port, "hostPort", 0);
-    const json_t *host_port = json_object_get(port, "hostPort");
-    g_autofree char *port_path = g_strdup_printf("%s.ports[%zu].hostPort", path, index);
-    if (number == 0)
-      continue;
-    if (json_flag(spec, "hostNetwork", false) && number != json_int(port, "containerPort", 0))
-      field_errors_add(errors, FIELD_INVALID, port_path, host_port,
-                       "must match `containerPort` when `hostNetwork` is true");
-    g_autofree char *key = g_strdup_printf("%s/%s/%" G_GINT64_FORMAT, json_str(port, "protocol", "TCP"),
-                                           json_str(port, "hostIP", ""), number);
-    g_autoptr(json_t) text = json_string(key);
-    if (!g_hash_table_add(seen, g_steal_pointer(&key)))
-      field_errors_add(errors, FIELD_DUPLICATE, port_path, text, NULL);
-  }
-}
-
-static bool is_sidecar(const json_t *container)
-{
-  return strcmp(json_str(container, "restartPolicy", ""), "Always") == 0;
-}
-
-/* Init containers end, so nothing may be asked of them while they run, unless they are sidecars. */
-static void check_init_container(const json_t *container, const char *path, FieldErrors *errors)
-{
-  static const char *const members[] = { "lifecycle", "livenessProbe", "readinessProbe", "startupProbe" };
-  for (size_t i = 0; i < G_N_ELEMENTS(members) && !is_sidecar(container); i++) {
-    if (!json_object_get(container, members[i]))
-      continue;
-    g_autofree char *member_path = field_path_child(path, members[i]);
-    field_errors_add(errors, FIELD_FORBIDDEN, member_path, NULL,
-                     "may not be set for init containers without restartPolicy=Always");
-  }
-}
-
-static void check_containers(const json_t *spec, const char *path, GHashTable *volumes, FieldErrors *errors)
-{
-  g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  g_autoptr(GHashTable) ports = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   size_t index;
   json_t *container;
   for (size_t list = 0; list < G_N_ELEMENTS(container_lists); list++) {
     json_array_foreach (json_object_get(spec, container_lists[list]), index, container) {
-      g_autofree char *item = g_strdup_printf("%s.%s[%zu]", path, container_lists[list], index);
-      g_autofree char *name_path = field_path_child(item, "name"), *image_path = field_path_child(item, "image");
-      check_unique(names, json_object_get(container, "name"), name_path, errors);
-      if (!*json_str(container, "image", "") && list < 2)
-        field_errors_add(errors, FIELD_REQUIRED, image_path, NULL, NULL);
-      check_mounts(container, volumes, item, errors);
-      check_host_ports(spec, container, ports, item, errors);
-      if (list == 0)
-        check_init_container(container, item, errors);
+      g_autofree char *path = g_strdup_printf("spec.%s[%zu].image", container_lists[list], index);
+      api_validate_format("imageReference", json_object_get(container, "image"), path, errors);
     }
   }
 }
 
-static void check_dns(const json_t *spec, const char *path, FieldErrors *errors)
+static void check_tokens(const json_t *spec, FieldErrors *errors)
 {
-  if (strcmp(json_str(spec, "dnsPolicy", ""), "None") != 0 ||
-      json_array_size(json_at(spec, "dnsConfig", "nameservers", NULL)) > 0)
+  size_t i, j;
+  json_t *volume, *source;
+  if (*json_str(spec, "serviceAccountName", ""))
     return;
-  bool has_config = json_object_get(spec, "dnsConfig") != NULL;
-  g_autofree char *dns_path = field_path_child(path, has_config ? "dnsConfig.nameservers" : "dnsConfig");
-  if (has_config)
-    field_errors_add(errors, FIELD_REQUIRED, dns_path, NULL,
-                     "must provide at least one DNS nameserver when `dnsPolicy` is None");
-  else
-    field_errors_add(errors, FIELD_REQUIRED, dns_path, NULL, "must provide `dnsConfig` when `dnsPolicy` is None");
+  json_array_foreach (json_object_get(spec, "volumes"), i, volume) {
+    json_array_foreach (json_at(volume, "projected", "sources", NULL), j, source) {
+      g_autofree char *path = g_strdup_printf("spec.volumes[%zu].projected.sources[%zu].serviceAccountToken", i, j);
+      if (json_object_get(source, "serviceAccountToken"))
+        field_errors_add(errors, FIELD_FORBIDDEN, path, NULL,
+                         "must not be specified when serviceAccountName is not set");
+    }
+  }
 }
 
-void validate_pod_spec(const json_t *value, const char *path, FieldErrors *errors)
+static void pod_validate_create(const json_t *object, FieldErrors *errors)
 {
-  g_autoptr(GHashTable) volumes = check_volumes(value, path, errors);
-  check_containers(value, path, volumes, errors);
-  check_dns(value, path, errors);
+  const json_t *spec = json_object_get(object, "spec");
+  check_tokens(spec, errors);
+  pod_check_images(spec, errors);
+  if (json_array_size(json_at(object, "spec", "ephemeralContainers", NULL)) > 0)
+    field_errors_add(errors, FIELD_FORBIDDEN, "spec.ephemeralContainers", NULL, "cannot be set on create");
+  if (*json_str(spec, "nodeName", "") && json_array_size(json_object_get(spec, "schedulingGates")) > 0)
+    field_errors_add(errors, FIELD_FORBIDDEN, "spec.nodeName", NULL,
+                     "cannot be set until all schedulingGates have been cleared");
 }
 
 const ApiStrategy strategy_pod = {

@@ -9,6 +9,9 @@
  * Source: kubernetes.io/docs/concepts/workloads/pods/pod-qos. */
 const char *pod_qos_class(const json_t *spec);
 
+/* No image of the containers has blanks around it. */
+void pod_check_images(const json_t *spec, FieldErrors *errors);
+
 /* strategy_pod_update.c */
 void pod_prepare_update(json_t *object, const json_t *old, const ApiWriteContext *context);
 void pod_validate_update(const json_t *object, const json_t *old, const ApiWriteContext *context, FieldErrors *errors);

@@ -89,8 +89,9 @@ static void check_gates(const json_t *spec, const json_t *old, FieldErrors *erro
     json_array_foreach (json_object_get(old, "schedulingGates"), j, before) {
       known = known || json_equal(gate, before);
     }
+    g_autofree char *path = g_strdup_printf("spec.schedulingGates[%zu].name", i);
     if (!known)
-      field_errors_add(errors, FIELD_FORBIDDEN, "spec.schedulingGates", NULL,
+      field_errors_add(errors, FIELD_FORBIDDEN, path, NULL,
                        "only deletion is allowed, but found new scheduling gate '%s'", json_str(gate, "name", ""));
   }
 }
@@ -149,6 +150,7 @@ void pod_validate_update(const json_t *object, const json_t *old, const ApiWrite
   check_counts(spec, old_spec, errors);
   if (field_errors_count(errors) > before)
     return;
+  pod_check_images(spec, errors);
   check_deadline(spec, old_spec, errors);
   check_tolerations(spec, old_spec, errors);
   check_gates(spec, old_spec, errors);

@@ -38,7 +38,7 @@ static void check_range(Walk *walk, const ApiField *field, const json_t *value)
   bool absent = number == 0 && !(field->flags & (API_FIELD_OPTIONAL | API_FIELD_REQUIRED));
   if (!json_is_integer(value) || (low == 0 && high == 0) || absent || (number >= low && number <= high))
     return;
-  if (high < INT64_MAX && low <= high && !(low == 0 && high == INT32_MAX))
+  if (high < INT64_MAX && low <= high)
     field_errors_add(walk->errors, FIELD_INVALID, walk->path->str, value,
                      "must be between %" G_GINT64_FORMAT " and %" G_GINT64_FORMAT ", inclusive", low, high);
   else if (number < low && low == 1)
@@ -70,6 +70,8 @@ static void walk_element(Walk *walk, const ApiField *field, const json_t *value,
   case API_INT32:
   case API_INT64:
     check_range(walk, field, value);
+    if (field->format)
+      api_validate_format(field->format, value, walk->path->str, walk->errors);
     break;
   default:
     break;

@@ -18,7 +18,8 @@ bool api_validate(const ApiKind *kind, const json_t *value, const json_t *old, c
 
 /* Named string rules, as ApiField.format names them: "dns1123label", "dns1123subdomain", "dns1035label",
  * "qualifiedName", "labelValue", "portName", "envVarName", "absolutePath", "ip", "cidr", "imageReference",
- * "configMapKey". Adds upstream's text to ERRORS. */
+ * "configMapKey", "noBacksteps", "descendingPath", "localPath"; of numbers: "fileMode", "weight". Adds upstream's text
+ * to ERRORS. */
 void api_validate_format(const char *format, const json_t *value, const char *path, FieldErrors *errors);
 
 /* Upstream's texts of the rules dns1123subdomain, dns1123label and dns1035label. */

@@ -11,6 +11,7 @@
 #define CRON_JOB_NAME_MAX 52 /* leaves room for the time its jobs' names end with */
 
 typedef void (*FormatRule)(const char *text, const json_t *value, const char *path, FieldErrors *errors);
+typedef void (*NumberRule)(int64_t number, const json_t *value, const char *path, FieldErrors *errors);
 
 const char api_label_text[] =
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
@@ -238,10 +239,55 @@ static void check_cron_job_name(const char *text, const json_t *value, const cha
     field_errors_add(errors, FIELD_INVALID, path, value, "must be no more than %d characters", CRON_JOB_NAME_MAX);
 }
 
+static void check_no_backsteps(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  g_auto(GStrv) steps = g_strsplit(text, "/", -1);
+  if (g_strv_contains((const char *const *)steps, ".."))
+    field_errors_add(errors, FIELD_INVALID, path, value, "must not contain '..'");
+}
+
+/* A path below some directory: relative, and without steps up. */
+static void check_descending_path(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  if (*text == '/')
+    field_errors_add(errors, FIELD_INVALID, path, value, "must be a relative path");
+  check_no_backsteps(text, value, path, errors);
+}
+
+static void check_local_path(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  check_descending_path(text, value, path, errors);
+  if (g_str_has_prefix(text, "..") && !g_str_has_prefix(text, "../"))
+    field_errors_add(errors, FIELD_INVALID, path, value, "must not start with '..'");
+}
+
+static void check_file_mode(int64_t number, const json_t *value, const char *path, FieldErrors *errors)
+{
+  if (number < 0 || number > 0777)
+    field_errors_add(errors, FIELD_INVALID, path, value, "must be a number between 0 and 0777 (octal), both inclusive");
+}
+
+static void check_weight(int64_t number, const json_t *value, const char *path, FieldErrors *errors)
+{
+  if (number < 1 || number > 100)
+    field_errors_add(errors, FIELD_INVALID, path, value, "must be in the range 1-100");
+}
+
+static const struct {
+  const char *name;
+  NumberRule rule;
+} number_rules[] = {
+  { "fileMode", check_file_mode },
+  { "weight", check_weight },
+};
+
 static const struct {
   const char *name;
   FormatRule rule;
 } format_rules[] = {
+  { "noBacksteps", check_no_backsteps },
+  { "descendingPath", check_descending_path },
+  { "localPath", check_local_path },
   { "dns1123label", check_label },
   { "dns1123subdomain", check_subdomain },
   { "dns1035label", check_label_1035 },
@@ -261,6 +307,10 @@ static const struct {
 void api_validate_format(const char *format, const json_t *value, const char *path, FieldErrors *errors)
 {
   const char *text = json_string_value(value);
+  for (size_t i = 0; json_is_integer(value) && i < G_N_ELEMENTS(number_rules); i++) {
+    if (strcmp(number_rules[i].name, format) == 0)
+      number_rules[i].rule(json_integer_value(value), value, path, errors);
+  }
   if (!text)
     return;
   for (size_t i = 0; i < G_N_ELEMENTS(format_rules); i++) {

@@ -41,6 +41,11 @@ TESTS += %D%/test-validation
 %C%_test_validation_SOURCES = %D%/test-validation.c $(validation_case)
 %C%_test_validation_LDADD = $(api_test_libs)
 
+check_PROGRAMS += %D%/test-validation-pod
+TESTS += %D%/test-validation-pod
+%C%_test_validation_pod_SOURCES = %D%/test-validation-pod.c $(validation_case)
+%C%_test_validation_pod_LDADD = $(api_test_libs)
+
 check_PROGRAMS += %D%/test-validation-extension
 TESTS += %D%/test-validation-extension
 %C%_test_validation_extension_SOURCES = %D%/test-validation-extension.c $(validation_case)

@@ -1,0 +1,21 @@
+#pragma once
+/* Names and amounts of resources, as containers, quotas and limit ranges judge them. */
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/quantity.h"
+#include "clusterd/api/field_errors.h"
+
+/* Whether more of NAME may be promised than there is. */
+bool resource_may_overcommit(const char *name);
+
+/* The rules of a name: anywhere, in a container, in a quota. */
+void resource_check_name(const char *name, const char *path, FieldErrors *errors);
+void resource_check_container_name(const char *name, const char *path, FieldErrors *errors);
+void resource_check_quota_name(const char *name, const char *path, FieldErrors *errors);
+
+/* The amount NAME of a list of resources. False when there is none. */
+bool resource_amount(const json_t *list, const char *name, Quantity *amount);
+
+/* Not negative; whole, where only whole ones make sense. */
+void resource_check_amount(const char *name, const json_t *value, const char *path, FieldErrors *errors);
