@@ -169,4 +169,95 @@ is "with no extra" "$(impersonate -H 'Impersonate-User: jane' -H 'Impersonate-Ex
   'userextras.authentication.k8s.io \"s\" is forbidden: User \"bob\" cannot impersonate resource \"userextras/scopes\" in API group \"authentication.k8s.io\" at the cluster scope'
 is "and with no uid" "$(impersonate -H 'Impersonate-User: jane' -H 'Impersonate-Uid: 7')" \
   'uids.authentication.k8s.io \"7\" is forbidden: User \"bob\" cannot impersonate resource \"uids\" in API group \"authentication.k8s.io\" at the cluster scope'
+
+# --- RBAC
+reason() {
+  request POST /apis/authorization.k8s.io/v1/subjectaccessreviews -H 'Content-Type: application/json' -d "{\"spec\":$1}" |
+    python3 -c 'import json,sys; s=json.loads(sys.stdin.readline())["status"]; print(s["allowed"], s.get("reason",""))'
+}
+is "the default roles" "$(k get clusterroles -l kubernetes.io/bootstrapping -o name | wc -l) $(k get clusterrolebindings -l kubernetes.io/bootstrapping -o name | wc -l)" "64 45"
+k wait --for='jsonpath={.rules[0].verbs}' clusterrole/admin --timeout=20s >/dev/null
+like "view holds what is aggregated to it" "$(k get clusterrole view -o json | tr -d ' \n')" '*"rules":\[{"apiGroups":\[""\],"resources":\["configmaps","endpoints",*'
+k -n x1 create rolebinding ann-admin --clusterrole=admin --user=ann >/dev/null
+is "admin holds edit, which holds view" "$(k -n x1 auth can-i list pods --as=ann) $(k -n x1 auth can-i create deploy --as=ann) \
+$(k -n x1 auth can-i create rolebindings --as=ann) $(k -n x1 auth can-i create nodes --as=ann 2>/dev/null) $(k auth can-i list pods --as=ann)" "yes yes yes no no"
+k apply -f - >/dev/null <<END
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: widgets-view, labels: {rbac.authorization.k8s.io/aggregate-to-view: "true"}}
+rules: [{apiGroups: [acme.example], resources: [widgets], verbs: [get, list]}]
+END
+until_is() {
+  for _ in $(seq 200); do
+    [ "$("${@:3}" 2>/dev/null)" = "$2" ] && break
+    sleep 0.05
+  done
+  is "$1" "$("${@:3}" 2>/dev/null)" "$2"
+}
+may() {
+  reason "{\"user\":\"ann\",\"resourceAttributes\":{\"namespace\":\"x1\",\"verb\":\"$1\",\"group\":\"$2\",\"resource\":\"$3\"}}"
+}
+until_is "a role that joins reaches admin by two steps" 'True RBAC: allowed by RoleBinding "ann-admin/x1" of ClusterRole "admin" to User "ann"' \
+  may list acme.example widgets
+is "not allowed" "$(may delete acme.example widgets)" "False "
+is "a group's binding" "$(reason '{"user":"x","groups":["system:authenticated"],"nonResourceAttributes":{"verb":"get","path":"/api/v1"}}')" \
+  'True RBAC: allowed by ClusterRoleBinding "system:discovery" of ClusterRole "system:discovery" to Group "system:authenticated"'
+like "nobody asked about" "$(message POST /apis/authorization.k8s.io/v1/subjectaccessreviews \
+  '{"spec":{"resourceAttributes":{"verb":"get"}}}')" '422 *spec.user: Invalid value: "": at least one of user or group must be specified'
+is "another namespace than the request's" "$(message POST /apis/authorization.k8s.io/v1/namespaces/x1/localsubjectaccessreviews \
+  '{"spec":{"user":"a","resourceAttributes":{"namespace":"x2","verb":"get"}}}')" \
+  '400 spec.resourceAttributes.namespace must match namespace: x1'
+like "can-i --list" "$(k auth can-i --list --as=bob --as-group=system:authenticated)" \
+  '*selfsubjectreviews.authentication.k8s.io*\[create\]*/api/\**\[get\]*'
+like "can-i --list of an administrator" "$(k auth can-i --list)" '*\*.\**\[\]*\[\]*\[\*\]*'
+
+k create clusterrole rbac-writer --verb=create,update,patch,get,delete --resource=roles,rolebindings,clusterroles,clusterrolebindings >/dev/null
+k create clusterrolebinding bob-rbac --clusterrole=rbac-writer --user=bob >/dev/null
+is "may not give what they have not" "$(as_bob create clusterrole more --verb=get,list --resource=pods,deployments.apps 2>&1)" \
+  'Error from server (Forbidden): clusterroles.rbac.authorization.k8s.io "more" is forbidden: user "bob" (groups=["dev" "system:authenticated"]) is attempting to grant RBAC permissions not currently held:
+{APIGroups:[""], Resources:["pods"], Verbs:["get" "list"]}
+{APIGroups:["apps"], Resources:["deployments"], Verbs:["get" "list"]}'
+is "nor bind it" "$(as_bob create clusterrolebinding more --clusterrole=cluster-admin --user=bob 2>&1)" \
+  'error: failed to create clusterrolebinding: clusterrolebindings.rbac.authorization.k8s.io "more" is forbidden: user "bob" (groups=["dev" "system:authenticated"]) is attempting to grant RBAC permissions not currently held:
+{APIGroups:["*"], Resources:["*"], Verbs:["*"]}
+{NonResourceURLs:["*"], Verbs:["*"]}'
+is "what they have they may give" "$(as_bob -n x1 create role same --verb=get --resource=roles --resource-name=a)" "role.rbac.authorization.k8s.io/same created"
+k create clusterrole binder --verb=bind --resource=clusterroles --resource-name=view >/dev/null
+k create clusterrolebinding bob-bind --clusterrole=binder --user=bob >/dev/null
+is "bind" "$(as_bob -n x1 create rolebinding v --clusterrole=view --user=bob)" "rolebinding.rbac.authorization.k8s.io/v created"
+k create clusterrole escalator --verb=escalate --resource=clusterroles >/dev/null
+k create clusterrolebinding bob-escalate --clusterrole=escalator --user=bob >/dev/null
+is "escalate" "$(as_bob create clusterrole more --verb='*' --resource=pods)" "clusterrole.rbac.authorization.k8s.io/more created"
+
+k -n x1 create configmap one --from-literal=a=b >/dev/null
+k -n x1 create role one --verb=get,list,watch,create,deletecollection --resource=configmaps --resource-name=one >/dev/null
+k -n x1 create rolebinding one --role=one --user=carl >/dev/null
+is "a named object" "$(k -n x1 --as=carl get configmap one -o name)" "configmap/one"
+is "not another" "$(k -n x1 --as=carl get configmap two 2>&1)" \
+  'Error from server (Forbidden): configmaps "two" is forbidden: User "carl" cannot get resource "configmaps" in API group "" in the namespace "x1"'
+is "not all of them" "$(k -n x1 --as=carl get configmaps 2>&1)" \
+  'Error from server (Forbidden): configmaps is forbidden: User "carl" cannot list resource "configmaps" in API group "" in the namespace "x1"'
+is "a list of the one" "$(k -n x1 --as=carl get configmaps --field-selector metadata.name=one -o name)" "configmap/one"
+like "no creation by name" "$(k -n x1 --as=carl create configmap one 2>&1)" '*configmaps is forbidden: User "carl" cannot create resource*'
+like "a role's reference stays" "$(k -n x1 patch rolebinding one --type=merge -p '{"roleRef":{"name":"two"}}' 2>&1)" '*roleRef*cannot change roleRef*'
+
+cat >"$work/reconcile.yaml" <<END
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: one, namespace: x1}
+rules: [{apiGroups: [""], resources: [secrets], verbs: [get]}]
+END
+is "auth reconcile" "$(k auth reconcile -f "$work/reconcile.yaml" 2>&1 | head -1)" "role.rbac.authorization.k8s.io/one reconciled"
+is "adds rules" "$(k -n x1 auth can-i get secrets --as=carl) $(k -n x1 auth can-i get cm/one --as=carl)" "yes yes"
+
+# --- what is taken from the default roles comes back at the next start
+k patch clusterrole system:basic-user --type=json -p '[{"op":"remove","path":"/rules/1"}]' >/dev/null
+k patch clusterrolebinding system:discovery --type=json -p '[{"op":"remove","path":"/subjects"}]' >/dev/null
+k patch clusterrole system:discovery --type=json -p '[{"op":"replace","path":"/rules","value":[]}]' >/dev/null
+k annotate clusterrole system:discovery rbac.authorization.kubernetes.io/autoupdate=false --overwrite >/dev/null
+restart_cluster TERM
+is "rules come back" "$(k get clusterrole system:basic-user -o 'jsonpath={.rules[*].resources}')" \
+  '["selfsubjectaccessreviews","selfsubjectrulesreviews"] ["selfsubjectreviews"]'
+is "subjects come back" "$(k get clusterrolebinding system:discovery -o 'jsonpath={.subjects[*].name}')" "system:authenticated"
+is "but not where it is not wanted" "$(k get clusterrole system:discovery -o 'jsonpath={.rules}')" ""
 done_testing

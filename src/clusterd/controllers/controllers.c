@@ -1,5 +1,6 @@
 #include "clusterd/controllers/controllers.h"
 
+#include "clusterd/controllers/cluster_role_aggregation.h"
 #include "clusterd/controllers/context.h"
 #include "clusterd/controllers/daemon_set.h"
 #include "clusterd/controllers/deployment.h"
@@ -20,6 +21,7 @@
 #define CONTROLLERS(X)                                                                                                 \
   X(namespace_controller_new, namespace_controller_free)                                                               \
   X(service_account_controller_new, namespace_content_controller_free)                                                 \
+  X(cluster_role_aggregation_new, cluster_role_aggregation_free)                                                       \
   X(secret_tokens_controller_new, secret_tokens_controller_free)                                                       \
   X(root_ca_controller_new, namespace_content_controller_free)                                                         \
   X(replica_set_controller_new, replica_set_controller_free)                                                           \

@@ -12,6 +12,7 @@
 typedef struct Grant {
   char *namespace_; /* NULL: everywhere */
   json_t *rules;    /* PolicyRule array, shared with the role */
+  char *text;       /* ClusterRoleBinding "b" of ClusterRole "r" to Group "g" */
 } Grant;
 
 /* All grants as they were at one moment; never changed, shared by reference count. */
@@ -35,6 +36,7 @@ static void grant_free(void *data)
 {
   Grant *grant = data;
   g_free(grant->namespace_);
+  g_free(grant->text);
   json_decref(grant->rules);
   g_free(grant);
 }
@@ -63,34 +65,41 @@ static GPtrArray *objects_of(const Authorizer *authorizer, const char *plural)
   return objects;
 }
 
-/* The rules of all roles one of the aggregation rule's selectors matches. New reference. */
-static json_t *aggregate(const json_t *selectors, GPtrArray *roles)
+/* What a controller keeps in the role itself is worked out here only until it has done so. */
+#define AGGREGATION_DEPTH_MAX 8
+
+static json_t *rules_within(const Object *role, GPtrArray *cluster_roles, unsigned depth);
+
+static void aggregate(json_t *rules, const json_t *value, const Object *role, GPtrArray *cluster_roles, unsigned depth)
 {
-  json_t *rules = json_array();
-  size_t i;
-  json_t *value;
-  json_array_foreach (selectors, i, value) {
-    g_autoptr(LabelSelector) selector = label_selector_from_json(value, NULL);
-    for (guint j = 0; selector && j < roles->len; j++) {
-      const json_t *role = object_json(roles->pdata[j]);
-      if (!json_object_get(role, "aggregationRule") &&
-          label_selector_matches(selector, json_at(role, "metadata", "labels", NULL)))
-        json_array_extend(rules, json_object_get(role, "rules"));
-    }
+  g_autoptr(LabelSelector) selector = label_selector_from_json(value, NULL);
+  for (guint i = 0; selector && i < cluster_roles->len; i++) {
+    const Object *other = cluster_roles->pdata[i];
+    if (other == role || !label_selector_matches(selector, json_at(object_json(other), "metadata", "labels", NULL)))
+      continue;
+    g_autoptr(json_t) part = rules_within(other, cluster_roles, depth + 1);
+    json_array_extend(rules, part);
   }
-  return rules;
 }
 
-/* ROLE's own rules and those it aggregates from CLUSTER_ROLES. New reference. */
-static json_t *rules_of(const Object *role, GPtrArray *cluster_roles)
+static json_t *rules_within(const Object *role, GPtrArray *cluster_roles, unsigned depth)
 {
   json_t *own = json_object_get(object_json(role), "rules");
   const json_t *selectors = json_at(object_json(role), "aggregationRule", "clusterRoleSelectors", NULL);
-  if (!selectors)
+  if (json_array_size(own) > 0 || !selectors || depth >= AGGREGATION_DEPTH_MAX)
     return own ? json_incref(own) : json_array();
-  json_t *all = aggregate(selectors, cluster_roles);
-  json_array_extend(all, own);
+  json_t *all = json_array();
+  size_t i;
+  json_t *selector;
+  json_array_foreach (selectors, i, selector)
+    aggregate(all, selector, role, cluster_roles, depth);
   return all;
+}
+
+/* ROLE's own rules, or those it aggregates from CLUSTER_ROLES. New reference. */
+static json_t *rules_of(const Object *role, GPtrArray *cluster_roles)
+{
+  return rules_within(role, cluster_roles, 0);
 }
 
 /* "namespace/name" (cluster roles: "/name") → rules. */
@@ -122,6 +131,18 @@ static char *subject_key(const json_t *subject, const char *namespace_)
   return g_strdup_printf("%s/%s", kind, name);
 }
 
+/* How upstream tells of a binding that allowed something. The caller frees. */
+static char *grant_text(const Object *binding, const json_t *role, const json_t *subject)
+{
+  const char *namespace_ = object_namespace(binding), *kind = json_str(subject, "kind", "");
+  const char *name = json_str(subject, "name", "");
+  bool account = g_str_equal(kind, "ServiceAccount");
+  return g_strdup_printf("%s \"%s%s%s\" of %s \"%s\" to %s \"%s%s%s\"",
+                         *namespace_ ? "RoleBinding" : "ClusterRoleBinding", object_name(binding),
+                         *namespace_ ? "/" : "", namespace_, json_str(role, "kind", ""), json_str(role, "name", ""),
+                         kind, name, account ? "/" : "", account ? json_str(subject, "namespace", namespace_) : "");
+}
+
 static void add_binding(Index *index, GHashTable *rules, const Object *binding)
 {
   const json_t *value = object_json(binding);
@@ -144,6 +165,7 @@ static void add_binding(Index *index, GHashTable *rules, const Object *binding)
     Grant *grant = g_new0(Grant, 1);
     grant->namespace_ = *namespace_ ? g_strdup(namespace_) : NULL;
     grant->rules = json_incref(granted);
+    grant->text = grant_text(binding, role, subject);
     g_ptr_array_add(grants, grant);
   }
 }
@@ -206,60 +228,11 @@ void authorizer_free(Authorizer *authorizer)
   g_free(authorizer);
 }
 
-/* --- rules ---------------------------------------------------------------------------------------------------------
+/* --- decisions -----------------------------------------------------------------------------------------------------
  */
 
-static bool holds(const json_t *array, const char *text)
-{
-  size_t i;
-  json_t *item;
-  json_array_foreach (array, i, item)
-    if (json_is_string(item) && strcmp(json_string_value(item), text) == 0)
-      return true;
-  return false;
-}
-
-static bool holds_or_star(const json_t *array, const char *text)
-{
-  return holds(array, "*") || holds(array, text);
-}
-
-static bool url_matches(const json_t *urls, const char *path)
-{
-  size_t i;
-  json_t *item;
-  json_array_foreach (urls, i, item) {
-    const char *pattern = json_is_string(item) ? json_string_value(item) : "";
-    gsize length = strlen(pattern);
-    if (length && pattern[length - 1] == '*' ? strncmp(pattern, path, length - 1) == 0 : strcmp(pattern, path) == 0)
-      return true;
-  }
-  return false;
-}
-
-static bool resource_matches(const json_t *resources, const Attributes *attributes)
-{
-  if (!attributes->subresource || !*attributes->subresource)
-    return holds_or_star(resources, attributes->resource);
-  g_autofree char *full = g_strdup_printf("%s/%s", attributes->resource, attributes->subresource);
-  g_autofree char *any = g_strdup_printf("*/%s", attributes->subresource);
-  return holds_or_star(resources, full) || holds(resources, any);
-}
-
-static bool rule_allows(const json_t *rule, const Attributes *attributes)
-{
-  if (!holds_or_star(json_object_get(rule, "verbs"), attributes->verb))
-    return false;
-  if (attributes->path)
-    return url_matches(json_object_get(rule, "nonResourceURLs"), attributes->path);
-  const json_t *names = json_object_get(rule, "resourceNames");
-  return holds_or_star(json_object_get(rule, "apiGroups"), attributes->group) &&
-         resource_matches(json_object_get(rule, "resources"), attributes) &&
-         (json_array_size(names) == 0 || (attributes->name && holds(names, attributes->name)));
-}
-
 /* Calls VISIT for every rule that applies to IDENTITY in NAMESPACE (NULL: cluster-wide only) until it returns true. */
-typedef bool (*RuleVisit)(const json_t *rule, void *data);
+typedef bool (*RuleVisit)(const Grant *grant, const json_t *rule, void *data);
 
 static bool visit_subject(const Index *index, const char *key, const char *namespace_, RuleVisit visit, void *data)
 {
@@ -271,7 +244,7 @@ static bool visit_subject(const Index *index, const char *key, const char *names
     if (grant->namespace_ && g_strcmp0(grant->namespace_, namespace_) != 0)
       continue;
     json_array_foreach (grant->rules, j, rule)
-      if (visit(rule, data))
+      if (visit(grant, rule, data))
         return true;
   }
   return false;
@@ -292,9 +265,18 @@ static bool visit_rules(Authorizer *authorizer, const Identity *identity, const 
   return false;
 }
 
-static bool visit_allows(const json_t *rule, void *data)
+typedef struct Question {
+  const Attributes *attributes;
+  char **why; /* may be NULL */
+} Question;
+
+static bool visit_allows(const Grant *grant, const json_t *rule, void *data)
 {
-  return rule_allows(rule, data);
+  const Question *question = data;
+  bool allowed = rbac_rule_allows(rule, question->attributes);
+  if (allowed && question->why)
+    *question->why = g_strdup_printf("RBAC: allowed by %s", grant->text);
+  return allowed;
 }
 
 static bool is_master(const Identity *identity)
@@ -302,18 +284,34 @@ static bool is_master(const Identity *identity)
   return !identity || g_strv_contains((const char *const *)identity->groups, "system:masters");
 }
 
-bool authorizer_allows(Authorizer *authorizer, const Identity *identity, const Attributes *attributes)
+static bool decide(Authorizer *authorizer, const Identity *identity, const Attributes *attributes, char **why)
 {
-  Attributes copy = *attributes;
+  Question question = { attributes, why };
   return authorizer->all_may || is_master(identity) ||
-         (authorizer->rules_count && visit_rules(authorizer, identity, attributes->namespace_, visit_allows, &copy));
+         (authorizer->rules_count &&
+          visit_rules(authorizer, identity, attributes->namespace_, visit_allows, &question));
 }
 
-static bool refuse(const Identity *identity, const Attributes *attributes, GError **error)
+bool authorizer_allows(Authorizer *authorizer, const Identity *identity, const Attributes *attributes)
+{
+  return decide(authorizer, identity, attributes, NULL);
+}
+
+bool authorizer_decide(Authorizer *authorizer, const Identity *identity, const Attributes *attributes, char **why)
+{
+  *why = NULL;
+  bool allowed = decide(authorizer, identity, attributes, why);
+  if (!*why)
+    *why = g_strdup("");
+  return allowed;
+}
+
+bool authorizer_refuse(const Identity *identity, const Attributes *attributes, const char *why, GError **error)
 {
   if (attributes->path)
-    return reason_set_details(error, REASON_FORBIDDEN, json_object(), "forbidden: User \"%s\" cannot %s path \"%s\"",
-                              identity->name, attributes->verb, attributes->path);
+    return reason_set_details(error, REASON_FORBIDDEN, json_object(),
+                              "forbidden: User \"%s\" cannot %s path \"%s\"%s%s", identity->name, attributes->verb,
+                              attributes->path, why && *why ? ": " : "", why ? why : "");
   const char *sub = attributes->subresource && *attributes->subresource ? attributes->subresource : NULL;
   const char *name = attributes->name ? attributes->name : "";
   g_autofree char *resource = g_strconcat(attributes->resource, sub ? "/" : NULL, sub, NULL);
@@ -329,19 +327,20 @@ static bool refuse(const Identity *identity, const Attributes *attributes, GErro
     json_object_set_new(details, "group", json_string(attributes->group));
   json_object_set_new(details, "kind", json_string(attributes->resource));
   return reason_set_details(error, REASON_FORBIDDEN, details,
-                            "%s%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s",
-                            qualified, quoted, identity->name, attributes->verb, resource, attributes->group, where);
+                            "%s%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s%s%s",
+                            qualified, quoted, identity->name, attributes->verb, resource, attributes->group, where,
+                            why && *why ? ": " : "", why ? why : "");
 }
 
 bool authorizer_check(Authorizer *authorizer, const Identity *identity, const Attributes *attributes, GError **error)
 {
-  return authorizer_allows(authorizer, identity, attributes) || refuse(identity, attributes, error);
+  return authorizer_allows(authorizer, identity, attributes) || authorizer_refuse(identity, attributes, NULL, error);
 }
 
 /* --- reviews -------------------------------------------------------------------------------------------------------
  */
 
-static bool visit_collect(const json_t *rule, void *data)
+static bool visit_collect(const Grant *grant, const json_t *rule, void *data)
 {
   json_t *result = data;
   bool urls = json_array_size(json_object_get(rule, "nonResourceURLs")) > 0;
@@ -352,76 +351,29 @@ static bool visit_collect(const json_t *rule, void *data)
 json_t *authorizer_rules(Authorizer *authorizer, const Identity *identity, const char *namespace_)
 {
   json_t *result = json_pack("{s:[], s:[]}", "resourceRules", "nonResourceRules");
-  if (is_master(identity)) {
+  if (authorizer->all_may) {
     json_array_append_new(json_object_get(result, "resourceRules"),
                           json_pack("{s:[s], s:[s], s:[s]}", "verbs", "*", "apiGroups", "*", "resources", "*"));
     json_array_append_new(json_object_get(result, "nonResourceRules"),
                           json_pack("{s:[s], s:[s]}", "verbs", "*", "nonResourceURLs", "*"));
-    return result;
   }
-  visit_rules(authorizer, identity, namespace_, visit_collect, result);
+  if (authorizer->rules_count)
+    visit_rules(authorizer, identity, namespace_, visit_collect, result);
   return result;
 }
 
-static bool covers_all(const json_t *owned, const json_t *wanted)
+static bool visit_every(const Grant *grant, const json_t *rule, void *data)
 {
-  size_t i;
-  json_t *item;
-  if (holds(owned, "*"))
-    return true;
-  json_array_foreach (wanted, i, item)
-    if (!json_is_string(item) || !holds(owned, json_string_value(item)))
-      return false;
-  return true;
+  json_array_append(data, (json_t *)(uintptr_t)rule);
+  return false;
 }
 
-/* Whether one owned rule gives everything a wanted rule of one verb, group and resource gives. */
-static bool visit_covers(const json_t *rule, void *data)
-{
-  const json_t *wanted = data;
-  const json_t *names = json_object_get(rule, "resourceNames"),
-               *wanted_names = json_object_get(wanted, "resourceNames");
-  bool names_covered =
-      json_array_size(names) == 0 || (json_array_size(wanted_names) > 0 && covers_all(names, wanted_names));
-  return covers_all(json_object_get(rule, "verbs"), json_object_get(wanted, "verbs")) &&
-         covers_all(json_object_get(rule, "apiGroups"), json_object_get(wanted, "apiGroups")) &&
-         covers_all(json_object_get(rule, "resources"), json_object_get(wanted, "resources")) &&
-         covers_all(json_object_get(rule, "nonResourceURLs"), json_object_get(wanted, "nonResourceURLs")) &&
-         names_covered;
-}
-
-/* VALUE with MEMBER cut down to each of its items in turn; a rule without the member stays one. New array. */
-static json_t *split(const json_t *rules, const char *member)
-{
-  json_t *result = json_array();
-  size_t i, j;
-  json_t *rule, *item;
-  json_array_foreach (rules, i, rule) {
-    const json_t *items = json_object_get(rule, member);
-    if (json_array_size(items) == 0)
-      json_array_append(result, rule);
-    json_array_foreach (items, j, item) {
-      json_t *part = json_copy(rule);
-      json_object_set_new(part, member, json_pack("[O]", item));
-      json_array_append_new(result, part);
-    }
-  }
-  return result;
-}
-
-bool authorizer_covers(Authorizer *authorizer, const Identity *identity, const char *namespace_, const json_t *rules)
+json_t *authorizer_missing(Authorizer *authorizer, const Identity *identity, const char *namespace_,
+                           const json_t *rules)
 {
   if (is_master(identity))
-    return true;
-  /* a rule may be covered piecewise by several: it is taken apart first */
-  g_autoptr(json_t) by_verb = split(rules, "verbs");
-  g_autoptr(json_t) by_group = split(by_verb, "apiGroups");
-  g_autoptr(json_t) by_resource = split(by_group, "resources");
-  g_autoptr(json_t) pieces = split(by_resource, "nonResourceURLs");
-  size_t i;
-  json_t *piece;
-  json_array_foreach (pieces, i, piece)
-    if (!visit_rules(authorizer, identity, namespace_, visit_covers, piece))
-      return false;
-  return true;
+    return json_array();
+  g_autoptr(json_t) owned = json_array();
+  visit_rules(authorizer, identity, namespace_, visit_every, owned);
+  return rbac_rules_missing(owned, rules);
 }

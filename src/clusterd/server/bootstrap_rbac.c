@@ -21,7 +21,8 @@ const BootstrapRole bootstrap_roles[] = {
     "impersonate | core | serviceaccounts;"
     "create,delete,deletecollection,patch,update | core | pods,pods/attach,pods/exec,pods/portforward,"
     "pods/proxy;"
-    "create,delete,deletecollection,patch,update | core | configmaps,endpoints,persistentvolumeclaims,"
+    "create | core | pods/eviction;"
+    "create,delete,deletecollection,patch,update | core | configmaps,events,persistentvolumeclaims,"
     "replicationcontrollers,replicationcontrollers/scale,secrets,serviceaccounts,services,services/proxy;"
     "create,delete,deletecollection,patch,update | apps | daemonsets,deployments,deployments/rollback,"
     "deployments/scale,replicasets,replicasets/scale,statefulsets,statefulsets/scale;"
@@ -31,7 +32,8 @@ const BootstrapRole bootstrap_roles[] = {
     "deployments/scale,ingresses,networkpolicies,replicasets,replicasets/scale,replicationcontrollers/scale;"
     "create,delete,deletecollection,patch,update | policy | poddisruptionbudgets;"
     "create,delete,deletecollection,patch,update | networking.k8s.io | ingresses,networkpolicies;"
-    "create | core | serviceaccounts/token" },
+    "create | core | serviceaccounts/token;"
+    "create,delete,deletecollection,get,list,patch,update,watch | coordination.k8s.io | leases" },
   { NULL, "system:aggregate-to-view", "view", NULL,
     "get,list,watch | core | configmaps,endpoints,persistentvolumeclaims,persistentvolumeclaims/status,pods,"
     "replicationcontrollers,replicationcontrollers/scale,serviceaccounts,services,services/status;"
@@ -116,6 +118,7 @@ const BootstrapRole bootstrap_roles[] = {
     "get,list,watch | policy | poddisruptionbudgets;"
     "get,list,watch | apps | statefulsets;"
     "update | policy | poddisruptionbudgets/status;"
+    "patch,update | core | pods/status;"
     "get | * | */scale;"
     "create,patch,update | core,events.k8s.io | events" },
   { NULL, "system:controller:endpoint-controller", NULL, NULL,
@@ -134,13 +137,15 @@ const BootstrapRole bootstrap_roles[] = {
     "update | core | endpoints/finalizers;"
     "create,delete,get,list,update | discovery.k8s.io | endpointslices;"
     "create,patch,update | core,events.k8s.io | events" },
+  { NULL, "system:controller:ephemeral-volume-controller", NULL, NULL,
+    "get,list,watch | core | pods;"
+    "update | core | pods/finalizers;"
+    "create,get,list,watch | core | persistentvolumeclaims;"
+    "create,patch,update | core,events.k8s.io | events" },
   { NULL, "system:controller:expand-controller", NULL, NULL,
     "get,list,patch,update,watch | core | persistentvolumes;"
     "patch,update | core | persistentvolumeclaims/status;"
     "get,list,watch | core | persistentvolumeclaims;"
-    "get,list,watch | storage.k8s.io | storageclasses;"
-    "get | core | endpoints,services;"
-    "get | core | secrets;"
     "create,patch,update | core,events.k8s.io | events" },
   { NULL, "system:controller:generic-garbage-collector", NULL, NULL,
     "delete,get,list,patch,update,watch | * | *;"
@@ -150,16 +155,19 @@ const BootstrapRole bootstrap_roles[] = {
     "update | autoscaling | horizontalpodautoscalers/status;"
     "get,update | * | */scale;"
     "list | core | pods;"
-    "get | core | services/proxy | http:heapster:,https:heapster:;"
     "list | metrics.k8s.io | pods;"
     "get,list | custom.metrics.k8s.io | *;"
+    "get,list | external.metrics.k8s.io | *;"
     "create,patch,update | core,events.k8s.io | events" },
   { NULL, "system:controller:job-controller", NULL, NULL,
-    "get,list,update,watch | batch | jobs;"
+    "get,list,patch,update,watch | batch | jobs;"
     "update | batch | jobs/status;"
     "update | batch | jobs/finalizers;"
     "create,delete,list,patch,watch | core | pods;"
     "create,patch,update | core,events.k8s.io | events" },
+  { NULL, "system:controller:legacy-service-account-token-cleaner", NULL, NULL,
+    "get | core | configmaps | kube-apiserver-legacy-service-account-token-tracking;"
+    "delete,patch | core | secrets" },
   { NULL, "system:controller:namespace-controller", NULL, NULL,
     "delete,get,list,watch | core | namespaces;"
     "update | core | namespaces/finalize,namespaces/status;"
@@ -167,8 +175,8 @@ const BootstrapRole bootstrap_roles[] = {
   { NULL, "system:controller:node-controller", NULL, NULL,
     "delete,get,list,patch,update | core | nodes;"
     "patch,update | core | nodes/status;"
-    "update | core | pods/status;"
-    "delete,list | core | pods;"
+    "patch,update | core | pods/status;"
+    "delete,get,list | core | pods;"
     "create,patch,update | core,events.k8s.io | events" },
   { NULL, "system:controller:persistent-volume-binder", NULL, NULL,
     "create,delete,get,list,update,watch | core | persistentvolumes;"
@@ -177,15 +185,13 @@ const BootstrapRole bootstrap_roles[] = {
     "update | core | persistentvolumeclaims/status;"
     "create,delete,get,list,watch | core | pods;"
     "get,list,watch | storage.k8s.io | storageclasses;"
-    "create,delete,get,update | core | endpoints;"
-    "create,delete,get | core | services;"
-    "get | core | secrets;"
     "get,list | core | nodes;"
     "watch | core | events;"
     "create,patch,update | core,events.k8s.io | events" },
   { NULL, "system:controller:pod-garbage-collector", NULL, NULL,
     "delete,list,watch | core | pods;"
-    "get,list | core | nodes" },
+    "get,list | core | nodes;"
+    "patch | core | pods/status" },
   { NULL, "system:controller:pv-protection-controller", NULL, NULL,
     "get,list,update,watch | core | persistentvolumes;"
     "create,patch,update | core,events.k8s.io | events" },
@@ -232,9 +238,18 @@ const BootstrapRole bootstrap_roles[] = {
     "create,delete,get,patch,update | core | pods;"
     "create,delete,get,list,patch,update,watch | apps | controllerrevisions;"
     "create,get | core | persistentvolumeclaims;"
+    "delete,update | core | persistentvolumeclaims;"
+    "update | core | pods/finalizers;"
+    "create,patch,update | core,events.k8s.io | events" },
+  { NULL, "system:controller:ttl-after-finished-controller", NULL, NULL,
+    "delete,get,list,watch | batch | jobs;"
     "create,patch,update | core,events.k8s.io | events" },
   { NULL, "system:controller:ttl-controller", NULL, NULL,
     "list,patch,update,watch | core | nodes;"
+    "create,patch,update | core,events.k8s.io | events" },
+  { NULL, "system:controller:validatingadmissionpolicy-status-controller", NULL, NULL,
+    "get,list,watch | admissionregistration.k8s.io | validatingadmissionpolicies;"
+    "get,patch,update | admissionregistration.k8s.io | validatingadmissionpolicies/status;"
     "create,patch,update | core,events.k8s.io | events" },
   { NULL, "system:discovery", NULL, NULL,
     "get | url | /api,/api/*,/apis,/apis/*,/healthz,/livez,/openapi,/openapi/*,/readyz,/version,/version/" },
@@ -247,8 +262,6 @@ const BootstrapRole bootstrap_roles[] = {
     "create,patch,update | core,events.k8s.io | events;"
     "create | coordination.k8s.io | leases;"
     "get,update | coordination.k8s.io | leases | kube-controller-manager;"
-    "create | core | endpoints;"
-    "get,update | core | endpoints | kube-controller-manager;"
     "create | core | secrets,serviceaccounts;"
     "delete | core | secrets;"
     "get | core | configmaps,namespaces,secrets,serviceaccounts;"
@@ -263,8 +276,6 @@ const BootstrapRole bootstrap_roles[] = {
     "create,patch,update | core,events.k8s.io | events;"
     "create | coordination.k8s.io | leases;"
     "get,update | coordination.k8s.io | leases | kube-scheduler;"
-    "create | core | endpoints;"
-    "get,update | core | endpoints | kube-scheduler;"
     "get,list,watch | core | nodes;"
     "delete,get,list,watch | core | pods;"
     "create | core | bindings,pods/binding;"
@@ -276,13 +287,16 @@ const BootstrapRole bootstrap_roles[] = {
     "get,list,watch | core | persistentvolumeclaims,persistentvolumes;"
     "create | authentication.k8s.io | tokenreviews;"
     "create | authorization.k8s.io | subjectaccessreviews;"
-    "get,list,watch | storage.k8s.io | csinodes" },
+    "get,list,watch | storage.k8s.io | csinodes;"
+    "get,list,watch | core | namespaces;"
+    "get,list,watch | storage.k8s.io | csidrivers;"
+    "get,list,watch | storage.k8s.io | csistoragecapacities" },
   { NULL, "system:kubelet-api-admin", NULL, NULL,
     "get,list,watch | core | nodes;"
     "proxy | core | nodes;"
-    "* | core | nodes/log,nodes/metrics,nodes/proxy,nodes/spec,nodes/stats" },
+    "* | core | nodes/log,nodes/metrics,nodes/proxy,nodes/stats" },
   { NULL, "system:monitoring", NULL, NULL,
-    "get | url | /healthz,/healthz/*,/livez,/livez/*,/metrics,/readyz,/readyz/*" },
+    "get | url | /healthz,/healthz/*,/livez,/livez/*,/metrics,/metrics/slis,/readyz,/readyz/*" },
   { NULL, "system:node", NULL, NULL,
     "create | authentication.k8s.io | tokenreviews;"
     "create | authorization.k8s.io | localsubjectaccessreviews,subjectaccessreviews;"
@@ -340,11 +354,9 @@ const BootstrapRole bootstrap_roles[] = {
   { "kube-system", "extension-apiserver-authentication-reader", NULL, NULL,
     "get,list,watch | core | configmaps | extension-apiserver-authentication" },
   { "kube-system", "system::leader-locking-kube-controller-manager", NULL, NULL,
-    "watch | core | configmaps;"
-    "get,update | core | configmaps | kube-controller-manager" },
+    "create,get,list,update,watch | coordination.k8s.io | leases" },
   { "kube-system", "system::leader-locking-kube-scheduler", NULL, NULL,
-    "watch | core | configmaps;"
-    "get,update | core | configmaps | kube-scheduler" },
+    "create,get,list,update,watch | coordination.k8s.io | leases" },
   { "kube-system", "system:controller:bootstrap-signer", NULL, NULL,
     "get,list,watch | core | secrets" },
   { "kube-system", "system:controller:cloud-provider", NULL, NULL,
@@ -378,6 +390,8 @@ const BootstrapBinding bootstrap_bindings[] = {
     "ServiceAccount kube-system:endpointslice-controller" },
   { NULL, "system:controller:endpointslicemirroring-controller", "ClusterRole", "system:controller:endpointslicemirroring-controller",
     "ServiceAccount kube-system:endpointslicemirroring-controller" },
+  { NULL, "system:controller:ephemeral-volume-controller", "ClusterRole", "system:controller:ephemeral-volume-controller",
+    "ServiceAccount kube-system:ephemeral-volume-controller" },
   { NULL, "system:controller:expand-controller", "ClusterRole", "system:controller:expand-controller",
     "ServiceAccount kube-system:expand-controller" },
   { NULL, "system:controller:generic-garbage-collector", "ClusterRole", "system:controller:generic-garbage-collector",
@@ -386,6 +400,8 @@ const BootstrapBinding bootstrap_bindings[] = {
     "ServiceAccount kube-system:horizontal-pod-autoscaler" },
   { NULL, "system:controller:job-controller", "ClusterRole", "system:controller:job-controller",
     "ServiceAccount kube-system:job-controller" },
+  { NULL, "system:controller:legacy-service-account-token-cleaner", "ClusterRole", "system:controller:legacy-service-account-token-cleaner",
+    "ServiceAccount kube-system:legacy-service-account-token-cleaner" },
   { NULL, "system:controller:namespace-controller", "ClusterRole", "system:controller:namespace-controller",
     "ServiceAccount kube-system:namespace-controller" },
   { NULL, "system:controller:node-controller", "ClusterRole", "system:controller:node-controller",
@@ -414,8 +430,13 @@ const BootstrapBinding bootstrap_bindings[] = {
     "ServiceAccount kube-system:service-controller" },
   { NULL, "system:controller:statefulset-controller", "ClusterRole", "system:controller:statefulset-controller",
     "ServiceAccount kube-system:statefulset-controller" },
+  { NULL, "system:controller:ttl-after-finished-controller", "ClusterRole", "system:controller:ttl-after-finished-controller",
+    "ServiceAccount kube-system:ttl-after-finished-controller" },
   { NULL, "system:controller:ttl-controller", "ClusterRole", "system:controller:ttl-controller",
     "ServiceAccount kube-system:ttl-controller" },
+  { NULL, "system:controller:validatingadmissionpolicy-status-controller", "ClusterRole",
+    "system:controller:validatingadmissionpolicy-status-controller",
+    "ServiceAccount kube-system:validatingadmissionpolicy-status-controller" },
   { NULL, "system:discovery", "ClusterRole", "system:discovery", "Group system:authenticated" },
   { NULL, "system:kube-controller-manager", "ClusterRole", "system:kube-controller-manager",
     "User system:kube-controller-manager" },

@@ -49,7 +49,9 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/base64url.h \
 	%D%/bootstrap.c \
 	%D%/bootstrap.h \
+	%D%/bootstrap_private.h \
 	%D%/bootstrap_rbac.c \
+	%D%/bootstrap_roles.c \
 	%D%/bootstrap_rbac.h \
 	%D%/client_config.c \
 	%D%/client_config.h \
@@ -75,6 +77,8 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/pod_handler.c \
 	%D%/proxy_handler.c \
 	%D%/query.c \
+	%D%/rbac_rules.c \
+	%D%/rbac_rules.h \
 	%D%/query.h \
 	%D%/registry.c \
 	%D%/registry.h \

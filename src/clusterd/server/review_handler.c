@@ -36,8 +36,12 @@ static bool answer_access(ApiRequest *request, json_t *review, const Identity *i
                              "spec.resourceAttributes",
                              "exactly one of nonResourceAttributes or resourceAttributes must be specified");
   Attributes attributes = attributes_of(spec);
-  bool allowed = authorizer_allows(api_server_authorizer(request->server), identity, &attributes);
-  json_object_set_new(review, "status", json_pack("{s:b}", "allowed", allowed));
+  g_autofree char *why = NULL;
+  bool allowed = authorizer_decide(api_server_authorizer(request->server), identity, &attributes, &why);
+  json_t *status = json_pack("{s:b}", "allowed", allowed);
+  if (*why)
+    json_object_set_new(status, "reason", json_string(why));
+  json_object_set_new(review, "status", status);
   return true;
 }
 
@@ -60,8 +64,26 @@ static Identity *identity_of_spec(const json_t *spec)
 
 static bool answer_subject_access(ApiRequest *request, json_t *review, GError **error)
 {
+  const json_t *spec = json_object_get(review, "spec");
+  if (!*json_str(spec, "user", "") && json_array_size(json_object_get(spec, "groups")) == 0)
+    return api_error_invalid(error, request->kind->kind, AUTHORIZATION, "", "FieldValueInvalid", "spec.user",
+                             "\"\": at least one of user or group must be specified");
   g_autoptr(Identity) identity = identity_of_spec(json_object_get(review, "spec"));
   return answer_access(request, review, identity, error);
+}
+
+/* LocalSubjectAccessReview: the namespace of the request is the one that is asked about. */
+static bool answer_local_access(ApiRequest *request, json_t *review, GError **error)
+{
+  const json_t *attributes = json_at(review, "spec", "resourceAttributes", NULL);
+  const char *asked = json_str(attributes, "namespace", "");
+  if (attributes && !g_str_equal(asked, request->info->namespace_ ? request->info->namespace_ : ""))
+    return reason_set(error, REASON_BAD_REQUEST, "spec.resourceAttributes.namespace must match namespace: %s",
+                      request->info->namespace_);
+  if (json_at(review, "spec", "nonResourceAttributes", NULL))
+    return api_error_invalid(error, request->kind->kind, AUTHORIZATION, "", "FieldValueInvalid",
+                             "spec.nonResourceAttributes", "disallowed on this kind of request");
+  return answer_subject_access(request, review, error);
 }
 
 static bool answer_self_rules(ApiRequest *request, json_t *review, GError **error)
@@ -144,7 +166,7 @@ typedef struct ReviewRow {
 static const ReviewRow rows[] = {
   { AUTHORIZATION, "selfsubjectaccessreviews", answer_self_access },
   { AUTHORIZATION, "subjectaccessreviews", answer_subject_access },
-  { AUTHORIZATION, "localsubjectaccessreviews", answer_subject_access },
+  { AUTHORIZATION, "localsubjectaccessreviews", answer_local_access },
   { AUTHORIZATION, "selfsubjectrulesreviews", answer_self_rules },
   { AUTHENTICATION, "selfsubjectreviews", answer_self },
   { AUTHENTICATION, "tokenreviews", answer_token },

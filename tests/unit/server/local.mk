@@ -53,3 +53,8 @@ check_PROGRAMS += %D%/test-access
 TESTS += %D%/test-access
 %C%_test_access_SOURCES = %D%/test-access.c
 %C%_test_access_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(BASE_LIBS)
+
+check_PROGRAMS += %D%/test-rbac-rules
+TESTS += %D%/test-rbac-rules
+%C%_test_rbac_rules_SOURCES = %D%/test-rbac-rules.c
+%C%_test_rbac_rules_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(BASE_LIBS)

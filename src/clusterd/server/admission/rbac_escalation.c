@@ -17,22 +17,24 @@ static bool may(const AdmissionRequest *request, const char *verb, const char *r
   return authorizer_allows(request->registry->authorizer, request->caller->identity, &attributes);
 }
 
-static bool refuse(const AdmissionRequest *request, GError **error)
+static bool refuse(const AdmissionRequest *request, const json_t *missing, GError **error)
 {
   const Identity *identity = request->caller->identity;
   g_autoptr(GString) groups = g_string_new(NULL);
+  g_autofree char *lines = rbac_rules_text(missing);
   for (int i = 0; identity->groups[i]; i++)
     g_string_append_printf(groups, "%s\"%s\"", i ? " " : "", identity->groups[i]);
-  return api_error_forbidden(error, request->kind, json_str(json_object_get(request->object, "metadata"), "name", ""),
-                             "user \"%s\" (groups=[%s]) is attempting to grant RBAC permissions not currently held",
-                             identity->name, groups->str);
+  return api_error_forbidden(
+      error, request->kind, json_str(json_object_get(request->object, "metadata"), "name", ""),
+      "user \"%s\" (groups=[%s]) is attempting to grant RBAC permissions not currently held:\n%s", identity->name,
+      groups->str, lines);
 }
 
 static bool check_rules(const AdmissionRequest *request, const json_t *rules, GError **error)
 {
-  return authorizer_covers(request->registry->authorizer, request->caller->identity, request->target->namespace_,
-                           rules) ||
-         refuse(request, error);
+  g_autoptr(json_t) missing =
+      authorizer_missing(request->registry->authorizer, request->caller->identity, request->target->namespace_, rules);
+  return json_array_size(missing) == 0 || refuse(request, missing, error);
 }
 
 static bool check_role(const AdmissionRequest *request, GError **error)
