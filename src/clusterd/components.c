@@ -5,8 +5,6 @@
 #include "clusterd/certificates.h"
 #include "clusterd/store/store_etcd.h"
 
-#define CA_MAX (64u << 10) /* bytes of the certificate every namespace is given */
-
 /* --- store and registry --------------------------------------------------------------------------------------------
  */
 
@@ -94,7 +92,7 @@ static void server_stop(Clusterd *clusterd)
   g_clear_pointer(&clusterd->server, api_server_stop);
 }
 
-/* --- informers, controllers, scheduler ------------------------------------------------------------------------------
+/* --- informers -----------------------------------------------------------------------------------------------------
  */
 
 static bool informers_make(Clusterd *clusterd, GError **error)
@@ -106,43 +104,6 @@ static bool informers_make(Clusterd *clusterd, GError **error)
 static void informers_free(Clusterd *clusterd)
 {
   g_clear_pointer(&clusterd->informers, informer_set_free);
-}
-
-static char *issue_secret_token(void *data, const Object *account, const char *secret, GError **error)
-{
-  Clusterd *clusterd = data;
-  return api_server_issue_secret_token(clusterd->server, account, secret, error);
-}
-
-static bool controllers_begin(Clusterd *clusterd, GError **error)
-{
-  if (!clusterd->config->with_controllers)
-    return true;
-  g_autofree char *path = certificates_root_ca(clusterd->config);
-  g_autoptr(GBytes) ca = file_read(path, CA_MAX, error);
-  if (!ca)
-    return false;
-  g_autofree char *pem = g_strndup(g_bytes_get_data(ca, NULL), g_bytes_get_size(ca));
-  ControllersConfig config = { .root_ca_pem = pem, .issue_secret_token = issue_secret_token, .issuer = clusterd };
-  clusterd->controllers = controllers_start(clusterd->registry, clusterd->informers, &config);
-  return true;
-}
-
-static void controllers_end(Clusterd *clusterd)
-{
-  g_clear_pointer(&clusterd->controllers, controllers_stop);
-}
-
-static bool scheduler_begin(Clusterd *clusterd, GError **error)
-{
-  if (clusterd->config->with_scheduler)
-    clusterd->scheduler = scheduler_start(clusterd->registry, clusterd->informers);
-  return true;
-}
-
-static void scheduler_end(Clusterd *clusterd)
-{
-  g_clear_pointer(&clusterd->scheduler, scheduler_stop);
 }
 
 static bool informers_start(Clusterd *clusterd, GError **error)

@@ -1,6 +1,7 @@
 #pragma once
 /* What clusterd is made of: one row per component. */
 #include "clusterd/client/informer.h"
+#include "clusterd/client/leader.h"
 #include "clusterd/cluster_config.h"
 #include "clusterd/controllers/controllers.h"
 #include "clusterd/dns/dns.h"
@@ -10,6 +11,8 @@
 #include "clusterd/proxy/proxy.h"
 #include "clusterd/scheduler/scheduler.h"
 #include "clusterd/server/server.h"
+
+typedef struct Turn Turn;
 
 /* What the components share. Each row's start fills in its own. */
 typedef struct Clusterd {
@@ -23,6 +26,7 @@ typedef struct Clusterd {
   InformerSet *informers; /* shared by all that follow; started last, stopped first */
   Controllers *controllers;
   Scheduler *scheduler;
+  Turn *control_turn, *schedule_turn; /* in their place where several servers share the store */
   Client *kubelet_client, *dns_client;
   Runtime *runtime;
   Kubelet *kubelet;
@@ -39,6 +43,12 @@ typedef struct Component {
 
 /* In starting order; a row without a name ends it. */
 extern const Component components[];
+
+/* control_components.c */
+bool controllers_begin(Clusterd *clusterd, GError **error);
+void controllers_end(Clusterd *clusterd);
+bool scheduler_begin(Clusterd *clusterd, GError **error);
+void scheduler_end(Clusterd *clusterd);
 
 /* node_components.c: what makes this machine a node. "make" hooks in before the informers start, "begin" sets to work
  * after. */

@@ -1,0 +1,122 @@
+/* The controllers and the scheduler. Where this server has the store to itself they begin at once and share the
+ * informers of the whole process; where others share it, the one that holds their lease runs them, with informers of
+ * their own that live as long as its turn. */
+#include "base/file.h"
+#include "clusterd/certificates.h"
+#include "clusterd/components.h"
+
+#define CA_MAX (64u << 10) /* bytes of the certificate every namespace is given */
+
+/* What runs while this server leads. */
+struct Turn {
+  Clusterd *clusterd;
+  bool schedules; /* else controls */
+  InformerSet *informers;
+  Controllers *controllers;
+  Scheduler *scheduler;
+  Leader *leader;
+};
+
+static char *issue_secret_token(void *data, const Object *account, const char *secret, GError **error)
+{
+  Clusterd *clusterd = data;
+  return api_server_issue_secret_token(clusterd->server, account, secret, error);
+}
+
+static bool start_controllers(Clusterd *clusterd, InformerSet *informers, Controllers **controllers, GError **error)
+{
+  g_autofree char *path = certificates_root_ca(clusterd->config);
+  g_autoptr(GBytes) ca = file_read(path, CA_MAX, error);
+  if (!ca)
+    return false;
+  g_autofree char *pem = g_strndup(g_bytes_get_data(ca, NULL), g_bytes_get_size(ca));
+  ControllersConfig config = { .root_ca_pem = pem, .issue_secret_token = issue_secret_token, .issuer = clusterd };
+  *controllers = controllers_start(clusterd->registry, informers, &config);
+  return true;
+}
+
+/* --- in turns ------------------------------------------------------------------------------------------------------
+ */
+
+static void turn_end(void *data)
+{
+  Turn *turn = data;
+  if (turn->informers)
+    informer_set_stop(turn->informers);
+  g_clear_pointer(&turn->controllers, controllers_stop);
+  g_clear_pointer(&turn->scheduler, scheduler_stop);
+  g_clear_pointer(&turn->informers, informer_set_free);
+}
+
+static void turn_begin(void *data)
+{
+  Turn *turn = data;
+  Clusterd *clusterd = turn->clusterd;
+  g_autoptr(GError) error = NULL;
+  bool ok = true;
+  turn->informers = informer_set_new(clusterd->registry);
+  if (turn->schedules)
+    turn->scheduler = scheduler_start(clusterd->registry, turn->informers);
+  else
+    ok = start_controllers(clusterd, turn->informers, &turn->controllers, &error);
+  if (ok && informer_set_start(turn->informers, &error))
+    return;
+  g_critical("%s", error->message);
+}
+
+static Turn *turn_new(Clusterd *clusterd, bool schedules)
+{
+  Turn *turn = g_new0(Turn, 1);
+  turn->clusterd = clusterd;
+  turn->schedules = schedules;
+  LeaderConfig config = {
+    .lease = schedules ? "kube-scheduler" : "kube-controller-manager",
+    .begin = turn_begin,
+    .end = turn_end,
+    .data = turn,
+  };
+  turn->leader = leader_start(clusterd->registry, &config);
+  return turn;
+}
+
+static void turn_free(Turn *turn)
+{
+  leader_stop(turn->leader);
+  g_free(turn);
+}
+
+/* --- components ----------------------------------------------------------------------------------------------------
+ */
+
+bool controllers_begin(Clusterd *clusterd, GError **error)
+{
+  if (!clusterd->config->with_controllers)
+    return true;
+  if (!store_is_shared(clusterd->store))
+    return start_controllers(clusterd, clusterd->informers, &clusterd->controllers, error);
+  clusterd->control_turn = turn_new(clusterd, false);
+  return true;
+}
+
+void controllers_end(Clusterd *clusterd)
+{
+  g_clear_pointer(&clusterd->control_turn, turn_free);
+  g_clear_pointer(&clusterd->controllers, controllers_stop);
+}
+
+bool scheduler_begin(Clusterd *clusterd, GError **error)
+{
+  if (!clusterd->config->with_scheduler)
+    return true;
+  if (store_is_shared(clusterd->store))
+    clusterd->schedule_turn = turn_new(clusterd, true);
+  else
+    clusterd->scheduler = scheduler_start(clusterd->registry, clusterd->informers);
+  return true;
+}
+
+void scheduler_end(Clusterd *clusterd)
+{
+  g_clear_pointer(&clusterd->schedule_turn, turn_free);
+  g_clear_pointer(&clusterd->scheduler, scheduler_stop);
+}
