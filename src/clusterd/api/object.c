@@ -88,6 +88,14 @@ static GString *text_prefix(const ApiKind *kind)
   return text;
 }
 
+/* TEXT, freed, as bytes that take no more room than they need: they are kept as long as the object. */
+static GBytes *take_bytes(GString *text)
+{
+  gsize length = text->len;
+  char *exact = g_realloc(g_string_free(text, FALSE), MAX(length, 1));
+  return g_bytes_new_take(exact, length);
+}
+
 static GBytes *serialize(const ApiKind *kind, const json_t *value)
 {
   GString *text = text_prefix(kind);
@@ -99,7 +107,7 @@ static GBytes *serialize(const ApiKind *kind, const json_t *value)
       append_member(text, key, member);
   }
   g_string_append_c(text, '}');
-  return g_string_free_to_bytes(text);
+  return take_bytes(text);
 }
 
 static Object *object_alloc(const ApiKind *kind)
@@ -186,7 +194,7 @@ Object *object_from_bytes(const ApiKind *kind, GBytes *bytes, int64_t revision, 
                          *rest == '}' ? "" : ",");
   g_string_append_len(spliced, rest, end - rest);
   Object *object = object_alloc(kind);
-  object->bytes = g_string_free_to_bytes(g_steal_pointer(&spliced));
+  object->bytes = take_bytes(g_steal_pointer(&spliced));
   object->name = g_steal_pointer(&name);
   object->namespace_ = g_steal_pointer(&namespace_);
   object->uid = g_steal_pointer(&uid);

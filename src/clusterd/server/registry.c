@@ -8,6 +8,8 @@
 #include "clusterd/server/scale.h"
 #include "clusterd/server/storage_key.h"
 
+#define LOAD_PAGE 256 /* entries read at once */
+
 const ApiKind *registry_storage(const ApiKind *kind)
 {
   return kind->storage ? kind->storage : kind;
@@ -27,13 +29,9 @@ char *registry_suffix(const char *namespace_, const char *name)
 /* --- resources -----------------------------------------------------------------------------------------------------
  */
 
-static bool load(Registry *registry, Resource *resource, GError **error)
+static bool load_page(Resource *resource, const GPtrArray *entries, GError **error)
 {
   gsize length = strlen(resource->prefix);
-  g_autoptr(GPtrArray) entries =
-      store_list(registry->store, resource->prefix, 0, NULL, 0, &resource->loaded, NULL, error);
-  if (!entries)
-    return false;
   for (guint i = 0; i < entries->len; i++) {
     const StoreEntry *entry = entries->pdata[i];
     Object *object = object_from_bytes(resource->kind, entry->value, entry->mod_revision, error);
@@ -43,6 +41,23 @@ static bool load(Registry *registry, Resource *resource, GError **error)
     }
     g_tree_insert(resource->objects, g_strdup(entry->key + length), object);
   }
+  return true;
+}
+
+/* By the page, all of one snapshot: the whole of it need not be in memory twice. */
+static bool load(Registry *registry, Resource *resource, GError **error)
+{
+  g_autofree char *start = NULL;
+  guint count;
+  do {
+    g_autoptr(GPtrArray) entries = store_list(registry->store, resource->prefix, resource->loaded, start, LOAD_PAGE,
+                                              &resource->loaded, NULL, error);
+    if (!entries || !load_page(resource, entries, error))
+      return false;
+    count = entries->len;
+    g_free(start);
+    start = count ? g_strdup(((const StoreEntry *)entries->pdata[count - 1])->key) : NULL;
+  } while (count == LOAD_PAGE);
   resource->newest = resource->forgotten = resource->loaded;
   return true;
 }
