@@ -101,6 +101,12 @@ def holder(server):
     return lease["spec"]["holderIdentity"] if status == 200 else ""
 
 
+def addresses(server):
+    """Where the service kubernetes leads."""
+    _, endpoints = server.request("GET", "/api/v1/namespaces/default/endpoints/kubernetes")
+    return {f"{address['ip']}:{subset['ports'][0]['port']}" for subset in endpoints.get("subsets", []) for address in subset["addresses"]}
+
+
 def check_reads(servers, tap):
     """What one server has acknowledged the other one reads at once."""
     stale = 0
@@ -198,7 +204,11 @@ def check_leadership(servers, before, tap):
 
     api_load.wait_until(lambda: are_there(2), "the controllers made two pods")
     tap.ok("the controllers work after the failures", made["kind"] == "Deployment", before)
+    both = {f"127.0.0.1:{server.port}" for server in servers}
+    api_load.wait_until(lambda: addresses(servers[1]) == both, f"kubernetes leads to {both}, not to the dead")
+    tap.ok("the service kubernetes leads to all servers that live", True)
     ended = servers[0].stop()
+    tap.ok("and no longer to one that ended", addresses(servers[1]) == {f"127.0.0.1:{servers[1].port}"}, addresses(servers[1]))
     api_load.wait_until(lambda: holder(servers[1]), "the lease is held")
     patch = {"metadata": {"name": "web"}, "spec": {"replicas": 3}}
     status, scale = servers[1].request("GET", "/apis/apps/v1/namespaces/default/deployments/web/scale")
@@ -222,7 +232,9 @@ def main():
         work = pathlib.Path(folder)
         try:
             etcd = Etcd(work)
+            etcd.ctl("--endpoints", etcd.clients[0], "put", "/registry/masterleases/192.0.2.9:6443", '{"ip":"192.0.2.9","port":6443}')
             servers = start_servers(clusterd, work, etcd)
+            tap.ok("the service kubernetes leads to every server", len(addresses(servers[0])) == 3, addresses(servers[0]))
             check_reads(servers, tap)
             check_addresses(servers, tap)
             writers, watchers, worker = run_load(servers, etcd, tap)

@@ -110,13 +110,46 @@ static bool keep(Registry *registry, Target target, json_t *value, Replacement *
   return stored != NULL;
 }
 
-bool bootstrap_endpoints(Registry *registry, const ApiServerConfig *config, uint16_t port, GError **error)
+/* One subset for each port, as Endpoints have them. */
+static json_t *subsets_of(const json_t *servers)
 {
-  const char *address = config->advertise_address;
-  g_autoptr(json_t) subsets = json_pack("[{s:[{s:s}], s:[{s:s, s:i, s:s}]}]", "addresses", "ip", address, "ports",
-                                        "name", "https", "port", (int)port, "protocol", "TCP");
-  g_autoptr(json_t) slice_endpoints = json_pack("[{s:[s], s:{s:b}}]", "addresses", address, "conditions", "ready", 1);
-  g_autoptr(json_t) slice_ports = json_pack("[{s:s, s:s, s:i}]", "name", "https", "protocol", "TCP", "port", (int)port);
+  json_t *subsets = json_array(), *server;
+  size_t i;
+  json_array_foreach (servers, i, server) {
+    json_int_t port = json_int(server, "port", 0);
+    json_t *addresses = NULL, *subset;
+    size_t j;
+    json_array_foreach (subsets, j, subset)
+      if (json_int(json_array_get(json_object_get(subset, "ports"), 0), "port", 0) == port)
+        addresses = json_object_get(subset, "addresses");
+    if (!addresses) {
+      subset = json_pack("{s:[], s:[{s:s, s:I, s:s}]}", "addresses", "ports", "name", "https", "port", port, "protocol",
+                         "TCP");
+      addresses = json_object_get(subset, "addresses");
+      json_array_append_new(subsets, subset);
+    }
+    json_array_append_new(addresses, json_pack("{s:O}", "ip", json_object_get(server, "ip")));
+  }
+  return subsets;
+}
+
+/* A slice has one list of ports: it holds the first subset, which is all of them unless servers listen on several. */
+static json_t *slice_endpoints_of(const json_t *subset)
+{
+  json_t *endpoints = json_array(), *address;
+  size_t i;
+  json_array_foreach (json_object_get(subset, "addresses"), i, address)
+    json_array_append_new(endpoints, json_pack("{s:[O], s:{s:b}}", "addresses", json_object_get(address, "ip"),
+                                               "conditions", "ready", 1));
+  return endpoints;
+}
+
+bool bootstrap_endpoints(Registry *registry, const json_t *servers, GError **error)
+{
+  g_autoptr(json_t) subsets = subsets_of(servers);
+  json_t *first = json_array_get(subsets, 0);
+  g_autoptr(json_t) slice_endpoints = slice_endpoints_of(first);
+  g_autoptr(json_t) slice_ports = json_deep_copy(json_object_get(first, "ports"));
   json_t *endpoints = json_pack("{s:{s:{s:s}}, s:O}", "metadata", "labels", "endpointslice.kubernetes.io/skip-mirror",
                                 "true", "subsets", subsets);
   json_t *slice = json_pack("{s:{s:{s:s}}, s:s, s:O, s:O}", "metadata", "labels", "kubernetes.io/service-name",

@@ -5,6 +5,6 @@
 /* Namespaces, default roles and bindings, priority classes, the service `kubernetes`. */
 bool bootstrap_objects(Registry *registry, const ApiServerConfig *config, GError **error);
 
-/* Where the service `kubernetes` leads: Endpoints and EndpointSlice with the server's address and PORT; brought up to
+/* Where the service `kubernetes` leads: Endpoints and EndpointSlice with SERVERS, an array of {ip, port}; brought up to
  * date when they differ. */
-bool bootstrap_endpoints(Registry *registry, const ApiServerConfig *config, uint16_t port, GError **error);
+bool bootstrap_endpoints(Registry *registry, const json_t *servers, GError **error);

@@ -100,6 +100,8 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/scale.h \
 	%D%/server.c \
 	%D%/server.h \
+	%D%/server_peers.c \
+	%D%/server_peers.h \
 	%D%/server_config.c \
 	%D%/server_config.h \
 	%D%/service_account_tokens.c \

@@ -10,6 +10,7 @@
 #include "clusterd/server/authenticate.h"
 #include "clusterd/server/bootstrap.h"
 #include "clusterd/server/registry_private.h"
+#include "clusterd/server/server_peers.h"
 
 struct ApiServer {
   Registry *registry;
@@ -20,6 +21,7 @@ struct ApiServer {
   Documents *documents;
   WatchSet *watches;
   SessionSet *sessions;
+  ServerPeers *peers;
   _Atomic(const NodeAccess *) node;
   atomic_bool ready;
 };
@@ -252,7 +254,9 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
     .data = server,
   };
   server->http = http_server_start(&http, error);
-  if (!server->http || !bootstrap_endpoints(registry, config, http_server_port(server->http), error))
+  if (server->http)
+    server->peers = server_peers_start(registry, config->advertise_address, http_server_port(server->http), error);
+  if (!server->peers)
     return NULL;
   return g_steal_pointer(&server);
 }
@@ -276,6 +280,7 @@ void api_server_stop(ApiServer *server)
 {
   if (!server)
     return;
+  server_peers_stop(server->peers);
   outbound_close(server->registry->outbound); /* nobody waits for a webhook any more */
   if (server->http)
     http_server_drain(server->http);
