@@ -18,7 +18,7 @@ const Option option_table[] = {
     .help = "where state is kept" },
   { NULL, "write-kubeconfig", NULL, OPTION_TEXT, "FILE", MEMBER(write_kubeconfig),
     .help = "write an administrator's kubeconfig there once the server listens" },
-  { NULL, "events-path", "eventsPath", OPTION_TEXT, "FILE", MEMBER(events_path),
+  { NULL, "events-path", "eventsPath", OPTION_TEXT, "FILE", MEMBER(events_path), "/run/launcher/events",
     .help = "append the steps of the start to this file, which must exist, as JSON lines" },
   { NULL, "cluster-name", "profile", OPTION_TEXT, "NAME", MEMBER(profile), "launcher", .help = "the cluster's name" },
   { NULL, "hostname-override", "nodeName", OPTION_TEXT, "NAME", MEMBER(node_name), "launcher",
