@@ -55,6 +55,11 @@ char *json_text_pretty(const json_t *value)
   return text_of(value, JSON_INDENT(2));
 }
 
+char *json_text_sorted(const json_t *value)
+{
+  return text_of(value, JSON_COMPACT | JSON_SORT_KEYS);
+}
+
 json_t *json_at(const json_t *value, ...)
 {
   va_list keys;

@@ -23,6 +23,9 @@ char *json_text(const json_t *value);
 /* Indented by two spaces, for people. The caller frees. */
 char *json_text_pretty(const json_t *value);
 
+/* Compact, every object's keys in byte order. The caller frees. */
+char *json_text_sorted(const json_t *value);
+
 /* The member reached by walking KEYS (a NULL-terminated list of object keys). Borrowed; NULL when any step is absent
  * or not an object. VALUE may be NULL. */
 json_t *json_at(const json_t *value, ...) G_GNUC_NULL_TERMINATED;

@@ -17,6 +17,8 @@
 /* X(enumerator, id, exit code, HTTP status, Kubernetes reason, advice) */
 #define REASON_CATALOGUE(X)                                                                                            \
   X(INTERNAL, "INTERNAL_ERROR", 10, 500, "InternalError", "")                                                          \
+  /* a failure upstream gives no reason for: its clients see none either */                                            \
+  X(UNKNOWN, "API_UNKNOWN", 1, 500, "", "")                                                                            \
   /* Kubernetes API (apimachinery: meta/v1 StatusReason) */                                                            \
   X(BAD_REQUEST, "API_BAD_REQUEST", 1, 400, "BadRequest", "")                                                          \
   X(UNAUTHORIZED, "API_UNAUTHORIZED", 1, 401, "Unauthorized", "")                                                      \

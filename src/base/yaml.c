@@ -14,6 +14,7 @@
 typedef struct Reader {
   yaml_document_t *document;
   unsigned nodes;
+  GPtrArray *duplicates; /* texts about keys that came before; NULL: they are errors */
   GError **error;
 } Reader;
 
@@ -149,8 +150,11 @@ static json_t *read_mapping(Reader *reader, const yaml_node_t *node, int depth)
         return refuse(reader, key, "the value of << must be a mapping");
       continue;
     }
-    if (json_object_get(object, name))
+    if (json_object_get(object, name) && !reader->duplicates)
       return refuse(reader, key, "duplicate key");
+    if (json_object_get(object, name))
+      g_ptr_array_add(reader->duplicates,
+                      g_strdup_printf("line %zu: key \"%s\" already set in map", key->start_mark.line + 1, name));
     if (json_object_set(object, name, value) < 0)
       return refuse(reader, key, "invalid UTF-8");
   }
@@ -184,7 +188,8 @@ static bool set_parser_error(yaml_parser_t *parser, GError **error)
 }
 
 /* Appends the documents of the text to ARRAY, at most MAX of them. */
-static bool read_documents(const char *text, size_t length, size_t max, json_t *array, GError **error)
+static bool read_documents(const char *text, size_t length, size_t max, json_t *array, GPtrArray *duplicates,
+                           GError **error)
 {
   yaml_parser_t parser;
   bool good = true, last = false;
@@ -194,7 +199,7 @@ static bool read_documents(const char *text, size_t length, size_t max, json_t *
   if (!yaml_parser_initialize(&parser))
     g_error("out of memory");
   yaml_parser_set_input_string(&parser, (const unsigned char *)text, length);
-  Reader reader = { .error = error };
+  Reader reader = { .error = error, .duplicates = duplicates };
   while (good && !last && json_array_size(array) < max) {
     yaml_document_t document;
     if (!yaml_parser_load(&parser, &document)) {
@@ -218,8 +223,13 @@ static bool read_documents(const char *text, size_t length, size_t max, json_t *
 
 json_t *yaml_parse(const char *text, size_t length, GError **error)
 {
+  return yaml_parse_lenient(text, length, NULL, error);
+}
+
+json_t *yaml_parse_lenient(const char *text, size_t length, GPtrArray *duplicates, GError **error)
+{
   g_autoptr(json_t) documents = json_array();
-  if (!read_documents(text, length, 1, documents, error))
+  if (!read_documents(text, length, 1, documents, duplicates, error))
     return NULL;
   json_t *first = json_array_get(documents, 0);
   return first ? json_incref(first) : json_null();
@@ -228,7 +238,7 @@ json_t *yaml_parse(const char *text, size_t length, GError **error)
 json_t *yaml_parse_all(const char *text, size_t length, GError **error)
 {
   g_autoptr(json_t) documents = json_array();
-  if (!read_documents(text, length, SIZE_MAX, documents, error))
+  if (!read_documents(text, length, SIZE_MAX, documents, NULL, error))
     return NULL;
   for (size_t i = json_array_size(documents); i-- > 0;)
     if (json_is_null(json_array_get(documents, i)))
@@ -244,10 +254,21 @@ static int append_output(void *text, unsigned char *bytes, size_t length)
   return 1;
 }
 
+/* What is text to us but a date or a number of base 60 to other readers of YAML 1.1. */
+static bool is_foreign_scalar(const char *text)
+{
+  static const char pattern[] =
+      "^([0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\\.[0-9_]*)?)$";
+  static GRegex *regex;
+  if (g_once_init_enter(&regex))
+    g_once_init_leave(&regex, g_regex_new(pattern, 0, 0, NULL));
+  return (g_ascii_isdigit(*text) || *text == '-' || *text == '+') && g_regex_match(regex, text, 0, NULL);
+}
+
 static bool must_quote(const char *text)
 {
   g_autoptr(json_t) plain = read_plain(text);
-  return !json_is_string(plain) || strcmp(text, "<<") == 0 || strcmp(text, "=") == 0;
+  return !json_is_string(plain) || is_foreign_scalar(text) || strcmp(text, "<<") == 0 || strcmp(text, "=") == 0;
 }
 
 static void emit_scalar(yaml_emitter_t *emitter, const char *text, size_t length, yaml_scalar_style_t style)

@@ -135,7 +135,7 @@ request() {
   method=$1
   path=$2
   shift 2
-  curl -s --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" -w '\n%{http_code}\n' \
+  curl -s -A api-test --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" -w '\n%{http_code}\n' \
     -X "$method" "$@" "https://127.0.0.1:$port$path"
 }
 
@@ -170,6 +170,20 @@ like() {
     printf '%s\n' "got: $2" "expected something like: $3" | sed 's/^/# /'
     ;;
   esac
+}
+
+# python_tests FILE: runs a test program that uses apitest.py and takes its results over.
+python_tests() {
+  finished=false
+  while IFS= read -r line; do
+    case $line in
+    "ok - "*) ok "${line#ok - }" ;;
+    "not ok - "*) not_ok "${line#not ok - }" ;;
+    done) finished=true ;;
+    *) printf '%s\n' "$line" ;;
+    esac
+  done < <(API_PORT=$port API_PKI=$work/pki API_WORK=$work PYTHONDONTWRITEBYTECODE=1 python3 "$1" 2>&1)
+  is "$(basename "$1") ran to its end" "$finished" true
 }
 
 done_testing() {

@@ -31,7 +31,7 @@ message "missing namespace" 404 'namespaces \"nope\" not found' POST /api/v1/nam
 message "version on create" 400 'resourceVersion should not be set on objects to be created' POST $maps "${json[@]}" \
   -d '{"metadata":{"name":"b","resourceVersion":"1"}}'
 message "wrong kind" 400 \
-  'Secret in version \"v1\" cannot be handled as a ConfigMap: converting (v1.Secret) to (v1.ConfigMap): unknown conversion' \
+  'Secret in version \"v1\" cannot be handled as a ConfigMap: converting (v1.Secret) to (core.ConfigMap): unknown conversion' \
   POST $maps "${json[@]}" -d '{"kind":"Secret","apiVersion":"v1","metadata":{"name":"b"}}'
 code "bad JSON" 400 POST $maps "${json[@]}" -d '{"a":'
 code "YAML" 201 POST $maps -H "Content-Type: application/yaml" -d $'metadata: {name: y1}\ndata: {k: v}'

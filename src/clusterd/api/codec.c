@@ -98,6 +98,20 @@ static bool apply_reports(const GPtrArray *reports, FieldValidation validation, 
   return true;
 }
 
+/* Keys that are given twice make one report, as upstream's YAML library has it. */
+static json_t *parse_yaml(const char *text, gsize length, GPtrArray *reports, GError **error)
+{
+  g_autoptr(GPtrArray) duplicates = g_ptr_array_new_with_free_func(g_free);
+  json_t *value = yaml_parse_lenient(text, length, duplicates, error);
+  if (reports && duplicates->len > 0) {
+    g_autoptr(GString) report = g_string_new("yaml: unmarshal errors:");
+    for (guint i = 0; i < MIN(duplicates->len, PRUNE_REPORTS_MAX); i++)
+      g_string_append_printf(report, "\n  %s", (char *)duplicates->pdata[i]);
+    g_ptr_array_add(reports, g_strdup(report->str));
+  }
+  return value;
+}
+
 static json_t *parse_body(CodecType type, const ApiMessage *message, const void *data, gsize length, GPtrArray *reports,
                           GError **error)
 {
@@ -105,7 +119,7 @@ static json_t *parse_body(CodecType type, const ApiMessage *message, const void 
   case CODEC_PROTOBUF:
     return protobuf_decode(message, data, length, error);
   case CODEC_YAML:
-    return yaml_parse(data, length, error);
+    return parse_yaml(data, length, reports, error);
   case CODEC_JSON:
     break;
   }
@@ -148,7 +162,8 @@ static bool peek_json(const char *text, gsize length, char **api_version, char *
 
 static bool peek_yaml(const char *text, gsize length, char **api_version, char **kind, GError **error)
 {
-  g_autoptr(json_t) value = yaml_parse(text, length, error);
+  g_autoptr(GPtrArray) duplicates = g_ptr_array_new_with_free_func(g_free);
+  g_autoptr(json_t) value = yaml_parse_lenient(text, length, duplicates, error);
   if (!value)
     return false;
   if (!json_is_object(value))

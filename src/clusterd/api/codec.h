@@ -36,6 +36,14 @@ bool codec_peek(CodecType type, const void *data, gsize length, char **api_versi
 GBytes *codec_encode_protobuf(const ApiMessage *message, const char *api_version, const char *kind, const json_t *value,
                               GError **error);
 
+/* A list in protobuf: METADATA is its ListMeta, VALUES (json_t*) its items, each a MESSAGE. */
+GBytes *codec_encode_protobuf_list(const ApiMessage *message, const char *api_version, const char *list_kind,
+                                   const json_t *metadata, GPtrArray *values, GError **error);
+
+/* One event of a watch in protobuf: four bytes of length (big-endian), then a meta/v1 WatchEvent of TYPE around OBJECT,
+ * which is what codec_encode_protobuf made. */
+GBytes *codec_protobuf_event(const char *type, GBytes *object);
+
 /* Checks a JSON value against MESSAGE as codec_decode does after parsing, in place: drops unknown fields, refuses
  * wrong types. For patches' results and in-process callers. */
 bool codec_prune(const ApiMessage *message, const char *version, const char *kind, json_t *value,

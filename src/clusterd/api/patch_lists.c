@@ -72,7 +72,7 @@ char *strategic_go_text(const json_t *value)
 static bool fail_merge_key(const json_t *element, const char *merge_key, GError **error)
 {
   g_autofree char *text = strategic_go_text(element);
-  return reason_set(error, REASON_INTERNAL, "map: %s does not contain declared merge key: %s", text, merge_key);
+  return reason_set(error, REASON_UNKNOWN, "map: %s does not contain declared merge key: %s", text, merge_key);
 }
 
 /* Scalars are told apart by themselves, objects by their merge key. NULL when it is absent. */

@@ -253,13 +253,11 @@ static bool encode_message(const ApiMessage *message, const json_t *value, unsig
   return true;
 }
 
-GBytes *codec_encode_protobuf(const ApiMessage *message, const char *api_version, const char *kind, const json_t *value,
-                              GError **error)
+/* RAW with what says of which kind it is. */
+static GBytes *wrap(const char *api_version, const char *kind, const GByteArray *raw)
 {
   static const uint8_t magic[] = { 'k', '8', 's', 0 };
-  g_autoptr(GByteArray) raw = g_byte_array_new(), type_meta = g_byte_array_new(), out = g_byte_array_new();
-  if (!encode_message(message, value, 0, raw, error))
-    return NULL;
+  g_autoptr(GByteArray) type_meta = g_byte_array_new(), out = g_byte_array_sized_new(raw->len + 128);
   put_bytes(type_meta, 1, api_version, strlen(api_version));
   put_bytes(type_meta, 2, kind, strlen(kind));
   g_byte_array_append(out, magic, sizeof magic);
@@ -268,4 +266,41 @@ GBytes *codec_encode_protobuf(const ApiMessage *message, const char *api_version
   put_bytes(out, 3, "", 0); /* contentEncoding and contentType: always there, always empty */
   put_bytes(out, 4, "", 0);
   return g_byte_array_free_to_bytes(g_steal_pointer(&out));
+}
+
+GBytes *codec_encode_protobuf(const ApiMessage *message, const char *api_version, const char *kind, const json_t *value,
+                              GError **error)
+{
+  g_autoptr(GByteArray) raw = g_byte_array_new();
+  return encode_message(message, value, 0, raw, error) ? wrap(api_version, kind, raw) : NULL;
+}
+
+GBytes *codec_encode_protobuf_list(const ApiMessage *message, const char *api_version, const char *list_kind,
+                                   const json_t *metadata, GPtrArray *values, GError **error)
+{
+  const ApiMessage *list_meta = api_builtin_message("io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta");
+  g_autoptr(GByteArray) list = g_byte_array_new(), item = g_byte_array_new();
+  if (!encode_message(list_meta, metadata, 0, item, error))
+    return NULL;
+  put_message(list, 1, item);
+  for (guint i = 0; i < values->len; i++) {
+    g_byte_array_set_size(item, 0);
+    if (!encode_message(message, values->pdata[i], 0, item, error))
+      return NULL;
+    put_message(list, 2, item);
+  }
+  return wrap(api_version, list_kind, list);
+}
+
+GBytes *codec_protobuf_event(const char *type, GBytes *object)
+{
+  gsize length;
+  const void *data = g_bytes_get_data(object, &length);
+  g_autoptr(GByteArray) raw = g_byte_array_new(), event = g_byte_array_new();
+  put_bytes(raw, 1, data, length); /* RawExtension.raw */
+  put_bytes(event, 1, type, strlen(type));
+  put_message(event, 2, raw);
+  guint32 size = GUINT32_TO_BE(event->len);
+  g_byte_array_prepend(event, (const guint8 *)&size, sizeof size);
+  return g_byte_array_free_to_bytes(g_steal_pointer(&event));
 }

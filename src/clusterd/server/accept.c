@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/reason.h"
+
 #define ACCEPT_ENTRIES_MAX 64
 
 static const char *parameter(char *const *parts, const char *name)
@@ -15,21 +17,22 @@ static const char *parameter(char *const *parts, const char *name)
   return NULL;
 }
 
+static const struct {
+  const char *type;
+  ReplyFormat format;
+} formats[] = {
+  { "application/json", REPLY_JSON },
+  { "application/vnd.kubernetes.protobuf", REPLY_PROTOBUF },
+  { "*/*", REPLY_JSON },
+  { "application/*", REPLY_JSON },
+  { "application/yaml", REPLY_YAML },
+};
+
 static bool parse_format(const char *type, ReplyFormat *format)
 {
-  static const struct {
-    const char *type;
-    ReplyFormat format;
-  } types[] = {
-    { "application/json", REPLY_JSON },
-    { "application/vnd.kubernetes.protobuf", REPLY_PROTOBUF },
-    { "*/*", REPLY_JSON },
-    { "application/*", REPLY_JSON },
-    { "application/yaml", REPLY_YAML },
-  };
-  for (gsize i = 0; i < G_N_ELEMENTS(types); i++) {
-    if (g_ascii_strcasecmp(types[i].type, type) == 0) {
-      *format = types[i].format;
+  for (gsize i = 0; i < G_N_ELEMENTS(formats); i++) {
+    if (g_ascii_strcasecmp(formats[i].type, type) == 0) {
+      *format = formats[i].format;
       return true;
     }
   }
@@ -37,15 +40,14 @@ static bool parse_format(const char *type, ReplyFormat *format)
 }
 
 /* ";as=Table;v=v1;g=meta.k8s.io" */
-static bool parse_shape(char *const *parts, bool shapes, Accept *accept)
+static bool parse_shape(char *const *parts, const AcceptLimits *limits, Accept *accept)
 {
   const char *as = parameter(parts, "as");
   const char *version = parameter(parts, "v");
-  if (!as) {
-    accept->shape = REPLY_OBJECT;
+  accept->shape = REPLY_OBJECT;
+  if (!as)
     return true;
-  }
-  if (!shapes || g_strcmp0(parameter(parts, "g"), "meta.k8s.io") != 0)
+  if (!limits->shapes || g_strcmp0(parameter(parts, "g"), "meta.k8s.io") != 0)
     return false;
   if (!version || (!g_str_equal(version, "v1") && !g_str_equal(version, "v1beta1")))
     return false;
@@ -59,25 +61,97 @@ static bool parse_shape(char *const *parts, bool shapes, Accept *accept)
   return true;
 }
 
-bool accept_parse(const char *header, bool shapes, Accept *accept)
+/* One entry of the header. */
+typedef struct Entry {
+  char **parts; /* type and parameters */
+  double quality;
+  int place;
+} Entry;
+
+static void entry_clear(void *data)
+{
+  g_strfreev(((Entry *)data)->parts);
+}
+
+static int wildcards(const Entry *entry)
+{
+  const char *type = entry->parts[0];
+  return g_str_has_prefix(type, "*/") ? 2 : g_str_has_suffix(type, "/*");
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+  const Entry *first = a, *second = b;
+  if (first->quality != second->quality)
+    return first->quality > second->quality ? -1 : 1;
+  int difference = wildcards(first) - wildcards(second);
+  return difference ? difference : first->place - second->place;
+}
+
+/* The entries in the order of the client's preference. */
+static GArray *parse_entries(const char *header)
+{
+  GArray *entries = g_array_new(FALSE, FALSE, sizeof(Entry));
+  g_array_set_clear_func(entries, entry_clear);
+  g_auto(GStrv) texts = g_strsplit(header, ",", ACCEPT_ENTRIES_MAX);
+  for (int i = 0; texts[i]; i++) {
+    Entry entry = { .parts = g_strsplit(texts[i], ";", 16), .quality = 1, .place = i };
+    if (!entry.parts[0] || !*g_strstrip(entry.parts[0])) {
+      entry_clear(&entry);
+      continue;
+    }
+    const char *quality = parameter(entry.parts, "q");
+    if (quality)
+      entry.quality = g_ascii_strtod(quality, NULL);
+    g_array_append_val(entries, entry);
+  }
+  g_array_sort(entries, compare_entries);
+  return entries;
+}
+
+/* Two voices: the router, which looks at the types alone, and the negotiation, which knows what can be made. */
+static bool refuse(const GArray *entries, const AcceptLimits *limits, GError **error)
+{
+  bool routed = false;
+  ReplyFormat format;
+  for (guint i = 0; i < entries->len; i++)
+    routed = routed || parse_format(g_array_index(entries, Entry, i).parts[0], &format);
+  if (!routed)
+    return reason_set_details(
+        error, REASON_NOT_ACCEPTABLE, json_object(),
+        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml%s%s%s",
+        limits->protobuf ? ", application/vnd.kubernetes.protobuf" : "",
+        limits->list ? ", application/json;stream=watch" : "",
+        limits->list && limits->protobuf ? ", application/vnd.kubernetes.protobuf;stream=watch" : "");
+  if (limits->stream)
+    return reason_set(error, REASON_NOT_ACCEPTABLE,
+                      "only the following media types are accepted: application/json;stream=watch%s",
+                      limits->protobuf ? ", application/vnd.kubernetes.protobuf;stream=watch" : "");
+  return reason_set(error, REASON_NOT_ACCEPTABLE,
+                    "only the following media types are accepted: application/json, application/yaml%s",
+                    limits->protobuf ? ", application/vnd.kubernetes.protobuf" : "");
+}
+
+bool accept_parse(const char *header, const AcceptLimits *limits, Accept *accept, GError **error)
 {
   *accept = (Accept){ REPLY_JSON, REPLY_OBJECT, "v1" };
   if (!header || !*header)
     return true;
-  g_auto(GStrv) entries = g_strsplit(header, ",", ACCEPT_ENTRIES_MAX);
-  for (int i = 0; entries[i]; i++) {
-    g_auto(GStrv) parts = g_strsplit(entries[i], ";", 16);
-    if (!parts[0])
-      continue;
+  g_autoptr(GArray) entries = parse_entries(header);
+  for (guint i = 0; i < entries->len; i++) {
+    char *const *parts = g_array_index(entries, Entry, i).parts;
     Accept candidate = *accept;
+    if (!parse_format(parts[0], &candidate.format) || !parse_shape(parts, limits, &candidate))
+      continue;
+    bool possible = candidate.format == REPLY_JSON || (candidate.format == REPLY_YAML && !limits->stream) ||
+                    (candidate.format == REPLY_PROTOBUF && limits->protobuf);
     /* a table in protobuf is not made by anybody */
-    if (parse_format(g_strstrip(parts[0]), &candidate.format) && parse_shape(parts, shapes, &candidate) &&
-        !(candidate.shape != REPLY_OBJECT && candidate.format == REPLY_PROTOBUF)) {
+    if (possible && !(candidate.shape == REPLY_TABLE && candidate.format == REPLY_PROTOBUF)) {
       *accept = candidate;
       return true;
     }
   }
-  return false;
+  return entries->len == 0 || refuse(entries, limits, error);
 }
 
 bool accept_takes(const char *header, const char *type)

@@ -84,6 +84,14 @@ bool api_error_invalid(GError **error, const char *kind, const char *group, cons
                             message);
 }
 
+bool api_error_patch(GError **error, const char *patched, const char *why)
+{
+  g_autofree char *message = g_strdup_printf("Invalid value: \"%s\": %s", patched, why);
+  json_t *details =
+      json_pack("{s:[{s:s, s:s, s:s}]}", "causes", "reason", "FieldValueInvalid", "message", message, "field", "patch");
+  return reason_set_details(error, REASON_INVALID, details, " \"\" is invalid: patch: %s", message);
+}
+
 bool api_error_method(GError **error)
 {
   return reason_set_details(error, REASON_METHOD_NOT_ALLOWED, json_object(),

@@ -35,6 +35,9 @@ bool api_error_invalid(GError **error, const char *kind, const char *group, cons
                        const char *field, const char *format, ...) G_GNUC_PRINTF(7, 8);
 
 /* 405 with upstream's text. */
+/* What a patch made cannot be decoded: PATCHED shows it. Upstream names no object then. */
+bool api_error_patch(GError **error, const char *patched, const char *why);
+
 bool api_error_method(GError **error);
 
 /* An answer that somebody else has made: STATUS (takes the reference) needs `code` and `message`. */

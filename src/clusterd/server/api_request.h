@@ -51,9 +51,14 @@ void respond_warnings(ApiRequest *request);
 /* {kind: Status, …} of an error. New reference. */
 json_t *status_of_error(const GError *error);
 
-/* The body's bytes as the client's DeleteOptions, TokenRequest, … of MESSAGE. New reference. An empty body is {}. */
+/* request_body.c: the body's bytes as the client's DeleteOptions, TokenRequest, … of MESSAGE. New reference. An empty
+ * body is {}. */
 json_t *request_body(ApiRequest *request, const ApiMessage *message, const char *version, const char *kind,
                      FieldValidation validation, GError **error);
+
+/* The same of what the URL is about: the resource, or what its subresource speaks. A body that names another kind is
+ * refused. */
+json_t *request_resource_body(ApiRequest *request, FieldValidation validation, GError **error);
 
 /* The handlers; each ends the request. */
 void handle_resource(ApiRequest *request);   /* resource_handler.c */
@@ -66,9 +71,18 @@ bool handle_pod_stream(ApiRequest *request); /* pod_handler.c: log, exec, attach
 /* connect.c: whether admission lets the request open its connection (exec, attach, portforward, proxy). */
 bool connect_admit(ApiRequest *request, GError **error);
 
-/* Selectors, limit, versions of the query. The struct borrows from the query; *LABELS and *FIELDS are the caller's. */
+/* request_options.c. Selectors, limit, versions of the query. The struct borrows from the query; *LABELS and *FIELDS
+ * are the caller's. */
 bool request_list_options(ApiRequest *request, ListOptions *options, LabelSelector **labels, FieldSelector **fields,
                           GError **error);
+/* Fills CALLER from the query of a write. OPTIONS ("CreateOptions") names them in errors. *MANAGER is the caller's. */
+bool request_write_options(ApiRequest *request, const char *options, Caller *caller, char **manager, GError **error);
+/* The same of a patch, or an APPLY, which must say who applies. */
+bool request_patch_options(ApiRequest *request, bool apply, bool *force, Caller *caller, char **manager,
+                           GError **error);
+/* The same of a deletion, whose options may be its body, too; *BODY (the caller's) holds what OPTIONS borrow. */
+bool request_delete_options(ApiRequest *request, DeleteOptions *options, Caller *caller, json_t **body, char **manager,
+                            GError **error);
 
 /* document_handler.c caches what it derives from the scheme. */
 typedef struct Documents Documents;

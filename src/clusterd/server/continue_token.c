@@ -28,6 +28,11 @@ bool continue_token_parse(const char *token, int64_t *revision, char **key, GErr
   const char *text = g_bytes_get_data(bytes, &length);
   g_autoptr(json_t) value = json_parse(text ? text : "", length, true, &inner);
   const json_t *start = json_object_get(value, "start");
+  if (!value && length > 0 && text[0] != '{')
+    return reason_set(error, REASON_BAD_REQUEST,
+                      "invalid continue token: continue key is not valid: invalid character '%c' looking for beginning "
+                      "of value",
+                      g_ascii_isprint(text[0]) ? text[0] : '?');
   if (!value)
     return reason_set(error, REASON_BAD_REQUEST, "invalid continue token: continue key is not valid: %s",
                       inner->message);

@@ -326,13 +326,18 @@ static void handle_metrics(ApiRequest *request, char *const *parts)
 
 static void handle_openid(ApiRequest *request, char *const *parts)
 {
-  if (g_strcmp0(parts[1], "v1") == 0 && g_strcmp0(parts[2], "jwks") == 0 && !parts[3]) {
+  g_autoptr(GError) error = NULL;
+  if (g_strcmp0(parts[1], "v1") != 0 || g_strcmp0(parts[2], "jwks") != 0 || parts[3]) {
+    not_found(request);
+  } else if (!accept_takes(http_header(request->http, "Accept"), "application/jwk-set+json")) {
+    reason_set_details(&error, REASON_NOT_ACCEPTABLE, json_object(),
+                       "406: Not Acceptable\n\nAvailable representations: application/jwk-set+json");
+    respond_error(request, error);
+  } else {
     g_autoptr(json_t) keys = service_account_tokens_jwks(api_server_tokens(request->server));
     g_autofree char *text = json_text(keys);
     http_add_header(request->http, "Cache-Control", KEYS_CACHE);
     respond_text(request, 200, "application/jwk-set+json", text);
-  } else {
-    not_found(request);
   }
 }
 
@@ -351,33 +356,54 @@ static void handle_well_known(ApiRequest *request, char *const *parts)
   respond_json(request, 200, document);
 }
 
-static void handle_root(ApiRequest *request)
+static void add_path(GTree *paths, char *path)
 {
-  json_t *paths = json_array();
-  g_autoptr(GPtrArray) kinds = api_scheme_list(registry_scheme(request->registry));
-  g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  g_tree_insert(paths, path, path);
+}
+
+static int append_path(void *path, void *value, void *paths)
+{
+  json_array_append_new(paths, json_string(path));
+  return false;
+}
+
+static int compare_paths(const void *a, const void *b, void *data)
+{
+  return strcmp(a, b);
+}
+
+/* What can be asked for, sorted. */
+static void handle_root(ApiRequest *request, char *const *parts)
+{
   static const char *const fixed[] = { "/.well-known/openid-configuration",
                                        "/api",
                                        "/apis",
+                                       "/apis/",
                                        "/healthz",
                                        "/livez",
                                        "/metrics",
                                        "/openapi/v2",
                                        "/openapi/v3",
+                                       "/openapi/v3/",
                                        "/openid/v1/jwks",
                                        "/readyz",
                                        "/version" };
+  g_autoptr(GPtrArray) kinds = api_scheme_list(registry_scheme(request->registry));
+  g_autoptr(GTree) paths = g_tree_new_full(compare_paths, NULL, g_free, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
-    json_array_append_new(paths, json_string(fixed[i]));
+    add_path(paths, g_strdup(fixed[i]));
   for (guint i = 0; i < kinds->len; i++) {
     const ApiKind *kind = kinds->pdata[i];
-    char *path = *kind->group ? g_strdup_printf("/apis/%s/%s", kind->group, kind->version)
-                              : g_strdup_printf("/api/%s", kind->version);
-    if (!g_hash_table_contains(seen, path))
-      json_array_append_new(paths, json_string(path));
-    g_hash_table_add(seen, path);
+    if (*kind->group)
+      add_path(paths, g_strdup_printf("/apis/%s", kind->group));
+    g_autofree char *version = api_group_version(kind);
+    add_path(paths, g_strconcat(*kind->group ? "/apis/" : "/api/", version, NULL));
   }
-  respond_json(request, 200, json_pack("{s:o}", "paths", paths));
+  json_t *list = json_array();
+  g_tree_foreach(paths, append_path, list);
+  g_autoptr(json_t) document = json_pack("{s:o}", "paths", list);
+  g_autofree char *text = json_text_pretty(document);
+  respond_text(request, 200, "application/json", text);
 }
 
 typedef struct DocumentRow {
@@ -404,7 +430,7 @@ void handle_document(ApiRequest *request)
     return;
   }
   if (!parts[0] || !*parts[0]) {
-    handle_root(request);
+    handle_root(request, parts);
     return;
   }
   for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {

@@ -39,10 +39,15 @@ static bool is_well_formed(struct evhttp_request *request)
   return lengths <= 1 && evhttp_request_get_uri(request) && evhttp_request_get_uri(request)[0] == '/';
 }
 
+/* NULL when it is too long. */
 static GBytes *take_body(struct evhttp_request *request)
 {
   struct evbuffer *input = evhttp_request_get_input_buffer(request);
   gsize length = evbuffer_get_length(input);
+  if (length > HTTP_BODY_MAX) {
+    evbuffer_drain(input, length);
+    return NULL;
+  }
   void *body = g_malloc(length + 1);
   evbuffer_remove(input, body, length);
   return g_bytes_new_take(body, length);
@@ -80,6 +85,9 @@ void http_request_arrived(struct evhttp_request *evrequest, void *data)
   request->query = g_strdup(mark ? mark + 1 : "");
   request->method = method_name(evhttp_request_get_command(evrequest));
   request->body = take_body(evrequest);
+  request->body_too_long = !request->body;
+  if (!request->body)
+    request->body = g_bytes_new(NULL, 0);
   evhttp_connection_get_peer(evhttp_request_get_connection(evrequest), &address, &port);
   request->peer = g_strdup(address);
   if (server->config.is_quick && server->config.is_quick(request, server->config.data))
@@ -139,6 +147,11 @@ void http_headers_visit(const HttpRequest *request, void (*visit)(const char *na
 GBytes *http_body(const HttpRequest *request)
 {
   return request->body;
+}
+
+bool http_body_is_too_long(const HttpRequest *request)
+{
+  return request->body_too_long;
 }
 
 uint16_t http_local_port(const HttpRequest *request)

@@ -12,6 +12,9 @@
 #include <stdint.h>
 
 #define HTTP_BODY_MAX (3u << 20) /* upstream's limit of a request */
+/* A body beyond that limit is still read and thrown away, so that its sender gets to see why; from here on evhttp
+ * itself answers with a bare 413. */
+#define HTTP_BODY_READ_MAX (8u << 20)
 #define HTTP_IDLE_SECONDS 120
 #define HTTP_WORKERS_MAX 48
 /* Workers that may wait for somebody else at the same time, on top of those. */
@@ -61,6 +64,8 @@ char **http_header_prefixed(const HttpRequest *request, const char *prefix); /* 
 void http_headers_visit(const HttpRequest *request, void (*visit)(const char *name, const char *value, void *data),
                         void *data);
 GBytes *http_body(const HttpRequest *request);                               /* borrowed, never NULL */
+/* True when the body was longer than HTTP_BODY_MAX: http_body is then empty. */
+bool http_body_is_too_long(const HttpRequest *request);
 const char *http_peer_address(const HttpRequest *request);
 
 /* The port the server listens on, that the request came to. */

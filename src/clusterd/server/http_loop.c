@@ -144,7 +144,8 @@ static bool loop_start(HttpServer *server, HttpLoop *loop, GError **error)
   evhttp_set_allowed_methods(loop->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT |
                                              EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
   evhttp_set_max_headers_size(loop->http, HEADERS_MAX);
-  evhttp_set_max_body_size(loop->http, HTTP_BODY_MAX);
+  evhttp_set_max_body_size(loop->http, HTTP_BODY_READ_MAX);
+  evhttp_set_flags(loop->http, EVHTTP_SERVER_LINGERING_CLOSE);
   evhttp_set_timeout(loop->http, HTTP_IDLE_SECONDS);
   evhttp_set_default_content_type(loop->http, NULL);
   evhttp_set_bevcb(loop->http, accept_connection, server);

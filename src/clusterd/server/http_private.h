@@ -45,6 +45,7 @@ struct HttpRequest {
   char *path, *query;
   const char *method;
   GBytes *body;
+  bool body_too_long;
   char *peer;
   /* the reply, on its way to the loop */
   int status;

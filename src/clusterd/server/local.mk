@@ -90,8 +90,10 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/relay.c \
 	%D%/relay.h \
 	%D%/relay_upgrade.c \
+	%D%/request_body.c \
 	%D%/request_info.c \
 	%D%/request_info.h \
+	%D%/request_options.c \
 	%D%/resource_handler.c \
 	%D%/resource_quota.h \
 	%D%/respond.c \

@@ -75,6 +75,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ObjectList, object_list_free)
 
 /* Reads. New reference; NULL with REASON_NOT_FOUND, REASON_FORBIDDEN, … */
 Object *registry_get(Registry *registry, const Caller *caller, const Target *target, GError **error);
+/* Waits until what is read is not older than VERSION (NULL, "" or "0": any). False with REASON_TIMEOUT when that does
+ * not come, REASON_UNKNOWN when it is no version. */
+bool registry_wait_not_older(Registry *registry, const char *version, GError **error);
 ObjectList *registry_list(Registry *registry, const Caller *caller, const Target *target, const ListOptions *options,
                           GError **error);
 

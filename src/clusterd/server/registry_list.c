@@ -50,11 +50,18 @@ static bool parse_version(const char *text, int64_t *revision, GError **error)
   if (!text || !*text)
     return true;
   if (!g_ascii_string_to_unsigned(text, 10, 0, G_MAXINT64, &number, NULL))
-    return reason_set(error, REASON_BAD_REQUEST,
+    return reason_set(error, REASON_UNKNOWN,
                       "resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax", text,
                       text);
   *revision = (int64_t)number;
   return true;
+}
+
+bool registry_wait_not_older(Registry *registry, const char *version, GError **error)
+{
+  int64_t wanted = 0;
+  return parse_version(version, &wanted, error) &&
+         (wanted <= registry_revision(registry) || registry_wait_for(registry, wanted, error));
 }
 
 /* Which snapshot the options ask for. Source: the table "resourceVersion parameter" of the API concepts documentation.

@@ -1,7 +1,10 @@
 /* The four kinds of patch, each turned into an update of the object it was made against. */
+#include <string.h>
+
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
+#include "clusterd/api/json_prune.h"
 #include "clusterd/api/managed_fields.h"
 #include "clusterd/api/patch.h"
 #include "clusterd/server/api_error.h"
@@ -19,12 +22,63 @@ static const ApiMessage *message_of(const Target *target)
   return message ? message : target->kind->message;
 }
 
-/* What a patch's result or an apply's body may hold: unknown fields are refused or dropped as the caller asked. */
-static bool prune(const Target *target, const Caller *caller, json_t *value, GError **error)
+/* Drops from what a patch made the fields that are unknown; they are refused or told of as the caller asked. */
+static json_t *prune_patched(const Target *target, const Caller *caller, const json_t *patched, GError **error)
 {
-  return codec_prune(message_of(target), target->kind->version, target->kind->kind, value,
-                     caller ? caller->field_validation : FIELD_VALIDATION_IGNORE, caller ? caller->warnings : NULL,
-                     error);
+  FieldValidation validation = caller ? caller->field_validation : FIELD_VALIDATION_IGNORE;
+  g_autoptr(GPtrArray) reports = g_ptr_array_new_with_free_func(g_free);
+  g_autoptr(GError) problem = NULL;
+  g_autoptr(json_t) pruned = json_prune(message_of(target), target->kind->kind, patched, reports, &problem);
+  g_autofree char *text = NULL;
+  if (!pruned) {
+    text = json_text(patched);
+    api_error_patch(error, text, problem->message);
+    return NULL;
+  }
+  if (validation == FIELD_VALIDATION_STRICT && reports->len > 0) {
+    g_ptr_array_add(reports, NULL);
+    g_autofree char *list = g_strjoinv(", ", (char **)reports->pdata);
+    g_autofree char *why = g_strconcat("strict decoding error: ", list, NULL);
+    text = json_text(patched);
+    api_error_patch(error, text, why);
+    return NULL;
+  }
+  for (guint i = 0; validation == FIELD_VALIDATION_WARN && caller->warnings && i < reports->len; i++)
+    json_array_append_new(caller->warnings, json_string(reports->pdata[i]));
+  return json_deep_copy(pruned); /* the engines share what they did not change with the stored value */
+}
+
+/* "namespace/name; apps/v1, Kind=Deployment": as the errors of server-side apply name an object. */
+static char *typed_name(const Target *target)
+{
+  const ApiKind *kind = target->kind;
+  return g_strdup_printf("%s/%s; %s/%s, Kind=%s", target->namespace_ ? target->namespace_ : "", target->name,
+                         kind->group, kind->version, kind->kind);
+}
+
+/* An applied configuration must fit the schema to the last field. */
+static json_t *prune_applied(const Target *target, const json_t *config, GError **error)
+{
+  static const char unknown[] = "unknown field \"";
+  g_autoptr(GPtrArray) reports = g_ptr_array_new_with_free_func(g_free);
+  g_autoptr(GError) problem = NULL;
+  g_autoptr(json_t) pruned = json_prune(message_of(target), target->kind->kind, config, reports, &problem);
+  g_autofree char *name = typed_name(target);
+  if (!pruned) {
+    reason_set(error, REASON_UNKNOWN, "failed to create typed patch object (%s): %s", name, problem->message);
+    return NULL;
+  }
+  if (reports->len == 0)
+    return json_deep_copy(pruned);
+  g_autoptr(GString) text = g_string_new(reports->len > 1 ? "errors:\n" : "");
+  for (guint i = 0; i < reports->len; i++) {
+    const char *path = reports->pdata[i];
+    path += g_str_has_prefix(path, unknown) ? strlen(unknown) : 0;
+    g_string_append_printf(text, "%s.%.*s: field not declared in schema%s", reports->len > 1 ? "  " : "",
+                           (int)strcspn(path, "\""), path, reports->len > 1 ? "\n" : "");
+  }
+  reason_set(error, REASON_UNKNOWN, "failed to create typed patch object (%s): %s", name, text->str);
+  return NULL;
 }
 
 /* BASE (as the client sees it) with the patch applied. */
@@ -72,9 +126,8 @@ static Object *patch_once(Registry *registry, const Caller *caller, const Target
   g_autoptr(json_t) patched = apply_patch(target, request, object_json(current), error);
   if (!patched || !check_patched(target, current, patched, error))
     return NULL;
-  /* the engines share what they did not change with the stored value */
-  g_autoptr(json_t) value = json_deep_copy(patched);
-  if (!prune(target, caller, value, error))
+  g_autoptr(json_t) value = prune_patched(target, caller, patched, error);
+  if (!value)
     return NULL;
   return registry_update(registry, caller, target, value, NULL, error);
 }
@@ -100,7 +153,7 @@ static bool check_apply(const Caller *caller, const Target *target, const json_t
 }
 
 /* The configuration with what the URL already says. */
-static json_t *complete_config(const Caller *caller, const Target *target, const json_t *config, GError **error)
+static json_t *complete_config(const Target *target, const json_t *config, GError **error)
 {
   g_autoptr(json_t) complete = json_deep_copy(config);
   g_autofree char *version = api_group_version(target->kind);
@@ -112,9 +165,7 @@ static json_t *complete_config(const Caller *caller, const Target *target, const
   json_object_set_new(metadata, "name", json_string(target->name));
   if (target->kind->namespaced && target->namespace_)
     json_object_set_new(metadata, "namespace", json_string(target->namespace_));
-  if (!prune(target, caller, complete, error))
-    return NULL;
-  return g_steal_pointer(&complete);
+  return prune_applied(target, complete, error);
 }
 
 static Object *apply_once(Registry *registry, const Caller *caller, const Target *target, const json_t *config,
@@ -168,7 +219,7 @@ static Object *apply(Registry *registry, const Caller *caller, const Target *tar
 {
   if (!check_apply(caller, target, patch, error))
     return NULL;
-  g_autoptr(json_t) config = complete_config(caller, target, patch, error);
+  g_autoptr(json_t) config = complete_config(target, patch, error);
   if (!config)
     return NULL;
   for (int attempt = 1;; attempt++) {

@@ -131,12 +131,22 @@ static char *store_key(const Write *write)
   return g_strconcat(prefix, suffix, NULL);
 }
 
+/* What is on its way out still has its name. */
+static void explain_exists(const Write *write, const char *name, GError **error)
+{
+  const Target *target = write->target;
+  g_autoptr(Object) there = registry_lookup(write->registry, target->kind, target->namespace_, name);
+  api_error_exists(error, target->kind, name);
+  if (error && there && json_at(object_json(there), "metadata", "deletionTimestamp", NULL))
+    g_prefix_error(error, "object is being deleted: ");
+}
+
 static bool explain_store_error(Write *write, GError *problem, GError **error)
 {
   const char *name = name_of(write);
   switch (reason_of(problem)) {
   case REASON_ALREADY_EXISTS:
-    api_error_exists(error, write->target->kind, name);
+    explain_exists(write, name, error);
     break;
   case REASON_CONFLICT:
     write->lost = true;
@@ -152,11 +162,23 @@ static bool explain_store_error(Write *write, GError *problem, GError **error)
   return false;
 }
 
+/* A dry run ends here; what the store would say of it is said. */
+static Object *pretend_store(Write *write, GError **error)
+{
+  const Target *target = write->target;
+  g_autoptr(Object) there =
+      write->old ? NULL : registry_lookup(write->registry, target->kind, target->namespace_, name_of(write));
+  if (!there)
+    return object_new(write->storage, g_steal_pointer(&write->value));
+  explain_exists(write, name_of(write), error);
+  return NULL;
+}
+
 Object *write_store(Write *write, GError **error)
 {
   order_value(write->value);
   if (write->caller && write->caller->dry_run)
-    return object_new(write->storage, g_steal_pointer(&write->value));
+    return pretend_store(write, error);
   /* the revision is not known yet: it comes with the store's event */
   json_object_set_new(metadata_of(write), "resourceVersion", json_string("0"));
   g_autofree char *key = store_key(write);
@@ -385,9 +407,14 @@ static void carry_metadata(const Write *write)
   const json_t *old = json_object_get(object_json(write->old), "metadata");
   for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
     carry(metadata, old, fixed[i]);
-  if (!json_array_size(json_object_get(metadata, "managedFields")) &&
-      !json_is_array(json_object_get(metadata, "managedFields")))
-    carry(metadata, old, "managedFields");
+}
+
+/* Who says nothing of managedFields does not know them: they stay. */
+static void carry_managed_fields(const Write *write)
+{
+  json_t *metadata = metadata_of(write);
+  if (!json_is_array(json_object_get(metadata, "managedFields")))
+    carry(metadata, json_object_get(object_json(write->old), "metadata"), "managedFields");
 }
 
 static bool has_finalizer(const json_t *finalizers, const char *name)
@@ -414,12 +441,16 @@ static bool check_finalizers(const Write *write, GError **error)
   json_array_foreach (after, i, finalizer)
     if (json_is_string(finalizer) && !has_finalizer(before, json_string_value(finalizer)))
       g_string_append_printf(added, "%s\"%s\"", added->len ? ", " : "", json_string_value(finalizer));
-  return added->len == 0 ||
-         api_error_invalid(error, write->storage->kind, write->storage->group, name_of(write), "FieldValueForbidden",
-                           "metadata.finalizers",
-                           "no new finalizers can be added if the object is being deleted, found new finalizers "
-                           "[]string{%s}",
-                           added->str);
+  if (added->len == 0)
+    return true;
+  /* upstream checks it twice, for every kind and then in the kind's own rules, and so do its causes say it */
+  api_error_invalid(
+      error, write->storage->kind, write->storage->group, name_of(write), "FieldValueForbidden", "metadata.finalizers",
+      "no new finalizers can be added if the object is being deleted, found new finalizers []string{%s}", added->str);
+  json_t *causes = error ? json_object_get(reason_details(*error), "causes") : NULL;
+  if (causes)
+    json_array_append(causes, json_array_get(causes, 0));
+  return false;
 }
 
 static bool has_no_entries(const json_t *array)
@@ -502,6 +533,7 @@ static Object *replace_admitted(Write *write, AdmissionRequest *request, GError 
 Object *write_replace(Write *write, GError **error)
 {
   carry_metadata(write);
+  carry_managed_fields(write);
   if (!write->target->subresource && api_kind_subresource(write->storage, "status"))
     carry(write->value, object_json(write->old), "status");
   AdmissionRequest request = admission_request(write, ADMISSION_UPDATE);
@@ -551,7 +583,8 @@ static bool check_preconditions(const Write *write, const json_t *value, GError 
   if (*version && !g_str_equal(version, current) && !g_str_equal(version, "0"))
     return api_error_conflict(error, write->target->kind, name, NULL);
   if (!*version && write->target->kind->require_version_on_update)
-    return api_error_invalid(error, write->target->kind->kind, write->target->kind->group, name, "FieldValueInvalid",
+    /* here upstream says the resource where it says the kind elsewhere */
+    return api_error_invalid(error, write->target->kind->plural, write->target->kind->group, name, "FieldValueInvalid",
                              "metadata.resourceVersion", "0x0: must be specified for an update");
   return true;
 }

@@ -5,194 +5,13 @@
 #include "base/reason.h"
 #include "base/timestamp.h"
 #include "base/yaml.h"
+#include "clusterd/api/json_prune.h"
+#include "clusterd/api/json_scan.h"
 #include "clusterd/server/admission.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/api_request.h"
 
-#define FIELD_MANAGER_MAX 128
 #define META_PACKAGE "io.k8s.apimachinery.pkg.apis.meta.v1."
-
-/* --- options -------------------------------------------------------------------------------------------------------
- */
-
-static bool invalid_option(GError **error, const char *options, const char *cause, const char *field,
-                           const char *detail)
-{
-  return api_error_invalid(error, options, "meta.k8s.io", "", cause, field, "%s", detail);
-}
-
-static bool parse_field_validation(const Query *query, FieldValidation *validation)
-{
-  static const char *const names[] = { "Ignore", "Warn", "Strict" };
-  const char *text = query_get(query, "fieldValidation");
-  *validation = FIELD_VALIDATION_WARN;
-  if (!text || !*text)
-    return true;
-  for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
-    if (g_str_equal(names[i], text)) {
-      *validation = (FieldValidation)i;
-      return true;
-    }
-  }
-  return false;
-}
-
-/* The manager of the fields a write sets: what the client says, else its program's name. The caller frees. */
-static char *field_manager(const ApiRequest *request)
-{
-  const char *given = query_get(request->query, "fieldManager");
-  if (given && *given)
-    return g_strdup(given);
-  const char *agent = http_header(request->http, "User-Agent");
-  gsize length = agent ? strcspn(agent, "/") : 0;
-  return length ? g_strndup(agent, MIN(length, FIELD_MANAGER_MAX)) : g_strdup("unknown");
-}
-
-/* Fills CALLER from the query of a write. OPTIONS ("CreateOptions") names them in errors. *MANAGER is the caller's. */
-static bool write_options(ApiRequest *request, const char *options, Caller *caller, char **manager, GError **error)
-{
-  const char *dry_run = query_get(request->query, "dryRun");
-  const char *given = query_get(request->query, "fieldManager");
-  caller->identity = request->identity;
-  caller->warnings = request->warnings;
-  if (dry_run && *dry_run && !g_str_equal(dry_run, "All")) {
-    g_autofree char *detail = g_strdup_printf("[]string{\"%s\"}: supported values: \"All\"", dry_run);
-    return invalid_option(error, options, "FieldValueNotSupported", "dryRun", detail);
-  }
-  caller->dry_run = dry_run && *dry_run;
-  if (given && strlen(given) > FIELD_MANAGER_MAX)
-    return invalid_option(error, options, "FieldValueTooLong", "fieldManager", "may not be more than 128 bytes");
-  if (!parse_field_validation(request->query, &caller->field_validation)) {
-    g_autofree char *detail = g_strdup_printf("\"%s\": supported values: \"Ignore\", \"Strict\", \"Warn\"",
-                                              query_get(request->query, "fieldValidation"));
-    return invalid_option(error, options, "FieldValueNotSupported", "fieldValidation", detail);
-  }
-  *manager = field_manager(request);
-  caller->field_manager = *manager;
-  /* an apply must say who applies */
-  if (g_str_equal(options, "ApplyOptions") && (!given || !*given))
-    caller->field_manager = NULL;
-  return true;
-}
-
-static bool parse_match(const ApiRequest *request, ListOptions *options, GError **error)
-{
-  const char *match = query_get(request->query, "resourceVersionMatch");
-  const char *version = options->resource_version;
-  if (!match || !*match)
-    return true;
-  if (!version || !*version)
-    return invalid_option(error, "ListOptions", "FieldValueForbidden", "resourceVersionMatch",
-                          "resourceVersionMatch is forbidden unless resourceVersion is provided");
-  if (options->continue_token && *options->continue_token)
-    return invalid_option(error, "ListOptions", "FieldValueForbidden", "resourceVersionMatch",
-                          "resourceVersionMatch is forbidden when continue is provided");
-  if (g_str_equal(match, "Exact"))
-    options->match = VERSION_MATCH_EXACT;
-  else if (g_str_equal(match, "NotOlderThan"))
-    options->match = VERSION_MATCH_NOT_OLDER_THAN;
-  else {
-    g_autofree char *detail = g_strdup_printf("\"%s\": supported values: \"Exact\", \"NotOlderThan\", \"\"", match);
-    return invalid_option(error, "ListOptions", "FieldValueNotSupported", "resourceVersionMatch", detail);
-  }
-  if (options->match == VERSION_MATCH_EXACT && g_str_equal(version, "0"))
-    return invalid_option(error, "ListOptions", "FieldValueForbidden", "resourceVersionMatch",
-                          "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
-  return true;
-}
-
-bool request_list_options(ApiRequest *request, ListOptions *options, LabelSelector **labels, FieldSelector **fields,
-                          GError **error)
-{
-  const Query *query = request->query;
-  const char *label_text = query_get(query, "labelSelector"), *field_text = query_get(query, "fieldSelector");
-  int64_t limit = 0;
-  if (!query_integer(query, "limit", &limit, error))
-    return false;
-  options->limit = (unsigned)CLAMP(limit, 0, G_MAXINT32);
-  options->continue_token = query_get(query, "continue");
-  options->resource_version = query_get(query, "resourceVersion");
-  if (!g_str_equal(request->info->verb, "watch") && !parse_match(request, options, error))
-    return false;
-  if (label_text && *label_text && !(*labels = label_selector_parse(label_text, error)))
-    return false;
-  if (field_text && *field_text && !(*fields = field_selector_parse(request->kind, field_text, error)))
-    return false;
-  options->labels = *labels;
-  options->fields = *fields;
-  return true;
-}
-
-/* --- bodies --------------------------------------------------------------------------------------------------------
- */
-
-/* The body must be of the kind the URL is about. */
-static bool check_body_kind(CodecType type, GBytes *body, const char *group_version, const char *kind, GError **error)
-{
-  gsize length;
-  const void *data = g_bytes_get_data(body, &length);
-  g_autofree char *given_version = NULL, *given_kind = NULL;
-  if (!codec_peek(type, data, length, &given_version, &given_kind, NULL))
-    return true; /* decoding says what is wrong */
-  const char *slash = strrchr(group_version, '/');
-  const char *version = slash ? slash + 1 : group_version;
-  if (given_kind && *given_kind && !g_str_equal(given_kind, kind))
-    return reason_set(
-        error, REASON_BAD_REQUEST,
-        "%s in version \"%s\" cannot be handled as a %s: converting (%s.%s) to (%s.%s): unknown conversion", given_kind,
-        version, kind, version, given_kind, version, kind);
-  if (given_version && *given_version && !g_str_equal(given_version, group_version)) {
-    const char *given_slash = strrchr(given_version, '/');
-    const char *short_version = given_slash ? given_slash + 1 : given_version;
-    return reason_set(
-        error, REASON_BAD_REQUEST,
-        "%s in version \"%s\" cannot be handled as a %s: no kind \"%s\" is registered for version \"%s\" in "
-        "scheme \"pkg/api/legacyscheme/scheme.go:30\"",
-        kind, short_version, kind, kind, given_version);
-  }
-  return true;
-}
-
-json_t *request_body(ApiRequest *request, const ApiMessage *message, const char *version, const char *kind,
-                     FieldValidation validation, GError **error)
-{
-  CodecType type;
-  gsize length;
-  const void *data = g_bytes_get_data(http_body(request->http), &length);
-  if (length == 0)
-    return json_object();
-  if (!codec_of_content_type(http_header(request->http, "Content-Type"), &type, error))
-    return NULL;
-  return codec_decode(type, message, version, kind, data, length, validation, request->warnings, error);
-}
-
-/* What the URL takes as body: the resource, or what its subresource speaks. */
-static json_t *resource_body(ApiRequest *request, FieldValidation validation, GError **error)
-{
-  const ApiKind *kind = request->kind;
-  const ApiMessage *message = kind->message;
-  g_autofree char *group_version = api_group_version(kind);
-  const char *version = kind->version, *name = kind->kind;
-  const ApiSubresource *sub =
-      request->info->subresource ? api_kind_subresource(kind, request->info->subresource) : NULL;
-  if (sub && sub->group) {
-    message = api_builtin_message_of(sub->group, sub->version, sub->kind);
-    version = sub->version;
-    name = sub->kind;
-    g_free(group_version);
-    group_version = *sub->group ? g_strdup_printf("%s/%s", sub->group, sub->version) : g_strdup(sub->version);
-  }
-  CodecType type;
-  if (!codec_of_content_type(http_header(request->http, "Content-Type"), &type, error))
-    return NULL;
-  /* an eviction may be in any version policy ever had: they say the same */
-  bool any_version = sub && g_str_equal(sub->name, "eviction");
-  if (!any_version && !check_body_kind(type, http_body(request->http), group_version, name, error))
-    return NULL;
-  gsize length;
-  const void *data = g_bytes_get_data(http_body(request->http), &length);
-  return codec_decode(type, message, version, name, data, length, validation, request->warnings, error);
-}
 
 static Target target_of(const ApiRequest *request)
 {
@@ -203,8 +22,20 @@ static Target target_of(const ApiRequest *request)
 /* --- reads ---------------------------------------------------------------------------------------------------------
  */
 
+static bool check_table_options(const ApiRequest *request, GError **error)
+{
+  static const char *const includes[] = { "", "None", "Metadata", "Object", NULL };
+  const char *include = query_get(request->query, "includeObject");
+  if (request->accept.shape != REPLY_TABLE || !include || g_strv_contains(includes, include))
+    return true;
+  return reason_set(error, REASON_BAD_REQUEST, "unrecognized includeObject value: \"%s\"", include);
+}
+
 static bool handle_get(ApiRequest *request, GError **error)
 {
+  if (!check_table_options(request, error) ||
+      !registry_wait_not_older(request->registry, query_get(request->query, "resourceVersion"), error))
+    return false;
   Caller caller = { .identity = request->identity };
   Target target = target_of(request);
   g_autoptr(Object) object = registry_get(request->registry, &caller, &target, error);
@@ -220,7 +51,7 @@ static bool handle_list(ApiRequest *request, GError **error)
   ListOptions options = { 0 };
   g_autoptr(LabelSelector) labels = NULL;
   g_autoptr(FieldSelector) fields = NULL;
-  if (!request_list_options(request, &options, &labels, &fields, error))
+  if (!request_list_options(request, &options, &labels, &fields, error) || !check_table_options(request, error))
     return false;
   g_autoptr(ObjectList) list = registry_list(request->registry, &caller, &target, &options, error);
   if (list)
@@ -263,12 +94,13 @@ static bool create_token(ApiRequest *request, json_t *body, GError **error)
   json_object_set_new(spec, "expirationSeconds", json_integer(lifetime));
   g_autofree char *expires = timestamp_text(expires_us);
   json_object_set_new(body, "status", json_pack("{s:s, s:s}", "token", token, "expirationTimestamp", expires));
-  json_object_set_new(body, "kind", json_string("TokenRequest"));
-  json_object_set_new(body, "apiVersion", json_string("authentication.k8s.io/v1"));
-  json_t *metadata = json_ensure_object(body, "metadata", NULL);
-  json_object_set_new(metadata, "name", json_string(request->info->name));
-  json_object_set_new(metadata, "namespace", json_string(request->info->namespace_));
-  respond_value(request, 201, api_builtin_message_of("authentication.k8s.io", "v1", "TokenRequest"), json_incref(body));
+  if (!bound)
+    json_object_set_new(spec, "boundObjectRef", json_null());
+  json_t *answer = json_pack("{s:s, s:s, s:{s:s, s:s, s:n}, s:O, s:O}", "kind", "TokenRequest", "apiVersion",
+                             "authentication.k8s.io/v1", "metadata", "name", request->info->name, "namespace",
+                             request->info->namespace_, "creationTimestamp", "spec", spec, "status",
+                             json_object_get(body, "status"));
+  respond_value(request, 201, api_builtin_message_of("authentication.k8s.io", "v1", "TokenRequest"), answer);
   return true;
 }
 
@@ -283,9 +115,9 @@ static bool handle_create(ApiRequest *request, GError **error)
 {
   Caller caller = { 0 };
   g_autofree char *manager = NULL;
-  if (!write_options(request, "CreateOptions", &caller, &manager, error))
+  if (!request_write_options(request, "CreateOptions", &caller, &manager, error))
     return false;
-  g_autoptr(json_t) body = resource_body(request, caller.field_validation, error);
+  g_autoptr(json_t) body = request_resource_body(request, caller.field_validation, error);
   if (!body)
     return false;
   Target target = target_of(request);
@@ -313,9 +145,9 @@ static bool handle_update(ApiRequest *request, GError **error)
   Caller caller = { 0 };
   bool created = false;
   g_autofree char *manager = NULL;
-  if (!write_options(request, "UpdateOptions", &caller, &manager, error))
+  if (!request_write_options(request, "UpdateOptions", &caller, &manager, error))
     return false;
-  g_autoptr(json_t) body = resource_body(request, caller.field_validation, error);
+  g_autoptr(json_t) body = request_resource_body(request, caller.field_validation, error);
   if (!body)
     return false;
   Target target = target_of(request);
@@ -344,11 +176,26 @@ static bool patch_type(const char *content_type, PatchType *type, GError **error
       return true;
     }
   }
-  return reason_set(
-      error, REASON_UNSUPPORTED_MEDIA_TYPE,
-      "the body of the request was in an unknown format - accepted media types include: "
-      "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
-      "application/apply-patch+yaml");
+  /* the router refuses it, before anything that knows formats */
+  return reason_set_details(error, REASON_UNSUPPORTED_MEDIA_TYPE, json_object(), "415: Unsupported Media Type");
+}
+
+/* Members that a patch gives twice: the last one counts, and the client hears of it. */
+static bool check_duplicates(const char *text, gsize length, const Caller *caller, GError **error)
+{
+  if (caller->field_validation == FIELD_VALIDATION_IGNORE)
+    return true;
+  g_autoptr(GPtrArray) duplicates = json_scan_duplicates(text, length, PRUNE_REPORTS_MAX);
+  for (guint i = 0; i < duplicates->len; i++) {
+    g_autofree char *report = g_strdup_printf("duplicate field \"%s\"", (char *)duplicates->pdata[i]);
+    if (caller->field_validation == FIELD_VALIDATION_STRICT) {
+      g_autofree char *why = g_strconcat("strict decoding error: ", report, NULL);
+      g_autofree char *shown = g_strndup(text, length);
+      return api_error_patch(error, shown, why);
+    }
+    json_array_append_new(caller->warnings, json_string(report));
+  }
+  return true;
 }
 
 static bool handle_patch(ApiRequest *request, GError **error)
@@ -357,19 +204,18 @@ static bool handle_patch(ApiRequest *request, GError **error)
   if (!patch_type(http_header(request->http, "Content-Type"), &type, error))
     return false;
   Caller caller = { 0 };
-  bool created = false;
+  bool created = false, force = false;
   g_autofree char *manager = NULL;
-  if (!write_options(request, type == PATCH_APPLY ? "ApplyOptions" : "PatchOptions", &caller, &manager, error))
+  if (!request_patch_options(request, type == PATCH_APPLY, &force, &caller, &manager, error))
     return false;
   gsize length;
   const char *text = g_bytes_get_data(http_body(request->http), &length);
   g_autoptr(json_t) patch = type == PATCH_APPLY ? yaml_parse(text ? text : "", length, error)
                                                 : json_parse(text ? text : "", length, false, error);
-  if (!patch)
+  if (!patch || (type != PATCH_APPLY && !check_duplicates(text, length, &caller, error)))
     return false;
   Target target = target_of(request);
-  g_autoptr(Object) object = registry_patch(request->registry, &caller, &target, type, patch,
-                                            query_flag(request->query, "force"), &created, error);
+  g_autoptr(Object) object = registry_patch(request->registry, &caller, &target, type, patch, force, &created, error);
   if (object)
     respond_object(request, created ? 201 : 200, object);
   return object != NULL;
@@ -377,34 +223,6 @@ static bool handle_patch(ApiRequest *request, GError **error)
 
 /* --- deletion ------------------------------------------------------------------------------------------------------
  */
-
-/* Body and query of a deletion; *BODY holds what OPTIONS borrows. */
-static bool delete_options(ApiRequest *request, DeleteOptions *options, Caller *caller, json_t **body, char **manager,
-                           GError **error)
-{
-  *options = (DeleteOptions){ .grace_period_seconds = -1 };
-  if (!write_options(request, "DeleteOptions", caller, manager, error))
-    return false;
-  *body = request_body(request, api_builtin_message(META_PACKAGE "DeleteOptions"), "v1", "DeleteOptions",
-                       FIELD_VALIDATION_IGNORE, error);
-  if (!*body || !query_integer(request->query, "gracePeriodSeconds", &options->grace_period_seconds, error))
-    return false;
-  options->grace_period_seconds = json_int(*body, "gracePeriodSeconds", options->grace_period_seconds);
-  options->propagation = json_str(*body, "propagationPolicy", query_get(request->query, "propagationPolicy"));
-  if (!options->propagation && json_object_get(*body, "orphanDependents"))
-    options->propagation = json_flag(*body, "orphanDependents", false) ? "Orphan" : "Background";
-  static const char *const policies[] = { "Background", "Foreground", "Orphan", NULL };
-  if (options->propagation && !g_strv_contains(policies, options->propagation)) {
-    g_autofree char *detail =
-        g_strdup_printf("\"%s\": supported values: \"Background\", \"Foreground\", \"Orphan\"", options->propagation);
-    return invalid_option(error, "DeleteOptions", "FieldValueNotSupported", "propagationPolicy", detail);
-  }
-  const json_t *preconditions = json_object_get(*body, "preconditions");
-  options->precondition_uid = json_str(preconditions, "uid", NULL);
-  options->precondition_resource_version = json_str(preconditions, "resourceVersion", NULL);
-  caller->dry_run = caller->dry_run || json_array_size(json_object_get(*body, "dryRun")) > 0;
-  return true;
-}
 
 /* Kinds whose deletion is answered with the object itself even when it is gone at once. */
 static bool returns_deleted(const ApiKind *kind)
@@ -416,6 +234,16 @@ static bool returns_deleted(const ApiKind *kind)
   return !*kind->group && g_strv_contains(plurals, kind->plural);
 }
 
+/* A Job's pods outlive it by default, for clients as old as that default. */
+static void warn_of_orphans(ApiRequest *request, const DeleteOptions *options)
+{
+  if (!options->propagation && request->kind->orphan_by_default && g_str_equal(request->kind->plural, "jobs"))
+    json_array_append_new(request->warnings,
+                          json_string("child pods are preserved by default when jobs are deleted; set "
+                                      "propagationPolicy=Background to remove them or set propagationPolicy=Orphan to "
+                                      "suppress this warning"));
+}
+
 static bool handle_delete(ApiRequest *request, GError **error)
 {
   Caller caller = { 0 };
@@ -423,9 +251,10 @@ static bool handle_delete(ApiRequest *request, GError **error)
   bool gone = false;
   g_autoptr(json_t) body = NULL;
   g_autofree char *manager = NULL;
-  if (!delete_options(request, &options, &caller, &body, &manager, error))
+  if (!request_delete_options(request, &options, &caller, &body, &manager, error))
     return false;
   Target target = target_of(request);
+  warn_of_orphans(request, &options);
   g_autoptr(Object) last = registry_delete(request->registry, &caller, &target, &options, &gone, error);
   if (!last)
     return false;
@@ -445,7 +274,7 @@ static bool handle_delete_collection(ApiRequest *request, GError **error)
   g_autofree char *manager = NULL;
   g_autoptr(LabelSelector) labels = NULL;
   g_autoptr(FieldSelector) fields = NULL;
-  if (!delete_options(request, &options, &caller, &body, &manager, error) ||
+  if (!request_delete_options(request, &options, &caller, &body, &manager, error) ||
       !request_list_options(request, &list_options, &labels, &fields, error))
     return false;
   Target target = target_of(request);

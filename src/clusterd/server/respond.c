@@ -13,6 +13,7 @@
 #define TYPE_JSON "application/json"
 #define TYPE_YAML "application/yaml"
 #define TYPE_PROTOBUF "application/vnd.kubernetes.protobuf"
+#define META_PACKAGE "io.k8s.apimachinery.pkg.apis.meta.v1."
 
 static void reply(ApiRequest *request, int status, const char *content_type, GBytes *body)
 {
@@ -23,6 +24,32 @@ static void reply(ApiRequest *request, int status, const char *content_type, GBy
 static GBytes *bytes_of(char *text)
 {
   return g_bytes_new_take(text, strlen(text));
+}
+
+/* A person at a terminal or in a browser gets indented JSON, as upstream decides it. */
+static bool wants_pretty(const ApiRequest *request)
+{
+  static const char *const people[] = { "curl", "Wget", "Mozilla/5.0" };
+  if (query_get(request->query, "pretty"))
+    return query_flag(request->query, "pretty");
+  const char *agent = http_header(request->http, "User-Agent");
+  for (gsize i = 0; agent && i < G_N_ELEMENTS(people); i++)
+    if (g_str_has_prefix(agent, people[i]))
+      return true;
+  return false;
+}
+
+static GBytes *json_bytes(const ApiRequest *request, const json_t *value)
+{
+  return bytes_of(wants_pretty(request) ? json_text_pretty(value) : json_text(value));
+}
+
+/* YAML with sorted keys, as upstream writes it. */
+static GBytes *yaml_bytes(const json_t *value)
+{
+  g_autofree char *text = json_text_sorted(value);
+  g_autoptr(json_t) sorted = json_loads(text, JSON_DECODE_ANY, NULL);
+  return bytes_of(yaml_text(sorted));
 }
 
 /* Text for a header: quoted, and nothing in it that could end the line. */
@@ -86,6 +113,8 @@ json_t *status_of_error(const GError *error)
   if (details && !token)
     json_object_set(status, "details", details);
   json_object_set_new(status, "code", json_integer(info->http_status));
+  if (!*info->kube)
+    json_object_del(status, "reason");
   return status;
 }
 
@@ -97,8 +126,7 @@ void respond_error(ApiRequest *request, const GError *error)
     g_autofree char *seconds = g_strdup_printf("%d", (int)retry);
     http_add_header(request->http, "Retry-After", seconds);
   }
-  respond_warnings(request);
-  respond_json(request, (int)json_int(status, "code", 500), status);
+  respond_value(request, (int)json_int(status, "code", 500), api_builtin_message(META_PACKAGE "Status"), status);
 }
 
 /* --- plain documents -----------------------------------------------------------------------------------------------
@@ -111,7 +139,7 @@ void respond_text(ApiRequest *request, int status, const char *content_type, con
 
 void respond_json(ApiRequest *request, int status, json_t *document)
 {
-  reply(request, status, TYPE_JSON, bytes_of(json_text(document)));
+  reply(request, status, TYPE_JSON, json_bytes(request, document));
   json_decref(document);
 }
 
@@ -128,9 +156,9 @@ void respond_value(ApiRequest *request, int status, const ApiMessage *message, j
     }
   }
   if (request->accept.format == REPLY_YAML)
-    reply(request, status, TYPE_YAML, bytes_of(yaml_text(value)));
+    reply(request, status, TYPE_YAML, yaml_bytes(value));
   else
-    reply(request, status, TYPE_JSON, bytes_of(json_text(value)));
+    reply(request, status, TYPE_JSON, json_bytes(request, value));
   json_decref(value);
 }
 
@@ -163,6 +191,12 @@ static json_t *table_of(const ApiRequest *request, GPtrArray *objects, const jso
   return table_render(request->kind, objects, metadata, version, table_include(request), true, timestamp_now_us());
 }
 
+/* A Scale is no resource of its own, yet has a message. */
+static const ApiMessage *message_of(const ApiKind *kind)
+{
+  return kind->message ? kind->message : api_builtin_message_of(kind->group, kind->version, kind->kind);
+}
+
 void respond_object(ApiRequest *request, int status, Object *object)
 {
   if (request->accept.shape == REPLY_TABLE) {
@@ -172,15 +206,13 @@ void respond_object(ApiRequest *request, int status, Object *object)
     g_ptr_array_add(objects, object);
     respond_value(request, status, NULL, table_of(request, objects, metadata));
   } else if (request->accept.shape == REPLY_PARTIAL) {
-    respond_value(request, status, NULL, table_partial_metadata(object));
-  } else if (request->accept.format == REPLY_JSON) {
+    respond_value(request, status, api_builtin_message(META_PACKAGE "PartialObjectMetadata"),
+                  table_partial_metadata(object));
+  } else if (request->accept.format == REPLY_JSON && !wants_pretty(request)) {
     respond_warnings(request);
     reply(request, status, TYPE_JSON, g_bytes_ref(object_bytes(object)));
   } else {
-    const ApiKind *kind = object_kind(object);
-    const ApiMessage *message =
-        kind->message ? kind->message : api_builtin_message_of(kind->group, kind->version, kind->kind);
-    respond_value(request, status, message, object_value(object));
+    respond_value(request, status, message_of(object_kind(object)), object_value(object));
   }
 }
 
@@ -217,6 +249,22 @@ static GBytes *splice_list(const ApiKind *kind, const ObjectList *list, const js
   return g_string_free_to_bytes(text);
 }
 
+/* The list in protobuf; as metadata alone when that is asked for. */
+static GBytes *protobuf_list(const ApiRequest *request, const ObjectList *list, const json_t *metadata, GError **error)
+{
+  bool partial = request->accept.shape == REPLY_PARTIAL;
+  g_autoptr(GPtrArray) values = g_ptr_array_new_with_free_func((GDestroyNotify)json_decref);
+  for (guint i = 0; i < list->objects->len; i++) {
+    Object *object = list->objects->pdata[i];
+    g_ptr_array_add(values, partial ? table_partial_metadata(object) : object_value(object));
+  }
+  g_autofree char *version =
+      partial ? g_strconcat("meta.k8s.io/", request->accept.shape_version, NULL) : api_group_version(request->kind);
+  return codec_encode_protobuf_list(
+      partial ? api_builtin_message(META_PACKAGE "PartialObjectMetadata") : message_of(request->kind), version,
+      partial ? "PartialObjectMetadataList" : request->kind->list_kind, metadata, values, error);
+}
+
 static json_t *partial_list(const ObjectList *list, const json_t *metadata, const char *version)
 {
   json_t *items = json_array();
@@ -226,26 +274,36 @@ static json_t *partial_list(const ObjectList *list, const json_t *metadata, cons
                    json_sprintf("meta.k8s.io/%s", version), "metadata", metadata, "items", items);
 }
 
-void respond_list(ApiRequest *request, const ObjectList *list)
+static void respond_plain_list(ApiRequest *request, const ObjectList *list, const json_t *metadata)
 {
-  g_autoptr(json_t) metadata = list_metadata(list);
-  if (request->accept.shape == REPLY_TABLE) {
-    respond_value(request, 200, NULL, table_of(request, list->objects, metadata));
-    return;
-  }
-  if (request->accept.shape == REPLY_PARTIAL) {
-    respond_value(request, 200, NULL, partial_list(list, metadata, request->accept.shape_version));
-    return;
-  }
-  /* clients that prefer protobuf for lists take JSON as well */
   g_autoptr(GBytes) bytes = splice_list(request->kind, list, metadata);
-  respond_warnings(request);
-  if (request->accept.format != REPLY_YAML) {
-    reply(request, 200, TYPE_JSON, g_bytes_ref(bytes));
+  if (request->accept.format == REPLY_JSON && !wants_pretty(request)) {
+    respond_warnings(request);
+    reply(request, 200, TYPE_JSON, g_steal_pointer(&bytes));
     return;
   }
   gsize length;
   const char *text = g_bytes_get_data(bytes, &length);
-  g_autoptr(json_t) value = json_loadb(text, length, 0, NULL);
-  reply(request, 200, TYPE_YAML, bytes_of(yaml_text(value)));
+  respond_value(request, 200, NULL, json_loadb(text, length, 0, NULL));
+}
+
+void respond_list(ApiRequest *request, const ObjectList *list)
+{
+  g_autoptr(json_t) metadata = list_metadata(list);
+  g_autoptr(GError) error = NULL;
+  if (request->accept.shape == REPLY_TABLE) {
+    respond_value(request, 200, NULL, table_of(request, list->objects, metadata));
+  } else if (request->accept.format == REPLY_PROTOBUF) {
+    GBytes *bytes = protobuf_list(request, list, metadata, &error);
+    if (!bytes) {
+      respond_error(request, error);
+      return;
+    }
+    respond_warnings(request);
+    reply(request, 200, TYPE_PROTOBUF, bytes);
+  } else if (request->accept.shape == REPLY_PARTIAL) {
+    respond_value(request, 200, NULL, partial_list(list, metadata, request->accept.shape_version));
+  } else {
+    respond_plain_list(request, list, metadata);
+  }
 }

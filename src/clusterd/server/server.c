@@ -120,15 +120,18 @@ static void handle_unknown(ApiRequest *request)
 static void handle_known(ApiRequest *request)
 {
   g_autoptr(GError) error = NULL;
-  bool shapes = g_str_equal(http_method(request->http), "GET");
+  const RequestInfo *info = request->info;
+  /* kinds made at run time have no protobuf form */
+  AcceptLimits limits = { .shapes = true,
+                          .protobuf = request->kind->message && request->kind->message->by_number,
+                          .stream = g_str_equal(info->verb, "watch"),
+                          .list = g_str_equal(info->verb, "list") || g_str_equal(info->verb, "watch") };
   if (request->kind->deprecation)
     json_array_append_new(request->warnings, json_string(request->kind->deprecation));
   if (handle_pod_stream(request) || handle_proxy(request))
     return;
-  if (!accept_parse(http_header(request->http, "Accept"), shapes, &request->accept)) {
-    reason_set(&error, REASON_NOT_ACCEPTABLE,
-               "only the following media types are accepted: application/json, application/yaml, "
-               "application/vnd.kubernetes.protobuf");
+  if (!accept_parse(http_header(request->http, "Accept"), &limits, &request->accept, &error)) {
+    request->accept = (Accept){ REPLY_JSON, REPLY_OBJECT, "v1" };
     respond_error(request, error);
   } else if (!handle_review(request)) {
     if (g_str_equal(request->info->verb, "watch"))
@@ -166,6 +169,11 @@ static void route(ApiRequest *request)
     respond_error(request, error);
     return;
   }
+  if (http_body_is_too_long(request->http)) {
+    reason_set(&error, REASON_REQUEST_TOO_LARGE, "Request entity too large: limit is %u", HTTP_BODY_MAX);
+    respond_error(request, error);
+    return;
+  }
   if (!request->info->is_resource) {
     handle_document(request);
     return;
@@ -182,7 +190,10 @@ static void handle(HttpRequest *http, void *data)
 {
   ApiServer *server = data;
   ApiRequest request = { .server = server, .registry = server->registry, .http = http };
-  request.accept = (Accept){ REPLY_JSON, REPLY_OBJECT, "v1" };
+  /* for errors that come before it is known what is asked for */
+  static const AcceptLimits plain = { .protobuf = true };
+  if (!accept_parse(http_header(http, "Accept"), &plain, &request.accept, NULL))
+    request.accept = (Accept){ REPLY_JSON, REPLY_OBJECT, "v1" };
   request.query = query_parse(http_query(http));
   request.warnings = json_array();
   route(&request);

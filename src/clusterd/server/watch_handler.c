@@ -11,6 +11,7 @@
 
 /* A watch without timeoutSeconds ends after this long, at random up to twice: clients then come back spread out. */
 #define WATCH_SECONDS_MIN 1800
+#define META_PACKAGE "io.k8s.apimachinery.pkg.apis.meta.v1."
 
 typedef struct ApiWatch {
   gatomicrefcount references; /* of the set and of the stream's on_close */
@@ -51,23 +52,41 @@ static void api_watch_unref(void *data)
 /* --- events --------------------------------------------------------------------------------------------------------
  */
 
-static void write_event(ApiWatch *watch, const char *type, const void *object, gsize length)
+/* Takes the reference. */
+static void write_frame(ApiWatch *watch, GBytes *frame)
 {
-  GString *text = g_string_sized_new(length + 32);
-  g_string_printf(text, "{\"type\":\"%s\",\"object\":", type);
-  g_string_append_len(text, object, (gssize)length);
-  g_string_append(text, "}\n");
-  if (!http_stream_write(watch->stream, g_string_free_to_bytes(text))) {
+  if (!http_stream_write(watch->stream, frame)) {
     g_atomic_ref_count_inc(&watch->references);
     g_async_queue_push(watch->set->ended, watch);
   }
 }
 
-static void write_json_event(ApiWatch *watch, const char *type, json_t *object)
+static void write_text_event(ApiWatch *watch, const char *type, const void *object, gsize length)
 {
-  g_autofree char *text = json_text(object);
-  write_event(watch, type, text, strlen(text));
-  json_decref(object);
+  GString *text = g_string_sized_new(length + 32);
+  g_string_printf(text, "{\"type\":\"%s\",\"object\":", type);
+  g_string_append_len(text, object, (gssize)length);
+  g_string_append(text, "}\n");
+  write_frame(watch, g_string_free_to_bytes(text));
+}
+
+/* An event whose object is VALUE, which says itself what it is; takes the reference. MESSAGE is its form in protobuf.
+ */
+static void write_event(ApiWatch *watch, const char *type, const ApiMessage *message, json_t *value)
+{
+  if (watch->accept.format == REPLY_PROTOBUF) {
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) bytes =
+        codec_encode_protobuf(message, json_str(value, "apiVersion", ""), json_str(value, "kind", ""), value, &error);
+    if (bytes)
+      write_frame(watch, codec_protobuf_event(type, bytes));
+    else
+      g_warning("watch: %s", error->message);
+  } else {
+    g_autofree char *text = json_text(value);
+    write_text_event(watch, type, text, strlen(text));
+  }
+  json_decref(value);
 }
 
 static json_t *table_event(ApiWatch *watch, Object *object)
@@ -89,6 +108,7 @@ static void write_bookmark(ApiWatch *watch, int64_t revision)
   if (!end && !watch->bookmarks)
     return;
   g_autofree char *version = api_group_version(watch->kind);
+  const ApiMessage *message = watch->kind->message;
   json_t *metadata =
       json_pack("{s:o, s:n}", "resourceVersion", json_sprintf("%" G_GINT64_FORMAT, revision), "creationTimestamp");
   if (end)
@@ -100,10 +120,11 @@ static void write_bookmark(ApiWatch *watch, int64_t revision)
     json_object_set_new(object, "columnDefinitions", json_array());
     json_object_set_new(object, "rows", json_array());
   } else if (watch->accept.shape == REPLY_PARTIAL) {
+    message = api_builtin_message(META_PACKAGE "PartialObjectMetadata");
     json_object_set_new(object, "kind", json_string("PartialObjectMetadata"));
     json_object_set_new(object, "apiVersion", json_string(watch->table_version));
   }
-  write_json_event(watch, "BOOKMARK", object);
+  write_event(watch, "BOOKMARK", message, object);
 }
 
 static void on_event(WatchType type, Object *object, Object *old, int64_t revision, void *data)
@@ -113,13 +134,16 @@ static void on_event(WatchType type, Object *object, Object *old, int64_t revisi
   if (type == WATCH_BOOKMARK) {
     write_bookmark(watch, revision);
   } else if (watch->accept.shape == REPLY_TABLE) {
-    write_json_event(watch, names[type], table_event(watch, object));
+    write_event(watch, names[type], NULL, table_event(watch, object));
   } else if (watch->accept.shape == REPLY_PARTIAL) {
-    write_json_event(watch, names[type], table_partial_metadata(object));
+    write_event(watch, names[type], api_builtin_message(META_PACKAGE "PartialObjectMetadata"),
+                table_partial_metadata(object));
+  } else if (watch->accept.format == REPLY_PROTOBUF) {
+    write_event(watch, names[type], watch->kind->message, object_value(object));
   } else {
     gsize length;
     const void *bytes = g_bytes_get_data(object_bytes(object), &length);
-    write_event(watch, names[type], bytes, length);
+    write_text_event(watch, names[type], bytes, length);
   }
 }
 
@@ -220,33 +244,19 @@ void watch_set_free(WatchSet *set)
 /* --- the request ---------------------------------------------------------------------------------------------------
  */
 
-static bool forbid(GError **error, const char *field, const char *detail)
-{
-  return api_error_invalid(error, "ListOptions", "meta.k8s.io", "", "FieldValueForbidden", field, "%s", detail);
-}
-
-/* sendInitialEvents (KEP-3157) and what it goes with. */
-static bool check_watch_options(const ApiRequest *request, GError **error)
-{
-  const char *match = query_get(request->query, "resourceVersionMatch");
-  bool matched = match && *match;
-  if (!query_get(request->query, "sendInitialEvents"))
-    return !matched || forbid(error, "resourceVersionMatch",
-                              "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
-  if (!matched)
-    return forbid(error, "resourceVersionMatch",
-                  "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-  return g_str_equal(match, "NotOlderThan") ||
-         forbid(error, "resourceVersionMatch", "resourceVersionMatch is forbidden unless it is NotOlderThan");
-}
-
 /* From which revision the watch begins; 0: with everything there is. */
 static bool start_revision(const ApiRequest *request, int64_t *from, GError **error)
 {
   *from = 0;
   const char *initial = query_get(request->query, "sendInitialEvents");
-  if (!query_integer(request->query, "resourceVersion", from, error))
-    return false;
+  const char *version = query_get(request->query, "resourceVersion");
+  guint64 number = 0;
+  if (version && *version && !g_ascii_string_to_unsigned(version, 10, 0, G_MAXINT64, &number, NULL))
+    /* here upstream says the resource where it says the kind elsewhere */
+    return api_error_invalid(error, request->kind->plural, request->kind->group, "", "FieldValueInvalid",
+                             "resourceVersion", "\"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax", version,
+                             version);
+  *from = (int64_t)number;
   if (initial && query_flag(request->query, "sendInitialEvents"))
     *from = 0;
   else if (initial && *from == 0)
@@ -280,13 +290,15 @@ static void start(ApiRequest *request, ApiWatch *watch, const ListOptions *optio
   g_autoptr(GError) error = NULL;
   Caller caller = { .identity = request->identity };
   Target target = { request->kind, request->info->namespace_, request->info->name, NULL };
+  const char *type =
+      watch->accept.format == REPLY_PROTOBUF ? "application/vnd.kubernetes.protobuf;stream=watch" : "application/json";
   respond_warnings(request);
   /* the reaper must not see the watch half made */
   g_mutex_lock(&set->lock);
-  watch->stream = http_stream_new(g_steal_pointer(&request->http), 200, "application/json", on_close, watch);
+  watch->stream = http_stream_new(g_steal_pointer(&request->http), 200, type, on_close, watch);
   watch->watch = registry_watch(request->registry, &caller, &target, options, from, on_event, watch, &error);
   if (!watch->watch) {
-    write_json_event(watch, "ERROR", status_of_error(error));
+    write_event(watch, "ERROR", api_builtin_message(META_PACKAGE "Status"), status_of_error(error));
     watch->deadline_us = 0;
   }
   g_hash_table_add(set->watches, watch);
@@ -303,8 +315,7 @@ void handle_watch(ApiRequest *request)
   int64_t from = 0, timeout = 0;
   bool ok = (request->kind->verbs & API_VERB_WATCH) || api_error_method(&error);
   ok = ok && request_list_options(request, &options, &labels, &fields, &error) &&
-       check_watch_options(request, &error) && start_revision(request, &from, &error) &&
-       query_integer(request->query, "timeoutSeconds", &timeout, &error);
+       start_revision(request, &from, &error) && query_integer(request->query, "timeoutSeconds", &timeout, &error);
   if (!ok) {
     respond_error(request, error);
     return;

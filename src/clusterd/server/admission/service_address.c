@@ -198,6 +198,10 @@ static bool allocate_address(Allocation *allocation, GError **error)
   const char *address = json_str(spec, "clusterIP", "");
   if (g_str_equal(json_str(spec, "type", "ClusterIP"), "ExternalName"))
     return true;
+  /* one that changes is refused by validation: nothing is given out for it */
+  const char *before = json_str(json_object_get(allocation->request->old, "spec"), "clusterIP", "");
+  if (*before && *address && !g_str_equal(before, address))
+    return true;
   if (*address && !g_str_equal(address, "None")) {
     if (!claim_named_address(allocation, address, error))
       return false;
