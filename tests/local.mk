@@ -21,3 +21,4 @@ include tests/unit/dns/local.mk
 EXTRA_DIST += tests/e2e tests/docker tests/kubectl tests/unpacked tests/lint.py tests/tsan.supp
 include tests/api/local.mk
 include tests/store/local.mk
+include tests/clients/local.mk

@@ -130,12 +130,17 @@ k120() {
   "$KUBECTL_120" --kubeconfig "$work/admin.conf" --cache-dir "$work/cache120" "$@"
 }
 
+# The server indents its replies for curl, as for anybody who reads them; a script wants them in one line.
+curl() {
+  command curl -A api-test "$@"
+}
+
 # request METHOD PATH [curl arguments]: the body, then a line with the status code.
 request() {
   method=$1
   path=$2
   shift 2
-  curl -s -A api-test --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" -w '\n%{http_code}\n' \
+  curl -s --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" -w '\n%{http_code}\n' \
     -X "$method" "$@" "https://127.0.0.1:$port$path"
 }
 
@@ -182,7 +187,7 @@ python_tests() {
     done) finished=true ;;
     *) printf '%s\n' "$line" ;;
     esac
-  done < <(API_PORT=$port API_PKI=$work/pki API_WORK=$work PYTHONDONTWRITEBYTECODE=1 python3 "$1" 2>&1)
+  done < <(API_PORT=$port API_PKI=$work/pki API_WORK=$work PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-python3}" "$1" 2>&1)
   is "$(basename "$1") ran to its end" "$finished" true
 }
 

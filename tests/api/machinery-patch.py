@@ -182,8 +182,12 @@ def migration():
     last = json.dumps(applied("g", {"k": "v", "l": "w"}))
     made = api.post(MAPS + "?fieldManager=kubectl-client-side-apply", applied(
         "g", {"k": "v", "l": "w"}, annotations={"kubectl.kubernetes.io/last-applied-configuration": last})).json()
-    first = api.apply(MAPS + "/g?fieldManager=kubectl&force=false", applied("g", {"k": "v"})).json()
-    same(first["data"], {"k": "v", "l": "w"}, "the old manager still holds what is left out")
+    other = api.apply(MAPS + "/g?fieldManager=other&force=false", applied("g", {"k": "x"}))
+    same(other.status, 409, "another manager is told of the conflict")
+    first = api.apply(MAPS + "/g?fieldManager=kubectl&force=false", applied("g", {"k": "x"})).json()
+    same(first.get("data"), {"k": "x", "l": "w"}, "kubectl takes over what it applied before; the old manager holds the rest")
+    kept = json.loads(first["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"])
+    same(kept["data"], {"k": "x"}, "and its old annotation follows")
     moved = [dict(m, manager="kubectl", operation="Apply") if m["manager"] == "kubectl-client-side-apply" else m
              for m in first["metadata"]["managedFields"] if m["operation"] != "Apply"]
     patched = api.json_patch(MAPS + "/g", [
@@ -191,8 +195,8 @@ def migration():
         {"op": "replace", "path": "/metadata/resourceVersion", "value": first["metadata"]["resourceVersion"]}])
     same((patched.status, [(m["manager"], m["operation"]) for m in patched.json()["metadata"]["managedFields"]]),
          (200, [("kubectl", "Apply")]), "managedFields are written by a JSON patch")
-    final = api.apply(MAPS + "/g?fieldManager=kubectl&force=false", applied("g", {"k": "v"})).json()
-    same((final["data"], made["metadata"]["uid"]), ({"k": "v"}, final["metadata"]["uid"]), "then the apply prunes")
+    final = api.apply(MAPS + "/g?fieldManager=kubectl&force=false", applied("g", {"k": "x"})).json()
+    same((final["data"], made["metadata"]["uid"]), ({"k": "x"}, final["metadata"]["uid"]), "then the apply prunes")
 
 
 api.post("/api/v1/namespaces", {"metadata": {"name": "p"}})

@@ -6,6 +6,7 @@
 #include "base/reason.h"
 #include "base/timestamp.h"
 #include "clusterd/api/field_set.h"
+#include "clusterd/api/last_applied.h"
 
 #define UPDATE "Update"
 #define APPLY "Apply"
@@ -292,13 +293,15 @@ static void add_conflicts(Conflicts *conflicts, const Manager *manager, const js
   }
 }
 
-/* False with REASON_CONFLICT when others than EXCEPT own anything of CHANGED. */
-static bool check_conflicts(GPtrArray *managers, const Manager *except, const json_t *changed, GError **error)
+/* False with REASON_CONFLICT when others than EXCEPT own anything of CHANGED that is not ALLOWED (may be NULL). */
+static bool check_conflicts(GPtrArray *managers, const Manager *except, const json_t *changed, const json_t *allowed,
+                            GError **error)
 {
   Conflicts conflicts = { .causes = json_array(), .text = g_string_new(NULL) };
   for (guint i = 0; i < managers->len; i++) {
     Manager *manager = managers->pdata[i];
-    g_autoptr(json_t) shared = manager == except ? json_object() : field_set_both(manager_set(manager), changed);
+    g_autoptr(json_t) both = manager == except ? json_object() : field_set_both(manager_set(manager), changed);
+    g_autoptr(json_t) shared = allowed ? field_set_minus(both, allowed) : json_incref(both);
     if (!field_set_is_empty(shared))
       add_conflicts(&conflicts, manager, shared);
   }
@@ -378,11 +381,15 @@ json_t *managed_fields_apply(const ApiKind *kind, const json_t *old, const json_
   g_autoptr(json_t) removed = NULL;
   field_set_compare(kind->message, old, result, &difference, &removed);
   g_autoptr(json_t) changed = strip(kind, subresource, difference);
-  if (!force && !check_conflicts(managers, applier, changed, error))
+  bool takes_over = strcmp(writer->name, LAST_APPLIED_MANAGER) == 0;
+  g_autoptr(json_t) allowed = takes_over && old ? last_applied_fields(kind, old) : NULL;
+  if (!force && !check_conflicts(managers, applier, changed, allowed, error))
     return NULL;
   take_from_others(managers, applier, changed, removed);
   bool object_changed = !field_set_is_empty(changed) || !field_set_is_empty(removed);
   claim(applier, api_version, json_incref(set), object_changed, now);
   write_managers(result, managers);
+  if (takes_over)
+    last_applied_follow(result, config);
   return g_steal_pointer(&result);
 }
