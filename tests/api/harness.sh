@@ -177,7 +177,7 @@ like() {
   esac
 }
 
-# python_tests FILE: runs a test program that uses apitest.py and takes its results over.
+# python_tests FILE [ARGUMENT...]: runs a test program that uses apitest.py and takes its results over.
 python_tests() {
   finished=false
   while IFS= read -r line; do
@@ -187,7 +187,7 @@ python_tests() {
     done) finished=true ;;
     *) printf '%s\n' "$line" ;;
     esac
-  done < <(API_PORT=$port API_PKI=$work/pki API_WORK=$work PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-python3}" "$1" 2>&1)
+  done < <(API_PORT=$port API_PKI=$work/pki API_WORK=$work PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-python3}" "$@" 2>&1)
   is "$(basename "$1") ran to its end" "$finished" true
 }
 

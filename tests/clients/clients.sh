@@ -18,7 +18,7 @@ end_fake_node() {
 start_fake_cluster() {
   start_cluster
   export KUBECONFIG=$work/admin.conf API_PORT=$port API_PKI=$work/pki PYTHONDONTWRITEBYTECODE=1
-  "$G_TEST_SRCDIR/tests/fake-node.py" >"$work/fake-node" 2>&1 &
+  "$G_TEST_SRCDIR/tests/fake-node.py" "${FAKE_NODE:-fake}" >"$work/fake-node" 2>&1 &
   fake_node=$!
   trap end_fake_node EXIT
   for _ in $(seq 200); do

@@ -18,6 +18,7 @@
 static void reply(ApiRequest *request, int status, const char *content_type, GBytes *body)
 {
   HttpRequest *http = g_steal_pointer(&request->http);
+  http_add_header(http, "Cache-Control", "no-cache, private");
   http_reply(http, status, content_type, body);
 }
 

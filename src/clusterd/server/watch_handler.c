@@ -293,6 +293,7 @@ static void start(ApiRequest *request, ApiWatch *watch, const ListOptions *optio
   const char *type =
       watch->accept.format == REPLY_PROTOBUF ? "application/vnd.kubernetes.protobuf;stream=watch" : "application/json";
   respond_warnings(request);
+  http_add_header(request->http, "Cache-Control", "no-cache, private");
   /* the reaper must not see the watch half made */
   g_mutex_lock(&set->lock);
   watch->stream = http_stream_new(g_steal_pointer(&request->http), 200, type, on_close, watch);
