@@ -19,7 +19,7 @@ UNIONS = {"bool": "API_OR_BOOL", "list": "API_OR_LIST", "strings": "API_OR_STRIN
 FLAGS = {
     "required": "REQUIRED", "pointer": "OPTIONAL", "retain": "PATCH_RETAIN", "replace": "PATCH_REPLACE", "set": "LIST_SET",
     "atomic": "LIST_ATOMIC", "map-atomic": "MAP_ATOMIC", "immutable": "IMMUTABLE", "keep": "KEEP_EMPTY",
-    "inline": "INLINE", "nonempty": "NONEMPTY",
+    "inline": "INLINE", "nonempty": "NONEMPTY", "unchecked": "UNCHECKED",
 }
 KIND_FLAGS = {
     "create-on-update": "allow_create_on_update", "version-on-update": "require_version_on_update",

@@ -54,6 +54,7 @@ typedef enum ApiFieldFlags {
   API_FIELD_KEEP_EMPTY = 1 << 12,   /* no omitempty upstream: always written, e.g. Pod.spec.containers */
   API_FIELD_INLINE = 1 << 13,       /* protobuf sub-message whose fields lie flat in JSON (Probe.handler) */
   API_FIELD_NONEMPTY = 1 << 14,     /* validation: must be given, and not "" or [], whatever REQUIRED says */
+  API_FIELD_UNCHECKED = 1 << 15,    /* validation: what is inside is not judged by the tables */
 } ApiFieldFlags;
 
 typedef struct ApiField {

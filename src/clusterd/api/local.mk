@@ -48,6 +48,7 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/strategies.h \
 	%D%/strategy_admission.c %D%/strategy_admission.h \
 	%D%/strategy_admission_policy.c \
+	%D%/strategy_autoscaling.c \
 	%D%/strategy_batch.c \
 	%D%/strategy_common.c %D%/strategy_common.h \
 	%D%/strategy_config.c \
@@ -58,14 +59,18 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/strategy_flow.c \
 	%D%/strategy_legacy.c \
 	%D%/strategy_mount.c %D%/strategy_mount.h \
+	%D%/strategy_network.c \
 	%D%/strategy_placement.c %D%/strategy_placement.h \
 	%D%/strategy_pod.c %D%/strategy_pod.h \
 	%D%/strategy_pod_spec.c \
 	%D%/strategy_pod_update.c \
 	%D%/strategy_probe.c \
+	%D%/strategy_quota.c \
+	%D%/strategy_rbac.c \
 	%D%/strategy_resources.c %D%/strategy_resources.h \
 	%D%/strategy_security.c %D%/strategy_security.h \
 	%D%/strategy_service.c \
+	%D%/strategy_storage.c \
 	%D%/strategy_volume.c \
 	%D%/strategy_workloads.c \
 	%D%/validation.c %D%/validation.h \

@@ -75,16 +75,51 @@ DEFAULTS(secret);
 /* strategy_core.c; the last two are in strategy_common.c */
 STRATEGY(namespace);
 STRATEGY(node);
-STRATEGY(persistent_volume);
-STRATEGY(persistent_volume_claim);
-STRATEGY(role_binding);
 DEFAULTS(namespace);
-DEFAULTS(subject);
+DEFAULTS(node);
 DEFAULTS(network_policy_spec);
 DEFAULTS(limit_range_item);
-DEFAULTS(autoscaler_spec);
 VALIDATE(label_requirement);
 VALIDATE(label_selector);
+
+/* strategy_storage.c */
+STRATEGY(persistent_volume);
+STRATEGY(persistent_volume_claim);
+STRATEGY(storage_class);
+VALIDATE(claim_spec);
+VALIDATE(topology_term);
+
+/* strategy_network.c */
+STRATEGY(ingress);
+STRATEGY(ingress_class);
+VALIDATE(ingress_path);
+VALIDATE(ingress_backend);
+VALIDATE(ingress_rule);
+VALIDATE(ingress_tls);
+VALIDATE(ingress_spec);
+VALIDATE(policy_port);
+VALIDATE(policy_peer);
+VALIDATE(ip_block);
+VALIDATE(network_policy_spec);
+
+/* strategy_quota.c */
+STRATEGY(resource_quota);
+STRATEGY(limit_range);
+
+/* strategy_rbac.c */
+STRATEGY(role);
+STRATEGY(cluster_role);
+STRATEGY(role_binding);
+STRATEGY(cluster_role_binding);
+DEFAULTS(subject);
+
+/* strategy_autoscaling.c */
+DEFAULTS(autoscaler_spec);
+VALIDATE(autoscaler_spec);
+VALIDATE(metric);
+VALIDATE(metric_target);
+VALIDATE(scaling_rules);
+VALIDATE(budget_spec);
 
 /* strategy_admission.c, strategy_admission_policy.c */
 STRATEGY(webhook_configuration);

@@ -52,8 +52,41 @@ void strategy_check_immutable(const json_t *value, const json_t *old, const char
     field_errors_add(errors, FIELD_INVALID, path, value, "field is immutable");
 }
 
-/* "DaemonSet" pods and the others' may only restart always, and may not end by themselves. */
-static void check_template_spec(const json_t *spec, const char *kind, FieldErrors *errors)
+static bool is_percent(const json_t *value, int64_t *percent)
+{
+  const char *text = json_string_value(value);
+  size_t digits = text ? strspn(text, "0123456789") : 0;
+  if (digits == 0 || strcmp(text + digits, "%") != 0)
+    return false;
+  *percent = g_ascii_strtoll(text, NULL, 10);
+  return true;
+}
+
+int64_t strategy_int_or_percent(const json_t *value)
+{
+  int64_t percent = 0;
+  return is_percent(value, &percent) ? percent : json_integer_value(value);
+}
+
+void strategy_check_int_or_percent(const json_t *value, const char *path, FieldErrors *errors)
+{
+  int64_t percent;
+  if (json_is_integer(value) && json_integer_value(value) < 0)
+    field_errors_add(errors, FIELD_INVALID, path, value, "must be greater than or equal to 0");
+  if (json_is_string(value) && !is_percent(value, &percent))
+    field_errors_add(errors, FIELD_INVALID, path, value,
+                     "a valid percent string must be a numeric string followed by an ending '%%' (e.g. '1%%',  or "
+                     "'93%%', regex used for validation is '[0-9]+%%')");
+}
+
+void strategy_check_whole(const json_t *value, const char *path, FieldErrors *errors)
+{
+  int64_t percent;
+  if (is_percent(value, &percent) && percent > 100)
+    field_errors_add(errors, FIELD_INVALID, path, value, "must not be greater than 100%%");
+}
+
+void strategy_check_restarts(const json_t *spec, const char *kind, FieldErrors *errors)
 {
   static const char *const always[] = { "Always", NULL };
   const json_t *policy = json_object_get(spec, "restartPolicy");
@@ -64,22 +97,23 @@ static void check_template_spec(const json_t *spec, const char *kind, FieldError
                      "activeDeadlineSeconds in %s is not Supported", kind);
 }
 
-void strategy_check_template(const json_t *object, const char *kind, FieldErrors *errors)
+void strategy_check_template(const json_t *object, const char *kind, const char *pods_of, FieldErrors *errors)
 {
   const json_t *spec = json_object_get(object, "spec"), *selector = json_object_get(spec, "selector");
   const json_t *template = json_object_get(spec, "template");
   const json_t *labels = json_at(template, "metadata", "labels", NULL);
-  if (json_object_size(selector) > 0) {
-    g_autoptr(LabelSelector) parsed = label_selector_from_json(selector, NULL);
-    g_autoptr(json_t) no_labels = json_object();
-    if (parsed && label_selector_is_everything(parsed))
-      field_errors_add(errors, FIELD_INVALID, "spec.selector", selector, "empty selector is invalid for %s", kind);
-    else if (parsed && !label_selector_matches(parsed, labels))
-      field_errors_add(errors, FIELD_INVALID, "spec.template.metadata.labels", labels ? labels : no_labels,
-                       "`selector` does not match template `labels`");
-  }
-  validate_template_metadata(json_object_get(template, "metadata"), "spec.template.metadata", errors);
-  check_template_spec(json_object_get(template, "spec"), kind, errors);
+  g_autoptr(json_t) no_labels = json_object(), none = json_object();
+  g_autoptr(LabelSelector) parsed = label_selector_from_json(selector ? selector : none, NULL);
+  bool everything = parsed && label_selector_is_everything(parsed);
+  if (!selector && strcmp(kind, "daemonset") != 0)
+    field_errors_add(errors, FIELD_REQUIRED, "spec.selector", NULL, NULL);
+  if (selector && everything)
+    field_errors_add(errors, FIELD_INVALID, "spec.selector", selector, "empty selector is invalid for %s", kind);
+  if (!selector || (parsed && !everything && !label_selector_matches(parsed, labels)))
+    field_errors_add(errors, FIELD_INVALID, "spec.template.metadata.labels", labels ? labels : no_labels,
+                     "`selector` does not match template `labels`");
+  validate_template_metadata(json_object_get(template, "metadata"), "spec.template", errors);
+  strategy_check_restarts(json_object_get(template, "spec"), pods_of, errors);
 }
 
 static void check_values(const json_t *value, const char *operator, const char * path, FieldErrors *errors)

@@ -1,11 +1,10 @@
-/* Namespaces, nodes, persistent volumes and claims, role bindings, and the defaults of small messages. */
+/* Namespaces, nodes, and the defaults of small messages. */
 #include <string.h>
 
 #include "base/json.h"
 #include "clusterd/api/strategies.h"
 #include "clusterd/api/strategy_common.h"
-
-#define RBAC_GROUP "rbac.authorization.k8s.io"
+#include "clusterd/api/validation.h"
 
 void default_namespace(json_t *value)
 {
@@ -45,90 +44,75 @@ static void node_prepare_update(json_t *object, const json_t *old, const ApiWrit
   strategy_carry(object, old, context && context->subresource ? "spec" : "status");
 }
 
+static void check_taints(const json_t *object, FieldErrors *errors)
+{
+  static const char *const effects[] = { "NoSchedule", "PreferNoSchedule", "NoExecute", NULL };
+  g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  size_t index;
+  json_t *taint;
+  json_array_foreach (json_at(object, "spec", "taints", NULL), index, taint) {
+    const char *effect = json_str(taint, "effect", "");
+    g_autofree char *path = field_path_index("metadata.taints", index); /* so upstream calls it */
+    g_autofree char *key_path = field_path_child(path, "key"), *value_path = field_path_child(path, "value");
+    g_autofree char *effect_path = field_path_child(path, "effect");
+    g_autoptr(json_t) key = json_string(json_str(taint, "key", ""));
+    api_validate_format("qualifiedName", key, key_path, errors);
+    api_validate_format("labelValue", json_object_get(taint, "value"), value_path, errors);
+    if (!*effect)
+      field_errors_add(errors, FIELD_REQUIRED, effect_path, NULL, NULL);
+    else if (!g_strv_contains(effects, effect))
+      field_errors_add_unsupported(errors, effect_path, json_object_get(taint, "effect"), effects);
+    if (!g_hash_table_add(seen, g_strconcat(effect, " ", json_string_value(key), NULL)))
+      field_errors_add(errors, FIELD_DUPLICATE, path, taint, "taints must be unique by key and effect pair");
+  }
+}
+
+static void node_validate_create(const json_t *object, FieldErrors *errors)
+{
+  const json_t *ranges = json_at(object, "spec", "podCIDRs", NULL);
+  size_t index;
+  json_t *range;
+  check_taints(object, errors);
+  json_array_foreach ((json_t *)(uintptr_t)ranges, index, range) {
+    g_autofree char *path = field_path_index("spec.podCIDRs", index);
+    api_validate_format("cidr", range, path, errors);
+  }
+  if (json_array_size(ranges) > 2)
+    field_errors_add(errors, FIELD_INVALID, "spec.podCIDRs", ranges,
+                     "may specify no more than one CIDR for each IP family");
+}
+
 static void node_validate_update(const json_t *object, const json_t *old, const ApiWriteContext *context,
                                  FieldErrors *errors)
 {
-  const json_t *cidr = json_at(object, "spec", "podCIDR", NULL), *before = json_at(old, "spec", "podCIDR", NULL);
+  const json_t *ranges = json_at(object, "spec", "podCIDRs", NULL), *before = json_at(old, "spec", "podCIDRs", NULL);
   const json_t *provider = json_at(object, "spec", "providerID", NULL);
   const json_t *provider_before = json_at(old, "spec", "providerID", NULL);
-  if (before && !json_same(cidr, before))
-    field_errors_add(errors, FIELD_FORBIDDEN, "spec.podCIDR", NULL,
-                     "node updates may not change podCIDR except from "
-                     "\"\" to valid");
+  if (json_array_size(before) > 0 && !json_same(ranges, before))
+    field_errors_add(errors, FIELD_FORBIDDEN, "spec.podCIDRs", NULL,
+                     "node updates may not change podCIDR except from \"\" to valid");
   if (provider_before && !json_same(provider, provider_before))
     field_errors_add(errors, FIELD_FORBIDDEN, "spec.providerID", NULL,
-                     "node updates may not change providerID except "
-                     "from \"\" to valid");
+                     "node updates may not change providerID except from \"\" to valid");
+  check_taints(object, errors);
+}
+
+/* podCIDR is the first of podCIDRs; clients may give either. */
+void default_node(json_t *value)
+{
+  json_t *spec = json_object_get(value, "spec"), *first = json_array_get(json_object_get(spec, "podCIDRs"), 0);
+  const char *range = json_str(spec, "podCIDR", "");
+  if (*range && !first)
+    json_object_set_new(spec, "podCIDRs", json_pack("[s]", range));
+  else if (!*range && first)
+    json_object_set(spec, "podCIDR", first);
 }
 
 const ApiStrategy strategy_node = {
+  .validate_create = node_validate_create,
   .prepare_update = node_prepare_update,
   .validate_update = node_validate_update,
 };
-
-static void volume_prepare_create(json_t *object)
-{
-  json_object_set_new(object, "status", json_pack("{s:s}", "phase", "Pending"));
-}
-
-const ApiStrategy strategy_persistent_volume = {
-  .prepare_create = volume_prepare_create,
-  .prepare_update = strategy_split_status,
-};
-
-/* Of a claim's spec only the size asked for may grow, and the volume's name be filled in. */
-static void claim_validate_update(const json_t *object, const json_t *old, const ApiWriteContext *context,
-                                  FieldErrors *errors)
-{
-  if (context && context->subresource)
-    return;
-  const json_t *old_spec = json_object_get(old, "spec");
-  g_autoptr(json_t) spec = json_deep_copy(json_object_get(object, "spec"));
-  if (!*json_str(old_spec, "volumeName", ""))
-    strategy_carry(spec, old_spec, "volumeName");
-  if (!json_object_get(old_spec, "storageClassName"))
-    strategy_carry(spec, old_spec, "storageClassName");
-  strategy_carry(spec, old_spec, "volumeAttributesClassName");
-  strategy_carry(spec, old_spec, "resources");
-  if (!json_same(spec, old_spec))
-    field_errors_add(errors, FIELD_FORBIDDEN, "spec", NULL,
-                     "spec is immutable after creation except resources.requests and volumeAttributesClassName for "
-                     "bound claims");
-}
-
-static void claim_validate_create(const json_t *object, FieldErrors *errors)
-{
-  if (!json_at(object, "spec", "resources", "requests", "storage", NULL))
-    field_errors_add(errors, FIELD_REQUIRED, "spec.resources[storage]", NULL, NULL);
-}
-
-const ApiStrategy strategy_persistent_volume_claim = {
-  .prepare_create = volume_prepare_create,
-  .prepare_update = strategy_split_status,
-  .validate_create = claim_validate_create,
-  .validate_update = claim_validate_update,
-};
-
-static void role_binding_validate_update(const json_t *object, const json_t *old, const ApiWriteContext *context,
-                                         FieldErrors *errors)
-{
-  const json_t *role = json_object_get(object, "roleRef");
-  if (!json_same(role, json_object_get(old, "roleRef")))
-    field_errors_add(errors, FIELD_INVALID, "roleRef", NULL,
-                     "rbac.RoleRef{APIGroup:\"%s\", Kind:\"%s\", Name:\"%s\"}: cannot change roleRef",
-                     json_str(role, "apiGroup", ""), json_str(role, "kind", ""), json_str(role, "name", ""));
-}
-
-const ApiStrategy strategy_role_binding = {
-  .validate_update = role_binding_validate_update,
-};
-
-void default_subject(json_t *value)
-{
-  const char *kind = json_str(value, "kind", "");
-  if (strcmp(kind, "User") == 0 || strcmp(kind, "Group") == 0)
-    strategy_default(value, "apiGroup", json_string(RBAC_GROUP));
-}
 
 void default_network_policy_spec(json_t *value)
 {
@@ -161,12 +145,4 @@ void default_limit_range_item(json_t *value)
   default_amounts(value, "default", "max");
   default_amounts(value, "defaultRequest", "default");
   default_amounts(value, "defaultRequest", "min");
-}
-
-void default_autoscaler_spec(json_t *value)
-{
-  if (json_array_size(json_object_get(value, "metrics")) == 0)
-    json_object_set_new(value, "metrics",
-                        json_pack("[{s:s, s:{s:s, s:{s:s, s:i}}}]", "type", "Resource", "resource", "name", "cpu",
-                                  "target", "type", "Utilization", "averageUtilization", 80));
 }

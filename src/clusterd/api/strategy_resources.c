@@ -117,6 +117,11 @@ void resource_check_quota_name(const char *name, const char *path, FieldErrors *
     field_errors_add(errors, FIELD_INVALID, path, value, "must be a standard resource for quota");
 }
 
+bool resource_is_quota_name(const char *name)
+{
+  return g_strv_contains(quota_resources, name) || is_huge_pages(name);
+}
+
 bool resource_amount(const json_t *list, const char *name, Quantity *amount)
 {
   const char *text = json_str(list, name, "");

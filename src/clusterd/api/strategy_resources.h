@@ -14,6 +14,9 @@ void resource_check_name(const char *name, const char *path, FieldErrors *errors
 void resource_check_container_name(const char *name, const char *path, FieldErrors *errors);
 void resource_check_quota_name(const char *name, const char *path, FieldErrors *errors);
 
+/* Whether quotas know NAME by itself. */
+bool resource_is_quota_name(const char *name);
+
 /* The amount NAME of a list of resources. False when there is none. */
 bool resource_amount(const json_t *list, const char *name, Quantity *amount);
 

@@ -30,29 +30,6 @@ void default_stateful_set_strategy(json_t *value)
     json_object_set_new(value, "rollingUpdate", json_pack("{s:i}", "partition", 0));
 }
 
-/* True for 0, "0" and "0%". */
-static bool is_zero(const json_t *value)
-{
-  if (json_is_integer(value))
-    return json_integer_value(value) == 0;
-  const char *text = json_string_value(value);
-  return text && strspn(text, "0") > 0 && strcmp(text + strspn(text, "0"), "%") == 0;
-}
-
-static void check_int_or_percent(const json_t *value, const char *path, FieldErrors *errors)
-{
-  if (json_is_integer(value) && json_integer_value(value) < 0)
-    field_errors_add(errors, FIELD_INVALID, path, value, "must be greater than or equal to 0");
-  const char *text = json_string_value(value);
-  if (!text)
-    return;
-  size_t digits = strspn(text, "0123456789");
-  if (digits == 0 || strcmp(text + digits, "%") != 0)
-    field_errors_add(errors, FIELD_INVALID, path, value,
-                     "a valid percent string must be a numeric string followed by an ending '%%' (e.g. '1%%',  or "
-                     "'93%%', regex used for validation is '[0-9]+%%')");
-}
-
 static void check_deployment_strategy(const json_t *spec, FieldErrors *errors)
 {
   const json_t *strategy = json_object_get(spec, "strategy"), *rolling = json_object_get(strategy, "rollingUpdate");
@@ -60,17 +37,18 @@ static void check_deployment_strategy(const json_t *spec, FieldErrors *errors)
   if (strcmp(json_str(strategy, "type", ""), "Recreate") == 0 && rolling)
     field_errors_add(errors, FIELD_FORBIDDEN, "spec.strategy.rollingUpdate", NULL,
                      "may not be specified when strategy `type` is 'Recreate'");
-  check_int_or_percent(unavailable, "spec.strategy.rollingUpdate.maxUnavailable", errors);
-  check_int_or_percent(surge, "spec.strategy.rollingUpdate.maxSurge", errors);
-  if (rolling && is_zero(unavailable) && is_zero(surge))
+  strategy_check_int_or_percent(unavailable, "spec.strategy.rollingUpdate.maxUnavailable", errors);
+  strategy_check_int_or_percent(surge, "spec.strategy.rollingUpdate.maxSurge", errors);
+  if (rolling && strategy_int_or_percent(unavailable) == 0 && strategy_int_or_percent(surge) == 0)
     field_errors_add(errors, FIELD_INVALID, "spec.strategy.rollingUpdate.maxUnavailable", unavailable,
                      "may not be 0 when `maxSurge` is 0");
+  strategy_check_whole(unavailable, "spec.strategy.rollingUpdate.maxUnavailable", errors);
 }
 
 static void deployment_validate_create(const json_t *object, FieldErrors *errors)
 {
   const json_t *spec = json_object_get(object, "spec"), *deadline = json_object_get(spec, "progressDeadlineSeconds");
-  strategy_check_template(object, "deployment", errors);
+  strategy_check_template(object, "deployment", "ReplicaSet", errors);
   check_deployment_strategy(spec, errors);
   if (deadline && json_integer_value(deadline) <= json_int(spec, "minReadySeconds", 0))
     field_errors_add(errors, FIELD_INVALID, "spec.progressDeadlineSeconds", deadline,
@@ -93,7 +71,7 @@ const ApiStrategy strategy_deployment = {
 
 static void replica_set_validate_create(const json_t *object, FieldErrors *errors)
 {
-  strategy_check_template(object, "ReplicaSet", errors);
+  strategy_check_template(object, "deployment", "ReplicaSet", errors);
 }
 
 static void replica_set_validate_update(const json_t *object, const json_t *old, const ApiWriteContext *context,
@@ -112,14 +90,22 @@ const ApiStrategy strategy_replica_set = {
 
 static void daemon_set_validate_create(const json_t *object, FieldErrors *errors)
 {
+  static const char path[] = "spec.updateStrategy.rollingUpdate";
+  static const char *const members[] = { "maxUnavailable", "maxSurge" };
   const json_t *rolling = json_at(object, "spec", "updateStrategy", "rollingUpdate", NULL);
-  strategy_check_template(object, "daemonset", errors);
-  check_int_or_percent(json_object_get(rolling, "maxUnavailable"), "spec.updateStrategy.rollingUpdate.maxUnavailable",
-                       errors);
-  check_int_or_percent(json_object_get(rolling, "maxSurge"), "spec.updateStrategy.rollingUpdate.maxSurge", errors);
-  if (rolling && is_zero(json_object_get(rolling, "maxUnavailable")) && is_zero(json_object_get(rolling, "maxSurge")))
-    field_errors_add(errors, FIELD_REQUIRED, "spec.updateStrategy.rollingUpdate.maxUnavailable", NULL,
-                     "cannot be 0 when maxSurge is 0");
+  const json_t *surge = json_object_get(rolling, "maxSurge");
+  strategy_check_template(object, "daemonset", "DaemonSet", errors);
+  for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
+    g_autofree char *member_path = field_path_child(path, members[i]);
+    strategy_check_int_or_percent(json_object_get(rolling, members[i]), member_path, errors);
+    strategy_check_whole(json_object_get(rolling, members[i]), member_path, errors);
+  }
+  bool unavailable = strategy_int_or_percent(json_object_get(rolling, "maxUnavailable")) != 0;
+  if (unavailable && strategy_int_or_percent(surge) != 0)
+    field_errors_add_at(errors, FIELD_INVALID, path, "maxSurge", surge,
+                        "may not be set when maxUnavailable is non-zero");
+  else if (rolling && !unavailable && strategy_int_or_percent(surge) == 0)
+    field_errors_add_at(errors, FIELD_REQUIRED, path, "maxUnavailable", NULL, "cannot be 0 when maxSurge is 0");
 }
 
 static void daemon_set_validate_update(const json_t *object, const json_t *old, const ApiWriteContext *context,
@@ -136,9 +122,34 @@ const ApiStrategy strategy_daemon_set = {
   .validate_update = daemon_set_validate_update,
 };
 
+static void check_stateful_set_strategy(const json_t *spec, FieldErrors *errors)
+{
+  const json_t *strategy = json_object_get(spec, "updateStrategy"),
+               *rolling = json_object_get(strategy, "rollingUpdate");
+  const json_t *policy = json_object_get(spec, "podManagementPolicy"),
+               *start = json_at(spec, "ordinals", "start", NULL);
+  const json_t *unavailable = json_object_get(rolling, "maxUnavailable");
+  const char *text = json_str(spec, "podManagementPolicy", ""), *type = json_str(strategy, "type", "");
+  if (strcmp(text, "OrderedReady") != 0 && strcmp(text, "Parallel") != 0)
+    field_errors_add(errors, FIELD_INVALID, "spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'");
+  if (strcmp(type, "OnDelete") == 0 && rolling)
+    field_errors_add(errors, FIELD_INVALID, "spec.updateStrategy.rollingUpdate", rolling,
+                     "only allowed for updateStrategy 'RollingUpdate'");
+  else if (strcmp(type, "OnDelete") != 0 && strcmp(type, "RollingUpdate") != 0)
+    field_errors_add(errors, FIELD_INVALID, "spec.updateStrategy", strategy, "must be 'RollingUpdate' or 'OnDelete'");
+  strategy_check_int_or_percent(unavailable, "spec.updateStrategy.rollingUpdate.maxUnavailable", errors);
+  if (unavailable && strategy_int_or_percent(unavailable) == 0)
+    field_errors_add(errors, FIELD_INVALID, "spec.updateStrategy.rollingUpdate.maxUnavailable", unavailable,
+                     "cannot be 0");
+  strategy_check_whole(unavailable, "spec.updateStrategy.rollingUpdate.maxUnavailable", errors);
+  if (json_integer_value(start) < 0)
+    field_errors_add(errors, FIELD_INVALID, "spec.ordinals.start", start, "must be greater than or equal to 0");
+}
+
 static void stateful_set_validate_create(const json_t *object, FieldErrors *errors)
 {
-  strategy_check_template(object, "statefulset", errors);
+  strategy_check_template(object, "statefulset", "StatefulSet", errors);
+  check_stateful_set_strategy(json_object_get(object, "spec"), errors);
 }
 
 static void stateful_set_validate_update(const json_t *object, const json_t *old, const ApiWriteContext *context,
@@ -193,10 +204,11 @@ static void replication_controller_validate_create(const json_t *object, FieldEr
   json_object_foreach ((json_t *)(uintptr_t)selector, key, value) {
     matches = matches && json_same(json_object_get(labels, key), value);
   }
-  if (!matches)
+  if (json_object_get(spec, "template") && !matches)
     field_errors_add(errors, FIELD_INVALID, "spec.template.metadata.labels", labels,
                      "`selector` does not match template `labels`");
-  validate_template_metadata(json_at(spec, "template", "metadata", NULL), "spec.template.metadata", errors);
+  validate_template_metadata(json_at(spec, "template", "metadata", NULL), "spec.template", errors);
+  strategy_check_restarts(json_at(spec, "template", "spec", NULL), "ReplicationController", errors);
 }
 
 static void replication_controller_validate_update(const json_t *object, const json_t *old,

@@ -110,7 +110,7 @@ static void walk_field(Walk *walk, const ApiField *field, const json_t *value, c
                                      json_integer_value(value) == 0 && field->type != API_INT_OR_STRING);
   if (field->flags & API_FIELD_NONEMPTY && missing)
     field_errors_add(walk->errors, FIELD_REQUIRED, walk->path->str, NULL, NULL);
-  else if (value)
+  else if (value && !(field->flags & API_FIELD_UNCHECKED))
     walk_member(walk, field, value, old);
   if (field->flags & API_FIELD_IMMUTABLE && old && !json_same(value, json_is_null(old) ? NULL : old))
     field_errors_add(walk->errors, FIELD_INVALID, walk->path->str, value, "field is immutable");

@@ -25,6 +25,10 @@ void api_validate_format(const char *format, const json_t *value, const char *pa
 /* Upstream's texts of the rules dns1123subdomain, dns1123label and dns1035label. */
 extern const char api_subdomain_text[], api_label_text[], api_label_1035_text[];
 
+/* True when TEXT is an IP address; when the range INNER lies within OUTER and is smaller. */
+bool api_is_ip(const char *text);
+bool api_is_strict_subnet(const char *inner, const char *outer);
+
 /* True when TEXT is a DNS label or subdomain (RFC 1123) of legal length. */
 bool api_is_dns_label(const char *text);
 bool api_is_dns_subdomain(const char *text);

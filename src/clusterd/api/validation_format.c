@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "clusterd/api/validation.h"
 
 #define LABEL_MAX 63
@@ -180,6 +181,38 @@ static bool is_ip(const char *text)
   return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
 }
 
+bool api_is_ip(const char *text)
+{
+  return is_ip(text);
+}
+
+/* The bytes of the address before "/", their number, and the bits after it. */
+static bool parse_range(const char *text, uint8_t address[16], unsigned *bytes, guint64 *bits)
+{
+  const char *slash = strchr(text, '/');
+  g_autofree char *host = g_strndup(text, slash ? (gsize)(slash - text) : 0);
+  *bytes = strchr(host, ':') ? 16 : 4;
+  return slash && inet_pton(*bytes == 16 ? AF_INET6 : AF_INET, host, address) == 1 &&
+         g_ascii_string_to_unsigned(slash + 1, 10, 0, *bytes * 8, bits, NULL);
+}
+
+bool api_is_strict_subnet(const char *inner, const char *outer)
+{
+  uint8_t a[16], b[16];
+  unsigned a_bytes, b_bytes;
+  guint64 a_bits, b_bits;
+  if (!parse_range(inner, a, &a_bytes, &a_bits) || !parse_range(outer, b, &b_bytes, &b_bits))
+    return false;
+  if (a_bytes != b_bytes || a_bits <= b_bits)
+    return false;
+  for (unsigned bit = 0; bit < b_bits; bit++) {
+    uint8_t mask = (uint8_t)(0x80 >> (bit % 8));
+    if ((a[bit / 8] ^ b[bit / 8]) & mask)
+      return false;
+  }
+  return true;
+}
+
 static void check_ip(const char *text, const json_t *value, const char *path, FieldErrors *errors)
 {
   if (!is_ip(text))
@@ -261,6 +294,36 @@ static void check_local_path(const char *text, const json_t *value, const char *
     field_errors_add(errors, FIELD_INVALID, path, value, "must not start with '..'");
 }
 
+static void check_wildcard(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  check_length(text, SUBDOMAIN_MAX, value, path, errors);
+  if (strncmp(text, "*.", 2) != 0 || !matches_subdomain(text + 2))
+    field_errors_add(
+        errors, FIELD_INVALID, path, value,
+        "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must "
+        "consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character "
+        "(e.g. '*.example.com', regex used for validation is "
+        "'\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')");
+}
+
+/* A domain and a path after it: "example.com/controller". */
+static void check_domain_path(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  const char *slash = strchr(text, '/');
+  g_autofree char *domain = g_strndup(text, slash ? (gsize)(slash - text) : 0);
+  if (!slash || !*domain || !slash[1]) {
+    field_errors_add(errors, FIELD_INVALID, path, value, "must be a domain-prefixed path (such as \"acme.io/foo\")");
+    return;
+  }
+  g_autoptr(json_t) domain_value = json_string(domain);
+  check_subdomain(domain, domain_value, path, errors);
+  if (strspn(slash + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/_.-~%!$&'()*+,;=:@") !=
+      strlen(slash + 1))
+    field_errors_add(errors, FIELD_INVALID, path, value,
+                     "Invalid path (regex used for validation is "
+                     "'[A-Za-z0-9/\\-._~%%!$&'()*+,;=:]+')");
+}
+
 static void check_file_mode(int64_t number, const json_t *value, const char *path, FieldErrors *errors)
 {
   if (number < 0 || number > 0777)
@@ -285,6 +348,8 @@ static const struct {
   const char *name;
   FormatRule rule;
 } format_rules[] = {
+  { "wildcardSubdomain", check_wildcard },
+  { "domainPrefixedPath", check_domain_path },
   { "noBacksteps", check_no_backsteps },
   { "descendingPath", check_descending_path },
   { "localPath", check_local_path },

@@ -46,6 +46,26 @@ TESTS += %D%/test-validation-pod
 %C%_test_validation_pod_SOURCES = %D%/test-validation-pod.c $(validation_case)
 %C%_test_validation_pod_LDADD = $(api_test_libs)
 
+check_PROGRAMS += %D%/test-validation-storage
+TESTS += %D%/test-validation-storage
+%C%_test_validation_storage_SOURCES = %D%/test-validation-storage.c $(validation_case)
+%C%_test_validation_storage_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-validation-network
+TESTS += %D%/test-validation-network
+%C%_test_validation_network_SOURCES = %D%/test-validation-network.c $(validation_case)
+%C%_test_validation_network_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-validation-policy
+TESTS += %D%/test-validation-policy
+%C%_test_validation_policy_SOURCES = %D%/test-validation-policy.c $(validation_case)
+%C%_test_validation_policy_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-validation-workloads
+TESTS += %D%/test-validation-workloads
+%C%_test_validation_workloads_SOURCES = %D%/test-validation-workloads.c $(validation_case)
+%C%_test_validation_workloads_LDADD = $(api_test_libs)
+
 check_PROGRAMS += %D%/test-validation-extension
 TESTS += %D%/test-validation-extension
 %C%_test_validation_extension_SOURCES = %D%/test-validation-extension.c $(validation_case)
