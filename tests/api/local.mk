@@ -1,9 +1,10 @@
 # The API with real kubectl against a real clusterd without a node. Shell scripts that speak TAP.
 
 # with apitest.py instead of kubectl
-dist_check_SCRIPTS += %D%/probes.sh %D%/machinery.sh %D%/transcript.sh
-TESTS += %D%/probes.sh %D%/machinery.sh %D%/transcript.sh
-EXTRA_DIST += %D%/apitest.py %D%/protobuf.py %D%/probes.py %D%/transcript.py %D%/machinery-negotiation.py %D%/machinery-versions.py \
+dist_check_SCRIPTS += %D%/probes.sh %D%/machinery.sh %D%/transcript.sh %D%/robustness.sh
+TESTS += %D%/probes.sh %D%/machinery.sh %D%/transcript.sh %D%/robustness.sh
+EXTRA_DIST += %D%/apitest.py %D%/protobuf.py %D%/probes.py %D%/transcript.py %D%/robustness.py \
+	%D%/machinery-negotiation.py %D%/machinery-versions.py \
 	%D%/machinery-watch.py %D%/machinery-delete.py %D%/machinery-patch.py %D%/machinery-write.py
 
 dist_check_SCRIPTS += %D%/kubectl.sh %D%/kubectl-1.20-commands.sh %D%/wire.sh %D%/controllers.sh %D%/options.sh %D%/access.sh
