@@ -1,5 +1,6 @@
 """Bodies, content negotiation, paths, the shapes of lists, tables and metadata (lines 1 to 3, 9 and 11 of the checklist)."""
 import base64
+import gzip
 import re
 
 import protobuf
@@ -38,6 +39,19 @@ def formats():
          "no such patch")
     ok(api.get(MAPS + "/a", User_Agent="curl/8").text.startswith('{\n  "kind"'), "people get indented JSON")
     ok("\n" not in api.get(MAPS + "/a?pretty=0", User_Agent="curl/8").text, "unless they do not want it")
+
+
+def compression():
+    path = "/api/v1/namespaces/big/configmaps"
+    api.post("/api/v1/namespaces", {"metadata": {"name": "big"}})
+    for i in range(4):
+        api.post(path, {"metadata": {"name": f"m{i}"}, "data": {"k": "x" * (64 << 10)}})
+    plain = api.get(path)
+    packed = api.get(path, Accept_Encoding="gzip")
+    ok(packed.headers["Content-Encoding"] == "gzip" and len(packed.body) < len(plain.body) // 10 and
+       gzip.decompress(packed.body) == plain.body, "large replies in gzip", dict(packed.headers))
+    same(plain.headers["Content-Encoding"], None, "for who takes it")
+    same(api.get(path + "/m0", Accept_Encoding="gzip").headers["Content-Encoding"], None, "small ones as they are")
 
 
 def protobuf_replies():
@@ -153,6 +167,7 @@ api.post("/api/v1/namespaces", {"metadata": {"name": "n"}})
 api.post(MAPS, {"metadata": {"name": "a"}, "data": {"k": "v", "l": "w"}})
 api.post(MAPS, {"metadata": {"name": "b"}})
 formats()
+compression()
 protobuf_replies()
 paths()
 lists()

@@ -61,6 +61,8 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/document_handler.c \
 	%D%/eviction.c \
 	%D%/eviction.h \
+	%D%/gzip.c \
+	%D%/gzip.h \
 	%D%/http.c \
 	%D%/http.h \
 	%D%/http_loop.c \

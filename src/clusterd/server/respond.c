@@ -9,15 +9,34 @@
 #include "clusterd/api/table.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/api_request.h"
+#include "clusterd/server/gzip.h"
 
 #define TYPE_JSON "application/json"
 #define TYPE_YAML "application/yaml"
 #define TYPE_PROTOBUF "application/vnd.kubernetes.protobuf"
 #define META_PACKAGE "io.k8s.apimachinery.pkg.apis.meta.v1."
 
+/* BODY (taken) in the encoding the client takes, with the header that says so. */
+static GBytes *encode(HttpRequest *http, GBytes *body)
+{
+  if (g_bytes_get_size(body) < GZIP_BYTES_MIN)
+    return body;
+  const char *encodings = http_header(http, "Accept-Encoding");
+  if (!encodings || !accept_takes(encodings, "gzip"))
+    return body;
+  GBytes *compressed = gzip_compress(body);
+  if (!compressed)
+    return body;
+  http_add_header(http, "Content-Encoding", "gzip");
+  http_add_header(http, "Vary", "Accept-Encoding");
+  g_bytes_unref(body);
+  return compressed;
+}
+
 static void reply(ApiRequest *request, int status, const char *content_type, GBytes *body)
 {
   HttpRequest *http = g_steal_pointer(&request->http);
+  body = encode(http, body);
   http_add_header(http, "Cache-Control", "no-cache, private");
   http_reply(http, status, content_type, body);
 }
