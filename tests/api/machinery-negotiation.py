@@ -92,6 +92,12 @@ def protobuf_bodies():
     same(text_of(api.post(MAPS, b"\x01\x02", Content_Type=PB))[0], 400, "a body that is no protobuf")
     same(api.post(MAPS, '{"a":').message(), "the object provided is unrecognized (must be of type ConfigMap): couldn't get "
          'version/kind; json parse error: unexpected end of JSON input ({"a":)', "a body that is nothing")
+    same(api.post(MAPS, "junk").message(), "the object provided is unrecognized (must be of type ConfigMap): couldn't get "
+         "version/kind; json parse error: invalid character 'j' looking for beginning of value (6a756e6b)", "a word")
+    same(api.post(MAPS, "null").status, 422, "null is an object without anything")
+    ok("json: cannot unmarshal array into Go value of type struct" in api.post(MAPS, "[]").message(), "a list")
+    ok("converting (v1.ConfigMapList) to (core.ConfigMap)" in api.post(MAPS, {"kind": "ConfigMapList", "apiVersion": "v1"}).message(),
+       "a list of the kind")
     same(api.post("/apis/autoscaling/v2/namespaces/n/horizontalpodautoscalers",
                   {"kind": "HorizontalPodAutoscaler", "apiVersion": "autoscaling/v1", "metadata": {"name": "h"}}).message(),
          "the API version in the data (autoscaling/v1) does not match the expected API version (autoscaling/v2)",
@@ -107,6 +113,11 @@ def paths():
          "an unknown resource")
     reply = api.request("PUT", MAPS, {}).json()
     same((reply["code"], reply["reason"], reply["details"]), (405, "MethodNotAllowed", {}), "a wrong verb")
+    same(text_of(api.get("/api/v1/namespaces/n/nodes")), (404, "the server could not find the requested resource"),
+         "what is in no namespace is not found in one")
+    for method, path in (("POST", "/api/v1/configmaps"), ("DELETE", "/api/v1/configmaps"), ("PUT", MAPS), ("POST", MAPS + "/a")):
+        same(api.request(method, path, {}).status, 405, f"{method} {path}")
+    same(api.request("HEAD", MAPS).status, 405, "HEAD")
     for path in ("/livez", "/readyz", "/healthz", "/livez/ping"):
         same(api.get(path).text, "ok", path)
     ok(api.get("/livez?verbose").text.endswith("livez check passed\n"), "/livez?verbose")

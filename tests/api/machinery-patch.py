@@ -98,7 +98,8 @@ def merge_patches():
     api.post(MAPS, {"metadata": {"name": "m", "finalizers": ["x.io/a", "x.io/b"]}, "data": {"k": "v", "l": "w"}})
     patched = api.merge(path, {"data": {"k": None, "n": "o"}, "metadata": {"finalizers": ["x.io/b"]}}).json()
     same((patched["data"], patched["metadata"]["finalizers"]), ({"l": "w", "n": "o"}, ["x.io/b"]), "null deletes, lists are replaced")
-    same(status(api.merge(path, '{"data":'))[0], 400, "a patch that is nothing")
+    same(status(api.merge(path, '{"data":')), (400, "BadRequest", "error decoding patch: unexpected end of JSON input"),
+         "a patch that is nothing")
     reply = status(api.merge(path, {"data": {"k": 1}}))
     ok(reply[:2] == (422, "Invalid") and reply[2].startswith(' "" is invalid: patch: Invalid value: "{') and
        reply[2].endswith("json: cannot unmarshal number into Go struct field ConfigMap.data of type string"), "a wrong type", reply)
@@ -156,6 +157,13 @@ def apply():
          (500, None, "failed to create typed patch object (p/s; /v1, Kind=ConfigMap): .dat: field not declared in schema"),
          "an unknown field in an apply")
     same(status(api.apply(path + "?fieldManager=one", applied("other", {})))[0], 400, "another name")
+    same(status(api.apply(path + "?fieldManager=one", dict(applied("s", {}), kind="Secret"))),
+         (400, "BadRequest", "invalid object type: /v1, Kind=Secret"), "another kind")
+    same(status(api.apply(path + "?fieldManager=one", {"data": {}})), (400, "BadRequest", "invalid object type: /, Kind="), "no kind")
+    ok(status(api.apply(path + "?fieldManager=one", "a: [b"))[2].startswith("error decoding YAML: "), "no YAML")
+    same(status(api.apply(MAPS + "/new?fieldManager=one", applied("new", {}, uid="1"))),
+         (409, "Conflict", 'Operation cannot be fulfilled on configmaps "new": uid mismatch: the provided object specified uid 1, '
+          "and no existing object was found"), "a uid of nothing")
     same(api.apply(path + "?fieldManager=one&force=true", "data:\n  k: yaml\nkind: ConfigMap\napiVersion: v1\n").json()["data"]["k"],
          "yaml", "an apply may be YAML")
 
@@ -167,6 +175,10 @@ def apply_lists():
     same(containers_of(other), [("a", "a:1"), ("b", "b:1")], "a list of two managers")
     keys = manager(other, "two", "Apply")[0]["fieldsV1"]["f:spec"]["f:template"]["f:spec"]["f:containers"]
     same(set(keys['k:{"name":"b"}']), {".", "f:name", "f:image"}, "its entries are owned by key")
+    wrong = deployment("l", [{"name": "b", "imagez": "b:1", "ports": [{"containerPort": 80, "protocol": "TCP", "x": {"a": 1}}]}])
+    same(api.apply(DEPLOYMENTS + "/l?fieldManager=two", wrong).message().split(": ", 1)[1],
+         'errors:\n  .spec.template.spec.containers[name="b"].ports[containerPort=80,protocol="TCP"].x: field not declared in schema\n'
+         '  .spec.template.spec.containers[name="b"].imagez: field not declared in schema\n', "unknown fields are named by key")
     gone = api.apply(DEPLOYMENTS + "/l?fieldManager=two", deployment("l", [])).json()
     same(containers_of(gone) if gone.get("spec") else gone, [("a", "a:1")], "what nobody wants any more goes")
     scaled = api.merge(DEPLOYMENTS + "/l/scale", {"spec": {"replicas": 3}})

@@ -169,6 +169,7 @@ STATE = {
     "auth-whoami": "the recorded server did not know it",
     "create-bad": "the recorded server did not know strict validation",
     "create-noval": "the object was there already",
+    "scale-cur": "once more when a controller wrote in between",
     "create-cj": "the server has another version of CronJob",
     "create-job-from": "the server has another version of CronJob",
     "describe-deploy": "as many requests as there are events and ReplicaSets",

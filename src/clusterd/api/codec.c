@@ -50,7 +50,10 @@ static bool cannot_be_handled(GError **error, const char *version, const char *k
 /* What Go says of text that is no JSON, from what jansson found. */
 static void set_json_error(GError **error, const char *text, gsize length, const json_error_t *where)
 {
+  /* a word that is none is told of by its first character */
   gsize position = where->position > 0 ? (gsize)where->position - 1 : 0;
+  while (position > 0 && position < length && g_ascii_isalpha(text[position]) && g_ascii_isalpha(text[position - 1]))
+    position--;
   enum json_error_code code = json_error_code(where);
   if (length == 0 || code == json_error_premature_end_of_input || position >= length)
     reason_set(error, REASON_BAD_REQUEST, "unexpected end of JSON input");
@@ -80,6 +83,11 @@ static json_t *parse_json(const char *text, gsize length, GPtrArray *reports, GE
   if (!value)
     set_json_error(error, text, length, &where);
   return value;
+}
+
+json_t *codec_parse_json(const char *text, gsize length, GError **error)
+{
+  return parse_json(text ? text : "", length, NULL, error);
 }
 
 /* Unknown and duplicate fields after a decode: refused or told of, as VALIDATION says. */
@@ -138,6 +146,10 @@ json_t *codec_decode(CodecType type, const ApiMessage *message, const char *vers
     return NULL;
   }
   g_autoptr(json_t) parsed = parse_body(type, message, data ? data : "", length, reports, &inner);
+  if (json_is_null(parsed)) { /* an object that says nothing */
+    json_decref(parsed);
+    parsed = json_object();
+  }
   g_autoptr(json_t) value = parsed ? json_prune(message, kind, parsed, reports, &inner) : NULL;
   if (value && apply_reports(reports, validation, warnings, &inner))
     return g_steal_pointer(&value);
@@ -152,11 +164,17 @@ static bool peek_json(const char *text, gsize length, char **api_version, char *
   /* The scanner only says no: the parser says why. */
   g_autoptr(GError) inner = NULL;
   g_autoptr(json_t) value = parse_json(text, length, NULL, &inner);
+  if (json_is_null(value))
+    return true;
   if (value)
     return reason_set(error, REASON_BAD_REQUEST,
-                      "couldn't get version/kind; json parse error: json: cannot unmarshal the body into Go value of "
+                      "couldn't get version/kind; json parse error: json: cannot unmarshal %s into Go value of "
                       "type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
-                      "\"json:\\\"kind,omitempty\\\"\" }");
+                      "\"json:\\\"kind,omitempty\\\"\" }",
+                      json_is_array(value)     ? "array"
+                      : json_is_string(value)  ? "string"
+                      : json_is_boolean(value) ? "bool"
+                                               : "number");
   return reason_set(error, reason_of(inner), "couldn't get version/kind; json parse error: %s", inner->message);
 }
 

@@ -29,6 +29,9 @@ bool codec_of_content_type(const char *content_type, CodecType *type, GError **e
 json_t *codec_decode(CodecType type, const ApiMessage *message, const char *version, const char *kind, const void *data,
                      gsize length, FieldValidation validation, json_t *warnings, GError **error);
 
+/* Plain JSON, for patches; its errors say what Go's parser says. New reference; NULL with REASON_BAD_REQUEST. */
+json_t *codec_parse_json(const char *text, gsize length, GError **error);
+
 /* apiVersion and kind of a body without decoding the rest (both freed by the caller, NULL when absent). */
 bool codec_peek(CodecType type, const void *data, gsize length, char **api_version, char **kind, GError **error);
 

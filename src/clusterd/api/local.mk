@@ -38,7 +38,7 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/codec.c %D%/codec.h \
 	%D%/field_errors.c %D%/field_errors.h \
 	%D%/json_prune.c %D%/json_prune.h \
-	%D%/json_scan.c %D%/json_scan.h %D%/last_applied.c %D%/last_applied.h \
+	%D%/json_scan.c %D%/json_scan.h %D%/last_applied.c %D%/last_applied.h %D%/typed_path.c %D%/typed_path.h \
 	%D%/kind.c %D%/kind.h \
 	%D%/object.c %D%/object.h \
 	%D%/protobuf.h %D%/protobuf_decode.c %D%/protobuf_encode.c \

@@ -178,8 +178,13 @@ static bool take_page(Listing *listing, GPtrArray *entries, gsize skip, GError *
 /* 410 with a token that goes on at the newest revision, for clients that can live with an inconsistent list. */
 static void explain_expired(const Listing *listing, GError **error)
 {
-  if (!error || !reason_is(*error, REASON_EXPIRED) || !listing->start)
+  if (!error || !reason_is(*error, REASON_EXPIRED))
     return;
+  if (!listing->start) {
+    g_clear_error(error);
+    reason_set(error, REASON_EXPIRED, "The resourceVersion for the provided list is too old.");
+    return;
+  }
   g_autofree char *token = continue_token_new(-1, listing->start);
   g_clear_error(error);
   reason_set_details(error, REASON_EXPIRED, json_pack("{s:s}", API_ERROR_CONTINUE, token),

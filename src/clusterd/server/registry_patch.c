@@ -7,6 +7,7 @@
 #include "clusterd/api/json_prune.h"
 #include "clusterd/api/managed_fields.h"
 #include "clusterd/api/patch.h"
+#include "clusterd/api/typed_path.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/write.h"
 
@@ -72,10 +73,12 @@ static json_t *prune_applied(const Target *target, const json_t *config, GError 
     return json_deep_copy(pruned);
   g_autoptr(GString) text = g_string_new(reports->len > 1 ? "errors:\n" : "");
   for (guint i = 0; i < reports->len; i++) {
-    const char *path = reports->pdata[i];
-    path += g_str_has_prefix(path, unknown) ? strlen(unknown) : 0;
-    g_string_append_printf(text, "%s.%.*s: field not declared in schema%s", reports->len > 1 ? "  " : "",
-                           (int)strcspn(path, "\""), path, reports->len > 1 ? "\n" : "");
+    const char *report = reports->pdata[i];
+    report += g_str_has_prefix(report, unknown) ? strlen(unknown) : 0;
+    g_autofree char *plain = g_strndup(report, strcspn(report, "\""));
+    g_autofree char *path = typed_path(message_of(target), config, plain);
+    g_string_append_printf(text, "%s%s: field not declared in schema%s", reports->len > 1 ? "  " : "", path,
+                           reports->len > 1 ? "\n" : "");
   }
   reason_set(error, REASON_UNKNOWN, "failed to create typed patch object (%s): %s", name, text->str);
   return NULL;
@@ -135,10 +138,33 @@ static Object *patch_once(Registry *registry, const Caller *caller, const Target
 /* --- server-side apply ---------------------------------------------------------------------------------------------
  */
 
+/* An applied configuration says what it is, and it is what the URL is about. */
+static bool check_applied_kind(const Target *target, const json_t *config, GError **error)
+{
+  const ApiKind *kind = target->kind;
+  const ApiSubresource *sub = target->subresource ? api_kind_subresource(kind, target->subresource) : NULL;
+  bool other = sub && sub->group;
+  const char *group = other ? sub->group : kind->group, *version = other ? sub->version : kind->version;
+  const char *given = json_str(config, "apiVersion", ""), *given_kind = json_str(config, "kind", "");
+  g_autofree char *expected = *group ? g_strconcat(group, "/", version, NULL) : g_strdup(version);
+  if (g_str_equal(given, expected) && g_str_equal(given_kind, other ? sub->kind : kind->kind))
+    return true;
+  return reason_set(error, REASON_BAD_REQUEST, "invalid object type: %s%s, Kind=%s", strchr(given, '/') ? "" : "/",
+                    given, given_kind);
+}
+
 static bool check_apply(const Caller *caller, const Target *target, const json_t *config, GError **error)
 {
   if (!json_is_object(config))
-    return reason_set(error, REASON_BAD_REQUEST, "the apply patch must be an object");
+    return reason_set(
+        error, REASON_BAD_REQUEST,
+        "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal %s into "
+        "Go value of type map[string]interface {}",
+        json_is_array(config)    ? "array"
+        : json_is_string(config) ? "string"
+                                 : "value");
+  if (!check_applied_kind(target, config, error))
+    return false;
   if (!caller || !caller->field_manager || !*caller->field_manager)
     return api_error_invalid(error, "PatchOptions", "meta.k8s.io", "", "FieldValueRequired", "fieldManager",
                              "is required for apply patch");
@@ -185,6 +211,13 @@ static Object *apply_once(Registry *registry, const Caller *caller, const Target
   write.old = registry_lookup(registry, target->kind, target->namespace_, target->name);
   if (!write.old && target->subresource) {
     api_error_not_found(error, target->kind, target->name);
+    return NULL;
+  }
+  const char *uid = json_str(json_object_get(config, "metadata"), "uid", "");
+  if (!write.old && *uid) {
+    g_autofree char *why =
+        g_strdup_printf("uid mismatch: the provided object specified uid %s, and no existing object was found", uid);
+    api_error_conflict(error, target->kind, target->name, why);
     return NULL;
   }
   g_autoptr(Object) shown = write.old ? registry_view(target->kind, write.old, error) : NULL;

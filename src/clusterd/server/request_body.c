@@ -51,8 +51,10 @@ static bool refuse_kind(const ApiRequest *request, const Expected *expected, con
   const char *version = slash ? slash + 1 : given_version;
   g_autofree char *group = slash ? g_strndup(given_version, (gsize)(slash - given_version)) : g_strdup("");
   g_autofree char *package = internal_package(expected->group);
-  if (!api_scheme_kind(registry_scheme(request->registry), group, version, given_kind) &&
-      !api_builtin_message_of(group, version, given_kind))
+  const ApiScheme *scheme = registry_scheme(request->registry);
+  g_autofree char *listed = g_str_has_suffix(given_kind, "List") ? g_strndup(given_kind, strlen(given_kind) - 4) : NULL;
+  if (!api_scheme_kind(scheme, group, version, given_kind) && !api_builtin_message_of(group, version, given_kind) &&
+      !(listed && api_scheme_kind(scheme, group, version, listed)))
     return reason_set(error, REASON_BAD_REQUEST,
                       "%s in version \"%s\" cannot be handled as a %s: no kind \"%s\" is registered for version "
                       "\"%s\" in scheme \"pkg/api/legacyscheme/scheme.go:30\"",

@@ -210,8 +210,13 @@ static bool handle_patch(ApiRequest *request, GError **error)
     return false;
   gsize length;
   const char *text = g_bytes_get_data(http_body(request->http), &length);
-  g_autoptr(json_t) patch = type == PATCH_APPLY ? yaml_parse(text ? text : "", length, error)
-                                                : json_parse(text ? text : "", length, false, error);
+  g_autoptr(json_t) patch =
+      type == PATCH_APPLY ? yaml_parse(text ? text : "", length, error) : codec_parse_json(text, length, error);
+  if (!patch)
+    g_prefix_error(error, "%s",
+                   type == PATCH_APPLY   ? "error decoding YAML: "
+                   : type == PATCH_MERGE ? "error decoding patch: "
+                                         : "");
   if (!patch || (type != PATCH_APPLY && !check_duplicates(text, length, &caller, error)))
     return false;
   Target target = target_of(request);
@@ -322,6 +327,14 @@ static bool check_served(const ApiRequest *request, ApiVerb bit, GError **error)
   if (name && !sub)
     return reason_set_details(error, REASON_NOT_FOUND, json_object(),
                               "the server could not find the requested resource");
+  const RequestInfo *info = request->info;
+  bool below_namespace = info->namespace_ != NULL, namespaced = request->kind->namespaced;
+  if (below_namespace && !namespaced)
+    return reason_set_details(error, REASON_NOT_FOUND, json_object(),
+                              "the server could not find the requested resource");
+  /* of all namespaces there are only lists and watches */
+  if (namespaced && !below_namespace && !info->name && bit != API_VERB_LIST)
+    return api_error_method(error);
   bool misplaced = bit == API_VERB_CREATE ? !name && request->info->name != NULL
                                           : (bit == API_VERB_UPDATE || bit == API_VERB_PATCH) && !request->info->name;
   if (misplaced || !((sub ? sub->verbs : request->kind->verbs) & bit))

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/server/api_error.h"
 #include "clusterd/server/api_request.h"
 #include "clusterd/server/authenticate.h"
 #include "clusterd/server/bootstrap.h"
@@ -130,7 +131,8 @@ static void handle_known(ApiRequest *request)
     json_array_append_new(request->warnings, json_string(request->kind->deprecation));
   if (handle_pod_stream(request) || handle_proxy(request))
     return;
-  if (!accept_parse(http_header(request->http, "Accept"), &limits, &request->accept, &error)) {
+  bool routed = !g_str_equal(http_method(request->http), "HEAD") || api_error_method(&error); /* no route takes HEAD */
+  if (!routed || !accept_parse(http_header(request->http, "Accept"), &limits, &request->accept, &error)) {
     request->accept = (Accept){ REPLY_JSON, REPLY_OBJECT, "v1" };
     respond_error(request, error);
   } else if (!handle_review(request)) {
