@@ -15,6 +15,7 @@
 #include "clusterd/controllers/resource_quota.h"
 #include "clusterd/controllers/secret_tokens.h"
 #include "clusterd/controllers/stateful_set.h"
+#include "clusterd/controllers/storage_protection.h"
 #include "clusterd/controllers/taint_eviction.h"
 
 /* One row a controller, in the order they are made; freed in the reverse order. X(new, free) */
@@ -36,7 +37,8 @@
   X(node_lifecycle_controller_new, node_lifecycle_controller_free)                                                     \
   X(taint_eviction_controller_new, taint_eviction_controller_free)                                                     \
   X(pod_gc_controller_new, pod_gc_controller_free)                                                                     \
-  X(resource_quota_controller_new, resource_quota_controller_free)
+  X(resource_quota_controller_new, resource_quota_controller_free)                                                     \
+  X(storage_protection_controller_new, storage_protection_controller_free)
 
 #define X(new_function, free_function)                                                                                 \
   static void *make_##new_function(const ControllerContext *context)                                                   \

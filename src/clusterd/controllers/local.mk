@@ -14,4 +14,5 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/pod_routes.c %D%/pod_routes.h %D%/replica_set.c %D%/replica_set.h \
 	%D%/resource_quota.c %D%/resource_quota.h %D%/revision_history.c %D%/revision_history.h \
 	%D%/secret_tokens.c %D%/secret_tokens.h %D%/stateful_pod.c %D%/stateful_pod.h %D%/stateful_set.c %D%/stateful_set.h \
+	%D%/storage_protection.c %D%/storage_protection.h \
 	%D%/taint_eviction.c %D%/taint_eviction.h %D%/workload.c %D%/workload.h

@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/server/api_error.h"
 #include "clusterd/server/registry_private.h"
 
 /* What every write must pass whatever is enabled; after the plugins. */
@@ -198,6 +200,30 @@ void admission_finish(Admission *admission, const AdmissionRequest *request)
 bool admission_use_service_range(Admission *admission, const char *range, GError **error)
 {
   return admission_set_service_range(admission_state(admission, &admission_service_address), range, error);
+}
+
+bool admission_forbid(const AdmissionRequest *request, GError **error, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  g_autofree char *why = g_strdup_vprintf(format, args);
+  va_end(args);
+  const char *name = request->target->name;
+  if (request->object)
+    name = json_str(json_object_get(request->object, "metadata"), "name", "");
+  return api_error_forbidden(error, request->kind, name, "%s", why);
+}
+
+bool admission_creates(const AdmissionRequest *request, const char *group, const char *plural)
+{
+  return request->operation == ADMISSION_CREATE && admission_is_about(request, group, plural);
+}
+
+Object *admission_find(const AdmissionRequest *request, const char *group, const char *version, const char *plural,
+                       const char *namespace_, const char *name)
+{
+  const ApiKind *kind = api_scheme_resource(registry_scheme(request->registry), group, version, plural);
+  return kind ? registry_lookup(request->registry, kind, namespace_, name) : NULL;
 }
 
 bool admission_is_about(const AdmissionRequest *request, const char *group, const char *plural)

@@ -97,14 +97,43 @@ bool admission_set_service_range(void *state, const char *range, GError **error)
 /* True for a write of the main resource PLURAL of GROUP (not one of its subresources). */
 bool admission_is_about(const AdmissionRequest *request, const char *group, const char *plural);
 
-extern const AdmissionPlugin admission_namespace_lifecycle;
-extern const AdmissionPlugin admission_limit_ranger;
-extern const AdmissionPlugin admission_pod_security;
-extern const AdmissionPlugin admission_resource_quota;
-extern const AdmissionPlugin admission_service_account;
-extern const AdmissionPlugin admission_priority;
+/* Refuses REQUEST: `pods "a" is forbidden: WHY`, 403. */
+bool admission_forbid(const AdmissionRequest *request, GError **error, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+/* True when the write makes a new object of the main resource PLURAL of GROUP. */
+bool admission_creates(const AdmissionRequest *request, const char *group, const char *plural);
+
+/* The stored object NAME of a kind of the API's newest version ("storage.k8s.io", "v1", "storageclasses"); NAMESPACE_
+ * NULL for cluster-scoped kinds. New reference; NULL: there is none. */
+Object *admission_find(const AdmissionRequest *request, const char *group, const char *version, const char *plural,
+                       const char *namespace_, const char *name);
+
+extern const AdmissionPlugin admission_always_pull_images;
+extern const AdmissionPlugin admission_anti_affinity;
+extern const AdmissionPlugin admission_certificate_approval;
+extern const AdmissionPlugin admission_certificate_signing;
+extern const AdmissionPlugin admission_certificate_subject;
+extern const AdmissionPlugin admission_default_ingress_class;
+extern const AdmissionPlugin admission_default_storage_class;
 extern const AdmissionPlugin admission_default_tolerations;
-extern const AdmissionPlugin admission_service_address;
-extern const AdmissionPlugin admission_rbac_escalation;
+extern const AdmissionPlugin admission_deny_external_ips;
+extern const AdmissionPlugin admission_extended_resources;
+extern const AdmissionPlugin admission_limit_ranger;
 extern const AdmissionPlugin admission_mutating_webhook;
+extern const AdmissionPlugin admission_namespace_auto_provision;
+extern const AdmissionPlugin admission_namespace_exists;
+extern const AdmissionPlugin admission_namespace_lifecycle;
+extern const AdmissionPlugin admission_node_taint;
+extern const AdmissionPlugin admission_owner_references;
+extern const AdmissionPlugin admission_pod_node_selector;
+extern const AdmissionPlugin admission_pod_security;
+extern const AdmissionPlugin admission_pod_tolerations;
+extern const AdmissionPlugin admission_priority;
+extern const AdmissionPlugin admission_rbac_escalation;
+extern const AdmissionPlugin admission_resource_quota;
+extern const AdmissionPlugin admission_runtime_class;
+extern const AdmissionPlugin admission_service_account;
+extern const AdmissionPlugin admission_service_address;
+extern const AdmissionPlugin admission_storage_object_in_use;
 extern const AdmissionPlugin admission_validating_webhook;
+extern const AdmissionPlugin admission_volume_claim_resize;

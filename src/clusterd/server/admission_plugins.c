@@ -1,15 +1,10 @@
 /* The plugins of kube-apiserver 1.32 in its order. Webhooks, quota and denial come last: they judge what all others
  * have made of the object. Source: pkg/kubeapiserver/options/plugins.go. */
-#include "base/json.h"
 #include "clusterd/server/admission.h"
-#include "clusterd/server/api_error.h"
 
 static bool refuse(void *state, const AdmissionRequest *request, GError **error)
 {
-  const char *name = request->target->name;
-  if (request->object)
-    name = json_str(json_object_get(request->object, "metadata"), "name", "");
-  return api_error_forbidden(error, request->kind, name, "admission control is denying all modifications");
+  return admission_forbid(request, error, "admission control is denying all modifications");
 }
 
 static const AdmissionPlugin always_admit = { .name = "AlwaysAdmit" };
@@ -17,34 +12,34 @@ static const AdmissionPlugin always_deny = { .name = "AlwaysDeny", .takes_bodies
 
 static const AdmissionRow rows[] = {
   { "AlwaysAdmit", false, &always_admit },
-  { "NamespaceAutoProvision", false, NULL },
+  { "NamespaceAutoProvision", false, &admission_namespace_auto_provision },
   { "NamespaceLifecycle", true, &admission_namespace_lifecycle },
-  { "NamespaceExists", false, NULL },
-  { "LimitPodHardAntiAffinityTopology", false, NULL },
+  { "NamespaceExists", false, &admission_namespace_exists },
+  { "LimitPodHardAntiAffinityTopology", false, &admission_anti_affinity },
   { "LimitRanger", true, &admission_limit_ranger },
   { "ServiceAccount", true, &admission_service_account },
   { "NodeRestriction", false, NULL },
-  { "TaintNodesByCondition", true, NULL },
-  { "AlwaysPullImages", false, NULL },
+  { "TaintNodesByCondition", true, &admission_node_taint },
+  { "AlwaysPullImages", false, &admission_always_pull_images },
   { "ImagePolicyWebhook", false, NULL },
   { "PodSecurity", true, &admission_pod_security },
-  { "PodNodeSelector", false, NULL },
+  { "PodNodeSelector", false, &admission_pod_node_selector },
   { "Priority", true, &admission_priority },
   { "DefaultTolerationSeconds", true, &admission_default_tolerations },
-  { "PodTolerationRestriction", false, NULL },
+  { "PodTolerationRestriction", false, &admission_pod_tolerations },
   { "EventRateLimit", false, NULL },
-  { "ExtendedResourceToleration", false, NULL },
-  { "DefaultStorageClass", true, NULL },
-  { "StorageObjectInUseProtection", true, NULL },
-  { "OwnerReferencesPermissionEnforcement", false, NULL },
-  { "PersistentVolumeClaimResize", true, NULL },
-  { "RuntimeClass", true, NULL },
-  { "CertificateApproval", true, NULL },
-  { "CertificateSigning", true, NULL },
+  { "ExtendedResourceToleration", false, &admission_extended_resources },
+  { "DefaultStorageClass", true, &admission_default_storage_class },
+  { "StorageObjectInUseProtection", true, &admission_storage_object_in_use },
+  { "OwnerReferencesPermissionEnforcement", false, &admission_owner_references },
+  { "PersistentVolumeClaimResize", true, &admission_volume_claim_resize },
+  { "RuntimeClass", true, &admission_runtime_class },
+  { "CertificateApproval", true, &admission_certificate_approval },
+  { "CertificateSigning", true, &admission_certificate_signing },
   { "ClusterTrustBundleAttest", true, NULL },
-  { "CertificateSubjectRestriction", true, NULL },
-  { "DefaultIngressClass", true, NULL },
-  { "DenyServiceExternalIPs", false, NULL },
+  { "CertificateSubjectRestriction", true, &admission_certificate_subject },
+  { "DefaultIngressClass", true, &admission_default_ingress_class },
+  { "DenyServiceExternalIPs", false, &admission_deny_external_ips },
   { "MutatingAdmissionPolicy", true, NULL },
   { "MutatingAdmissionWebhook", true, &admission_mutating_webhook },
   { "ValidatingAdmissionPolicy", true, NULL },

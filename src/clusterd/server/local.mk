@@ -6,18 +6,26 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/admission.c \
 	%D%/admission.h \
 	%D%/admission_plugins.c \
+	%D%/admission/certificates.c \
+	%D%/admission/default_class.c \
 	%D%/admission/default_tolerations.c \
+	%D%/admission/external_ips.c \
 	%D%/admission/limit_ranger.c \
 	%D%/admission/mutating_webhook.c \
 	%D%/admission/namespace_lifecycle.c \
+	%D%/admission/namespace_optional.c \
+	%D%/admission/namespace_pods.c \
+	%D%/admission/node_taint.c \
 	%D%/admission/number_claim.c \
 	%D%/admission/number_claim.h \
-	%D%/admission/priority.c \
+	%D%/admission/owner_references.c \
+	%D%/admission/pod_policies.c \
 	%D%/admission/pod_security.c \
 	%D%/admission/pod_security.h \
 	%D%/admission/pod_security_baseline.c \
 	%D%/admission/pod_security_restricted.c \
 	%D%/admission/pod_security_standards.c \
+	%D%/admission/priority.c \
 	%D%/admission/quota.c \
 	%D%/admission/quota.h \
 	%D%/admission/quota_evaluator.c \
@@ -25,9 +33,13 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/admission/quota_jobs.c \
 	%D%/admission/rbac_escalation.c \
 	%D%/admission/resource_quota.c \
+	%D%/admission/runtime_class.c \
 	%D%/admission/service_account.c \
 	%D%/admission/service_address.c \
+	%D%/admission/tolerations.c \
+	%D%/admission/tolerations.h \
 	%D%/admission/validating_webhook.c \
+	%D%/admission/volumes.c \
 	%D%/admission/webhook.h \
 	%D%/admission/webhook_call.c \
 	%D%/admission/webhook_match.c \

@@ -1,9 +1,9 @@
-/* A pod's priority class becomes its priority. */
+/* A pod's priority class becomes its priority. Source: plugin/pkg/admission/priority. */
 #include "base/json.h"
-#include "base/reason.h"
 #include "clusterd/server/admission.h"
-#include "clusterd/server/api_error.h"
 #include "clusterd/server/registry_private.h"
+
+#define GROUP "scheduling.k8s.io"
 
 static bool find_default(Object *object, void *data)
 {
@@ -20,42 +20,85 @@ static bool find_default(Object *object, void *data)
   return false;
 }
 
-static void set_priority(json_t *spec, const Object *class)
+/* New reference; NULL: there is none. */
+static Object *default_class(const AdmissionRequest *request)
 {
+  Object *found = NULL;
+  const ApiKind *kind = api_scheme_resource(registry_scheme(request->registry), GROUP, "v1", "priorityclasses");
+  registry_visit(request->registry, kind, NULL, find_default, &found);
+  return found;
+}
+
+/* The pod may say its priority, when it says the right one. */
+static bool set_priority(const AdmissionRequest *request, json_t *spec, int64_t priority, GError **error)
+{
+  const json_t *given = json_object_get(spec, "priority");
+  if (json_is_integer(given) && json_integer_value(given) != priority)
+    return admission_forbid(request, error,
+                            "the integer value of priority (%d) must not be provided in pod spec; priority admission "
+                            "controller computed %d from the given PriorityClass name",
+                            (int)json_integer_value(given), (int)priority);
+  json_object_set_new(spec, "priority", json_integer(priority));
+  return true;
+}
+
+static bool set_preemption(const AdmissionRequest *request, json_t *spec, const char *policy, GError **error)
+{
+  const char *given = json_str(spec, "preemptionPolicy", NULL);
+  if (given && !g_str_equal(given, policy))
+    return admission_forbid(request, error,
+                            "the string value of PreemptionPolicy (%s) must not be provided in pod spec; priority "
+                            "admission controller computed %s from the given PriorityClass name",
+                            given, policy);
+  json_object_set_new(spec, "preemptionPolicy", json_string(policy));
+  return true;
+}
+
+static bool admit_new(const AdmissionRequest *request, GError **error)
+{
+  json_t *spec = json_ensure_object(request->object, "spec", NULL);
+  const char *name = json_str(spec, "priorityClassName", "");
+  g_autoptr(Object) class =
+      *name ? admission_find(request, GROUP, "v1", "priorityclasses", NULL, name) : default_class(request);
+  if (*name && !class)
+    return admission_forbid(request, error, "no PriorityClass with name %s was found", name);
   const json_t *value = class ? object_json(class) : NULL;
   if (class)
     json_object_set_new(spec, "priorityClassName", json_string(object_name(class)));
-  json_object_set_new(spec, "priority", json_integer(json_int(value, "value", 0)));
-  if (!json_object_get(spec, "preemptionPolicy"))
-    json_object_set_new(spec, "preemptionPolicy",
-                        json_string(json_str(value, "preemptionPolicy", "PreemptLowerPriority")));
+  return set_priority(request, spec, json_int(value, "value", 0), error) &&
+         set_preemption(request, spec, json_str(value, "preemptionPolicy", "PreemptLowerPriority"), error);
+}
+
+/* A client that does not know these members leaves them as they are. */
+static void keep(const AdmissionRequest *request, const char *member)
+{
+  json_t *before = json_at(request->old, "spec", member, NULL);
+  json_t *spec = json_object_get(request->object, "spec");
+  if (before && !json_object_get(spec, member))
+    json_object_set(spec, member, before);
 }
 
 static bool mutate(void *state, AdmissionRequest *request, GError **error)
 {
-  if (request->operation != ADMISSION_CREATE || !admission_is_about(request, "", "pods"))
+  if (request->operation == ADMISSION_DELETE || !admission_is_about(request, "", "pods"))
     return true;
-  const ApiKind *kind =
-      api_scheme_resource(registry_scheme(request->registry), "scheduling.k8s.io", "v1", "priorityclasses");
-  json_t *spec = json_ensure_object(request->object, "spec", NULL);
-  const char *name = json_str(spec, "priorityClassName", "");
-  g_autoptr(Object) class = NULL;
-  if (*name)
-    class = registry_lookup(request->registry, kind, NULL, name);
-  else
-    registry_visit(request->registry, kind, NULL, find_default, &class);
-  if (*name && !class)
-    return api_error_forbidden(error, request->kind, json_str(json_object_get(request->object, "metadata"), "name", ""),
-                               "no PriorityClass with name %s was found", name);
-  const json_t *given = json_object_get(spec, "priority");
-  if (given && json_integer_value(given) != json_int(class ? object_json(class) : NULL, "value", 0))
-    return api_error_forbidden(
-        error, request->kind, json_str(json_object_get(request->object, "metadata"), "name", ""),
-        "the integer value of priority (%d) must not be provided in pod spec; priority admission "
-        "controller computed %d from the given PriorityClass name",
-        (int)json_integer_value(given), (int)json_int(class ? object_json(class) : NULL, "value", 0));
-  set_priority(spec, class);
+  if (request->operation == ADMISSION_CREATE)
+    return admit_new(request, error);
+  keep(request, "priority");
+  keep(request, "preemptionPolicy");
   return true;
 }
 
-const AdmissionPlugin admission_priority = { .name = "Priority", .mutate = mutate };
+static bool validate(void *state, const AdmissionRequest *request, GError **error)
+{
+  if (request->operation == ADMISSION_DELETE || !admission_is_about(request, GROUP, "priorityclasses") ||
+      !json_flag(request->object, "globalDefault", false))
+    return true;
+  g_autoptr(Object) other = default_class(request);
+  const char *name = json_str(json_object_get(request->object, "metadata"), "name", "");
+  return !other || g_str_equal(object_name(other), name) ||
+         admission_forbid(request, error, "PriorityClass %s is already marked as default. Only one default can exist",
+                          object_name(other));
+}
+
+const AdmissionPlugin admission_priority = { .name = "Priority", .mutate = mutate, .validate = validate };

@@ -1,19 +1,27 @@
-/* Every pod runs as a service account and finds its token, the cluster's CA and its namespace in a projected volume. */
+/* Every pod runs as a service account and finds its token, the cluster's CA and its namespace in a projected volume.
+ * Source: plugin/pkg/admission/serviceaccount. */
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/server/admission.h"
-#include "clusterd/server/api_error.h"
-#include "clusterd/server/registry_private.h"
 
 #define MOUNT_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
 #define VOLUME_PREFIX "kube-api-access-"
 #define TOKEN_SECONDS 3607 /* upstream's: an hour and a little, told apart from what users ask for */
+#define ENFORCE_SECRETS "kubernetes.io/enforce-mountable-secrets"
+#define MIRROR "kubernetes.io/config.mirror"
 
-static Object *find_account(const AdmissionRequest *request, const char *name)
+static bool find_account(const AdmissionRequest *request, Object **account, GError **error)
 {
-  const ApiKind *kind = api_scheme_resource(registry_scheme(request->registry), "", "v1", "serviceaccounts");
-  return registry_lookup(request->registry, kind, request->target->namespace_, name);
+  const char *name = json_str(json_object_get(request->object, "spec"), "serviceAccountName", "");
+  const char *namespace_ = request->target->namespace_;
+  *account = admission_find(request, "", "v1", "serviceaccounts", namespace_, name);
+  return *account ||
+         admission_forbid(request, error, "error looking up service account %s/%s: serviceaccount \"%s\" not found",
+                          namespace_, name, name);
 }
+
+/* --- the token -----------------------------------------------------------------------------------------------------
+ */
 
 /* The pod's own word counts before the account's. */
 static bool wants_token(const json_t *spec, const json_t *account)
@@ -70,42 +78,195 @@ static json_t *token_volume(const char *name)
                    "defaultMode", 0644);
 }
 
-static void mount_token(json_t *spec)
+/* The volume a copied pod brings along; the caller frees; NULL: none. */
+static char *own_volume(const json_t *spec)
+{
+  size_t i;
+  json_t *volume;
+  json_array_foreach (json_object_get(spec, "volumes"), i, volume)
+    if (g_str_has_prefix(json_str(volume, "name", ""), VOLUME_PREFIX))
+      return g_strdup(json_str(volume, "name", ""));
+  return NULL;
+}
+
+static char *new_volume_name(void)
 {
   static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
   char suffix[6] = { 0 };
   for (int i = 0; i < 5; i++)
     suffix[i] = alphabet[g_random_int_range(0, sizeof alphabet - 1)];
-  g_autofree char *volume = g_strconcat(VOLUME_PREFIX, suffix, NULL);
+  return g_strconcat(VOLUME_PREFIX, suffix, NULL);
+}
+
+static void mount_token(json_t *spec)
+{
+  g_autofree char *own = own_volume(spec);
+  g_autofree char *volume = own ? g_strdup(own) : new_volume_name();
   bool mounted = mount_into(json_object_get(spec, "initContainers"), volume);
-  if (mount_into(json_object_get(spec, "containers"), volume) || mounted)
+  mounted = mount_into(json_object_get(spec, "containers"), volume) || mounted;
+  if (mounted && !own)
     json_array_append_new(ensure_array(spec, "volumes"), token_volume(volume));
 }
 
-static bool mutate(void *state, AdmissionRequest *request, GError **error)
+/* --- what a pod may refer to ---------------------------------------------------------------------------------------
+ */
+
+static bool names(const json_t *references, const char *name)
 {
-  if (request->operation != ADMISSION_CREATE || !admission_is_about(request, "", "pods"))
-    return true;
-  const json_t *metadata = json_object_get(request->object, "metadata");
-  /* the mirror of a static pod is only shown, and runs as nobody */
-  if (json_at(metadata, "annotations", "kubernetes.io/config.mirror", NULL))
-    return true;
-  json_t *spec = json_ensure_object(request->object, "spec", NULL);
-  if (!*json_str(spec, "serviceAccountName", ""))
-    json_object_set_new(spec, "serviceAccountName", json_string("default"));
-  const char *name = json_str(spec, "serviceAccountName", "");
-  g_autoptr(Object) account = find_account(request, name);
-  if (!account)
-    return api_error_forbidden(error, request->kind, json_str(metadata, "name", ""),
-                               "error looking up service account %s/%s: serviceaccount \"%s\" not found",
-                               request->target->namespace_, name, name);
-  json_object_set_new(spec, "serviceAccount", json_string(name));
-  json_t *secrets = json_object_get(object_json(account), "imagePullSecrets");
-  if (json_array_size(secrets) && !json_array_size(json_object_get(spec, "imagePullSecrets")))
-    json_object_set_new(spec, "imagePullSecrets", json_deep_copy(secrets));
-  if (wants_token(spec, object_json(account)))
-    mount_token(spec);
+  size_t i;
+  json_t *reference;
+  json_array_foreach (references, i, reference)
+    if (g_str_equal(json_str(reference, "name", ""), name))
+      return true;
+  return false;
+}
+
+/* Secrets of one container's environment that the account does not list. */
+static bool check_environment(const AdmissionRequest *request, const char *what, const json_t *container,
+                              const Object *account, GError **error)
+{
+  const json_t *secrets = json_object_get(object_json((Object *)(uintptr_t)account), "secrets");
+  size_t i;
+  json_t *entry;
+  json_array_foreach (json_object_get(container, "env"), i, entry) {
+    const char *name = json_str(json_at(entry, "valueFrom", "secretKeyRef", NULL), "name", NULL);
+    if (name && !names(secrets, name))
+      return admission_forbid(
+          request, error,
+          "%s %s with envVar %s referencing secret.secretName=\"%s\" is not allowed because service "
+          "account %s does not reference that secret",
+          what, json_str(container, "name", ""), json_str(entry, "name", ""), name, object_name(account));
+  }
+  json_array_foreach (json_object_get(container, "envFrom"), i, entry) {
+    const char *name = json_str(json_object_get(entry, "secretRef"), "name", NULL);
+    if (name && !names(secrets, name))
+      return admission_forbid(request, error,
+                              "%s %s with envFrom referencing secret.secretName=\"%s\" is not allowed because service "
+                              "account %s does not reference that secret",
+                              what, json_str(container, "name", ""), name, object_name(account));
+  }
   return true;
 }
 
-const AdmissionPlugin admission_service_account = { .name = "ServiceAccount", .mutate = mutate };
+static bool check_environments(const AdmissionRequest *request, const char *list, const char *what,
+                               const Object *account, GError **error)
+{
+  size_t i;
+  json_t *container;
+  json_array_foreach (json_at(request->object, "spec", list, NULL), i, container)
+    if (!check_environment(request, what, container, account, error))
+      return false;
+  return true;
+}
+
+static bool check_volumes(const AdmissionRequest *request, const Object *account, GError **error)
+{
+  const json_t *secrets = json_object_get(object_json((Object *)(uintptr_t)account), "secrets");
+  size_t i;
+  json_t *volume;
+  json_array_foreach (json_at(request->object, "spec", "volumes", NULL), i, volume) {
+    const char *name = json_str(json_object_get(volume, "secret"), "secretName", NULL);
+    if (name && !names(secrets, name))
+      return admission_forbid(request, error,
+                              "volume with secret.secretName=\"%s\" is not allowed because service account %s does not "
+                              "reference that secret",
+                              name, object_name(account));
+  }
+  return true;
+}
+
+static bool check_pull_secrets(const AdmissionRequest *request, const Object *account, GError **error)
+{
+  const json_t *secrets = json_object_get(object_json((Object *)(uintptr_t)account), "imagePullSecrets");
+  size_t i;
+  json_t *reference;
+  json_array_foreach (json_at(request->object, "spec", "imagePullSecrets", NULL), i, reference)
+    if (!names(secrets, json_str(reference, "name", "")))
+      return admission_forbid(request, error,
+                              "imagePullSecrets[%zu].name=\"%s\" is not allowed because service account %s does not "
+                              "reference that imagePullSecret",
+                              i, json_str(reference, "name", ""), object_name(account));
+  return true;
+}
+
+/* An account may ask that its pods use only the secrets it lists. */
+static bool check_secrets(const AdmissionRequest *request, const Object *account, GError **error)
+{
+  static const char *const yes[] = { "1", "t", "T", "true", "TRUE", "True", NULL };
+  const json_t *annotations = json_at(object_json((Object *)(uintptr_t)account), "metadata", "annotations", NULL);
+  if (!g_strv_contains(yes, json_str(annotations, ENFORCE_SECRETS, "")))
+    return true;
+  return check_volumes(request, account, error) &&
+         check_environments(request, "initContainers", "init container", account, error) &&
+         check_environments(request, "containers", "container", account, error) &&
+         check_pull_secrets(request, account, error);
+}
+
+static bool projects_token(const json_t *volume)
+{
+  size_t i;
+  json_t *source;
+  json_array_foreach (json_at(volume, "projected", "sources", NULL), i, source)
+    if (json_object_get(source, "serviceAccountToken"))
+      return true;
+  return false;
+}
+
+static bool is_mirror(const AdmissionRequest *request)
+{
+  return json_at(request->object, "metadata", "annotations", MIRROR, NULL) != NULL;
+}
+
+/* The mirror of a static pod only shows it: whoever can make one must not get at secrets. */
+static bool check_mirror(const AdmissionRequest *request, GError **error)
+{
+  const json_t *spec = json_object_get(request->object, "spec");
+  size_t i;
+  json_t *volume;
+  if (*json_str(spec, "serviceAccountName", ""))
+    return admission_forbid(request, error, "a mirror pod may not reference service accounts");
+  json_array_foreach (json_object_get(spec, "volumes"), i, volume) {
+    if (json_object_get(volume, "secret"))
+      return admission_forbid(request, error, "a mirror pod may not reference secrets");
+    if (projects_token(volume))
+      return admission_forbid(request, error, "a mirror pod may not use ServiceAccountToken volume projections");
+  }
+  return true;
+}
+
+/* --- the plugin ----------------------------------------------------------------------------------------------------
+ */
+
+static bool mutate(void *state, AdmissionRequest *request, GError **error)
+{
+  g_autoptr(Object) account = NULL;
+  if (!admission_creates(request, "", "pods"))
+    return true;
+  if (is_mirror(request))
+    return check_mirror(request, error);
+  json_t *spec = json_ensure_object(request->object, "spec", NULL);
+  if (!*json_str(spec, "serviceAccountName", ""))
+    json_object_set_new(spec, "serviceAccountName", json_string("default"));
+  if (!find_account(request, &account, error))
+    return false;
+  json_object_set_new(spec, "serviceAccount", json_string(object_name(account)));
+  json_t *secrets = json_object_get(object_json(account), "imagePullSecrets");
+  if (wants_token(spec, object_json(account)))
+    mount_token(spec);
+  if (json_array_size(secrets) && !json_array_size(json_object_get(spec, "imagePullSecrets")))
+    json_object_set_new(spec, "imagePullSecrets", json_deep_copy(secrets));
+  return check_secrets(request, account, error);
+}
+
+/* Once more, in case a webhook has changed the account. */
+static bool validate(void *state, const AdmissionRequest *request, GError **error)
+{
+  g_autoptr(Object) account = NULL;
+  if (!admission_creates(request, "", "pods"))
+    return true;
+  if (is_mirror(request))
+    return check_mirror(request, error);
+  return find_account(request, &account, error) && check_secrets(request, account, error);
+}
+
+const AdmissionPlugin admission_service_account = { .name = "ServiceAccount", .mutate = mutate, .validate = validate };
