@@ -38,6 +38,16 @@ TESTS += %D%/test-admission-pod-security
 %C%_test_admission_pod_security_SOURCES = %D%/test-admission-pod-security.c %D%/admission.c %D%/admission.h
 %C%_test_admission_pod_security_LDADD = $(admission_test_libraries)
 
+check_PROGRAMS += %D%/test-admission-pods
+TESTS += %D%/test-admission-pods
+%C%_test_admission_pods_SOURCES = %D%/test-admission-pods.c %D%/admission.c %D%/admission.h
+%C%_test_admission_pods_LDADD = $(admission_test_libraries)
+
+check_PROGRAMS += %D%/test-admission-objects
+TESTS += %D%/test-admission-objects
+%C%_test_admission_objects_SOURCES = %D%/test-admission-objects.c %D%/admission.c %D%/admission.h %D%/certificate-requests.h
+%C%_test_admission_objects_LDADD = $(admission_test_libraries)
+
 check_PROGRAMS += %D%/test-registry
 TESTS += %D%/test-registry
 %C%_test_registry_SOURCES = %D%/test-registry.c

@@ -27,8 +27,8 @@ static json_t *parse_selector(const char *text)
   g_autoptr(json_t) selector = json_object();
   g_auto(GStrv) terms = g_strsplit(text, ",", -1);
   for (int i = 0; terms[i]; i++) {
-    char *value = strchr(terms[i], '=');
-    if (!*g_strstrip(terms[i]))
+    char *value = strchr(g_strstrip(terms[i]), '=');
+    if (!*terms[i])
       continue;
     if (!value)
       return NULL;
