@@ -253,7 +253,9 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
   server->watches = watch_set_new();
   server->sessions = session_set_new();
   if (!authenticator_make(&server->authenticator, registry, config, error) ||
-      !registry_use_service_range(registry, config->service_cidr, error) || !bootstrap_objects(registry, config, error))
+      !registry_use_service_range(registry, config->service_cidr, error) ||
+      !registry_choose_admission(registry, config->enabled_plugins, config->disabled_plugins, error) ||
+      !bootstrap_objects(registry, config, error))
     return NULL;
   HttpServerConfig http = {
     .address = config->listen_address,
