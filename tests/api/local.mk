@@ -9,9 +9,6 @@ EXTRA_DIST += %D%/apitest.py %D%/protobuf.py %D%/probes.py %D%/transcript.py %D%
 
 dist_check_SCRIPTS += %D%/kubectl.sh %D%/kubectl-1.20-commands.sh %D%/wire.sh %D%/controllers.sh %D%/options.sh %D%/access.sh
 TESTS += %D%/kubectl.sh %D%/kubectl-1.20-commands.sh %D%/wire.sh %D%/controllers.sh %D%/options.sh %D%/access.sh
-
-dist_check_SCRIPTS += %D%/kubectl.sh %D%/kubectl-1.20-commands.sh %D%/wire.sh %D%/controllers.sh %D%/options.sh
-TESTS += %D%/kubectl.sh %D%/kubectl-1.20-commands.sh %D%/wire.sh %D%/controllers.sh %D%/options.sh
 dist_check_SCRIPTS += %D%/admission.sh %D%/quota.sh
 TESTS += %D%/admission.sh %D%/quota.sh
 EXTRA_DIST += %D%/harness.sh %D%/pki.sh

@@ -202,16 +202,24 @@ bool admission_use_service_range(Admission *admission, const char *range, GError
   return admission_set_service_range(admission_state(admission, &admission_service_address), range, error);
 }
 
+const char *admission_name(const AdmissionRequest *request)
+{
+  const json_t *metadata = json_object_get(request->object, "metadata");
+  const char *name = json_str(metadata, "name", "");
+  if (!*name && request->target->name)
+    name = request->target->name;
+  if (!*name)
+    name = json_str(metadata, "generateName", "");
+  return *name ? name : "Unknown";
+}
+
 bool admission_forbid(const AdmissionRequest *request, GError **error, const char *format, ...)
 {
   va_list args;
   va_start(args, format);
   g_autofree char *why = g_strdup_vprintf(format, args);
   va_end(args);
-  const char *name = request->target->name;
-  if (request->object)
-    name = json_str(json_object_get(request->object, "metadata"), "name", "");
-  return api_error_forbidden(error, request->kind, name, "%s", why);
+  return api_error_forbidden(error, request->kind, admission_name(request), "%s", why);
 }
 
 bool admission_creates(const AdmissionRequest *request, const char *group, const char *plural)

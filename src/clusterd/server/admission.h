@@ -97,6 +97,10 @@ bool admission_set_service_range(void *state, const char *range, GError **error)
 /* True for a write of the main resource PLURAL of GROUP (not one of its subresources). */
 bool admission_is_about(const AdmissionRequest *request, const char *group, const char *plural);
 
+/* What errors call the object of REQUEST; borrowed, never "": while plugins change a new object, a generated name is
+ * not made up yet, and its beginning stands for it. */
+const char *admission_name(const AdmissionRequest *request);
+
 /* Refuses REQUEST: `pods "a" is forbidden: WHY`, 403. */
 bool admission_forbid(const AdmissionRequest *request, GError **error, const char *format, ...) G_GNUC_PRINTF(3, 4);
 

@@ -19,7 +19,7 @@ static bool covers(const json_t *tolerations, const char *key)
 static bool mutate(void *state, AdmissionRequest *request, GError **error)
 {
   static const char *const keys[] = { "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable" };
-  if (request->operation != ADMISSION_CREATE || !admission_is_about(request, "", "pods"))
+  if (request->operation == ADMISSION_DELETE || !admission_is_about(request, "", "pods"))
     return true;
   json_t *spec = json_ensure_object(request->object, "spec", NULL);
   json_t *tolerations = json_object_get(spec, "tolerations");

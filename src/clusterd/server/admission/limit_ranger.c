@@ -4,7 +4,6 @@
 #include "base/json.h"
 #include "clusterd/api/resource_list.h"
 #include "clusterd/server/admission.h"
-#include "clusterd/server/api_error.h"
 #include "clusterd/server/registry_private.h"
 
 #define ANNOTATION "kubernetes.io/limit-ranger"
@@ -275,8 +274,7 @@ static bool check_range(const AdmissionRequest *request, const json_t *range, bo
   guint n_problems = problems->len;
   g_ptr_array_add(problems, NULL);
   g_autofree char *joined = g_strjoinv(", ", (char **)problems->pdata);
-  return api_error_forbidden(error, request->kind, json_str(json_object_get(request->object, "metadata"), "name", ""),
-                             n_problems > 1 ? "[%s]" : "%s", joined);
+  return admission_forbid(request, error, n_problems > 1 ? "[%s]" : "%s", joined);
 }
 
 static bool validate(void *state, const AdmissionRequest *request, GError **error)

@@ -10,12 +10,12 @@ static bool check_deletion(const AdmissionRequest *request, GError **error)
   static const char *const forever[] = { "default", "kube-system", "kube-public", NULL };
   if (!admission_is_about(request, "", "namespaces") || !g_strv_contains(forever, request->target->name))
     return true;
-  return api_error_forbidden(error, request->kind, request->target->name, "this namespace may not be deleted");
+  return admission_forbid(request, error, "this namespace may not be deleted");
 }
 
 static bool refuse_terminating(const AdmissionRequest *request, const char *namespace_, GError **error)
 {
-  const char *name = json_str(json_object_get(request->object, "metadata"), "name", "");
+  const char *name = admission_name(request);
   g_autofree char *resource = api_qualified_resource(request->kind);
   json_t *details = api_error_details(request->kind, name);
   g_autofree char *message = g_strdup_printf("namespace %s is being terminated", namespace_);

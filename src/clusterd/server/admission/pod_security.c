@@ -7,7 +7,6 @@
 #include "base/json.h"
 #include "clusterd/api/field_errors.h"
 #include "clusterd/server/admission.h"
-#include "clusterd/server/api_error.h"
 #include "clusterd/server/registry_private.h"
 
 #define LABEL_PREFIX "pod-security.kubernetes.io/"
@@ -154,8 +153,7 @@ static bool check_pod(const AdmissionRequest *request, GError **error)
     return true;
   }
   g_autofree char *text = pod_security_policy_text(policy.enforce);
-  return api_error_forbidden(error, request->kind, json_str(json_object_get(request->object, "metadata"), "name", ""),
-                             "violates PodSecurity \"%s\": %s", text, violations);
+  return admission_forbid(request, error, "violates PodSecurity \"%s\": %s", text, violations);
 }
 
 /* The pod template in what makes pods; NULL: REQUEST is about something else, or has none. */

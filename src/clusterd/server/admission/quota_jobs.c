@@ -4,7 +4,6 @@
 #include "base/reason.h"
 #include "clusterd/server/admission/quota.h"
 #include "clusterd/server/admission/quota_evaluator.h"
-#include "clusterd/server/api_error.h"
 #include "clusterd/server/registry_private.h"
 
 /* A namespace in which something is to be done. */
@@ -31,18 +30,6 @@ static char *amounts_text(const GPtrArray *names, const ResourceList *amounts)
   return g_string_free(text, FALSE);
 }
 
-static bool refuse(const Job *job, GError **error, const char *format, ...) G_GNUC_PRINTF(3, 4);
-
-static bool refuse(const Job *job, GError **error, const char *format, ...)
-{
-  va_list args;
-  va_start(args, format);
-  g_autofree char *why = g_strdup_vprintf(format, args);
-  va_end(args);
-  const json_t *metadata = json_object_get(job->request->object, "metadata");
-  return api_error_forbidden(error, job->request->kind, json_str(metadata, "name", ""), "%s", why);
-}
-
 /* Whether QUOTA has room for CHARGE. */
 static bool has_room(const Job *job, const Quota *quota, const ResourceList *charge, GError **error)
 {
@@ -59,8 +46,8 @@ static bool has_room(const Job *job, const Quota *quota, const ResourceList *cha
   g_autofree char *requested = amounts_text(exceeded, charge);
   g_autofree char *used = amounts_text(exceeded, &quota->used);
   g_autofree char *limited = amounts_text(exceeded, &quota->hard);
-  return refuse(job, error, "exceeded quota: %s, requested: %s, used: %s, limited: %s", object_name(quota->object),
-                requested, used, limited);
+  return admission_forbid(job->request, error, "exceeded quota: %s, requested: %s, used: %s, limited: %s",
+                          object_name(quota->object), requested, used, limited);
 }
 
 static bool is_pod(const ApiKind *kind)
@@ -74,7 +61,7 @@ static bool says_enough(const Job *job, const Quota *quota, GError **error)
   if (!is_pod(job->charge->kind) || !quota_matches(quota->spec, job->charge->kind, job->charge->object))
     return true;
   g_autofree char *missing = quota_missing(job->charge->object, &quota->hard);
-  return !missing || refuse(job, error, "failed quota: %s: %s", object_name(quota->object), missing);
+  return !missing || admission_forbid(job->request, error, "failed quota: %s: %s", object_name(quota->object), missing);
 }
 
 /* Checks the job against all QUOTAS, then adds its charge to them. */
