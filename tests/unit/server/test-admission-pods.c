@@ -131,6 +131,37 @@ static void test_automount(AdmissionFixture *fixture, gconstpointer data)
   g_assert_true(token_is_mounted(fixture, "'serviceAccountName':'shy','automountServiceAccountToken':true"));
 }
 
+enum { NEW_NAMESPACES = 20 };
+
+static void *create_in(void *data)
+{
+  Target target;
+  AdmissionFixture *fixture = ((void **)data)[0];
+  g_autoptr(GError) error = NULL;
+  g_autoptr(json_t) value = admission_json("{'metadata':{'name':'p'},'spec':{" CONTAINERS "}}");
+  target = (Target){ api_scheme_resource(fixture->scheme, "", "v1", "pods"), ((void **)data)[1], NULL, NULL };
+  g_autoptr(Object) pod = registry_create(fixture->registry, NULL, &target, value, &error);
+  g_assert_no_error(error);
+  return NULL;
+}
+
+/* Whoever makes a namespace and a pod in it does not wait for its account in between. */
+static void test_new_namespace(AdmissionFixture *fixture, gconstpointer data)
+{
+  for (int i = 0; i < NEW_NAMESPACES; i++) {
+    g_autofree char *name = g_strdup_printf("n%d", i);
+    g_autofree char *text = g_strdup_printf("{'metadata':{'name':'%s'}}", name);
+    void *arguments[] = { fixture, name };
+    admission_must_create(fixture, "namespaces", text);
+    GThread *thread = g_thread_new("create", create_in, arguments);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Object) account =
+        admission_create(fixture, "serviceaccounts", name, "{'metadata':{'name':'default'}}", &error);
+    g_assert_no_error(error);
+    g_thread_join(thread);
+  }
+}
+
 /* What plugins add belongs to nobody: not to the client, who did not ask for it. */
 static void test_owners(AdmissionFixture *fixture, gconstpointer data)
 {
@@ -279,6 +310,7 @@ int main(int argc, char **argv)
   TEST(account_copied);
   TEST(account_refusals);
   TEST(automount);
+  TEST(new_namespace);
   TEST(owners);
   TEST(priority);
   TEST(runtime_class);

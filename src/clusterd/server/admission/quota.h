@@ -43,7 +43,7 @@ typedef enum JobKind { JOB_CHARGE, JOB_REFUND, JOB_RECOUNT } JobKind;
 typedef struct Job {
   JobKind kind;
   Charge *charge;                  /* JOB_CHARGE, JOB_REFUND */
-  const AdmissionRequest *request; /* JOB_CHARGE */
+  const AdmissionRequest *request; /* JOB_CHARGE, JOB_REFUND */
   const char *name;                /* JOB_RECOUNT: of the quota; NULL: all */
   bool dry_run;
   bool charged; /* some quota holds it */

@@ -6,6 +6,8 @@
 #include "clusterd/server/admission/quota_evaluator.h"
 #include "clusterd/server/registry_private.h"
 
+#define JOB_WAIT_US (10 * G_USEC_PER_SEC)
+
 /* A namespace in which something is to be done. */
 typedef struct Account {
   char *namespace_;
@@ -186,6 +188,31 @@ static GError *attempt(Ledger *ledger, const char *namespace_, const GPtrArray *
   return problem;
 }
 
+/* What was charged is open until its object is stored; what was to be given back is open no more. */
+static void note_charges(Ledger *ledger, const GPtrArray *jobs)
+{
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&ledger->lock);
+  for (guint i = 0; i < jobs->len; i++) {
+    const Job *job = jobs->pdata[i];
+    if (job->kind == JOB_CHARGE && job->charged && !job->error)
+      g_hash_table_insert(ledger->charges, job->request->object, charge_ref(job->charge));
+    else if (job->kind == JOB_REFUND)
+      g_hash_table_remove(ledger->charges, job->request->object);
+  }
+}
+
+/* After a conflict: what was refused in the end may have been charged in the beginning. */
+static void repair(Ledger *ledger, const char *namespace_)
+{
+  Job recount_all = { .kind = JOB_RECOUNT };
+  g_autoptr(GPtrArray) jobs = g_ptr_array_new();
+  g_autoptr(GHashTable) written = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  g_ptr_array_add(jobs, &recount_all);
+  g_autoptr(GError) problem = attempt(ledger, namespace_, jobs, written);
+  if (problem)
+    g_warning("Cannot recount the quotas of %s: %s", namespace_, problem->message);
+}
+
 /* Does all JOBS; whoever loses against a writer elsewhere tries again with the quotas that were not written. */
 static void do_jobs(Ledger *ledger, const char *namespace_, const GPtrArray *jobs)
 {
@@ -202,27 +229,9 @@ static void do_jobs(Ledger *ledger, const char *namespace_, const GPtrArray *job
       job->error = g_error_copy(problem);
   }
   g_clear_error(&problem);
-  if (!again)
-    return;
-  /* what was refused in the end may have been charged in the beginning */
-  Job recount_all = { .kind = JOB_RECOUNT };
-  g_autoptr(GPtrArray) repair = g_ptr_array_new();
-  g_ptr_array_add(repair, &recount_all);
-  g_hash_table_remove_all(written);
-  problem = attempt(ledger, namespace_, repair, written);
-  if (problem)
-    g_warning("Cannot recount the quotas of %s: %s", namespace_, problem->message);
-  g_clear_error(&problem);
-}
-
-/* What was charged is open until its object is stored. Called with the lock held. */
-static void note_charges(Ledger *ledger, const GPtrArray *jobs)
-{
-  for (guint i = 0; i < jobs->len; i++) {
-    const Job *job = jobs->pdata[i];
-    if (job->kind == JOB_CHARGE && job->charged && !job->error)
-      g_hash_table_insert(ledger->charges, job->request->object, charge_ref(job->charge));
-  }
+  note_charges(ledger, jobs);
+  if (again)
+    repair(ledger, namespace_);
 }
 
 static Account *account_enter(Ledger *ledger, const char *namespace_)
@@ -263,11 +272,23 @@ static void lead(Ledger *ledger, Account *account)
   g_mutex_unlock(&ledger->lock);
   do_jobs(ledger, account->namespace_, jobs);
   g_mutex_lock(&ledger->lock);
-  note_charges(ledger, jobs);
   for (guint i = 0; i < jobs->len; i++)
     ((Job *)jobs->pdata[i])->done = true;
   account->busy = false;
   g_cond_broadcast(&account->changed);
+}
+
+/* Waits for whoever is at it; gives up when the job has not been taken for JOB_WAIT_US: the leader may be waiting for a
+ * webhook that waits for this very job. */
+static void await(Ledger *ledger, Account *account, Job *job)
+{
+  int64_t until = g_get_monotonic_time() + JOB_WAIT_US;
+  if (g_cond_wait_until(&account->changed, &ledger->lock, until) || !g_ptr_array_remove(account->jobs, job))
+    return;
+  reason_set(&job->error, REASON_INTERNAL, "Internal error occurred: resource quota evaluation timed out");
+  if (job->kind == JOB_REFUND)
+    g_hash_table_remove(ledger->charges, job->request->object);
+  job->done = true;
 }
 
 bool quota_run_job(Ledger *ledger, const char *namespace_, Job *job, GError **error)
@@ -277,7 +298,7 @@ bool quota_run_job(Ledger *ledger, const char *namespace_, Job *job, GError **er
   g_ptr_array_add(account->jobs, job);
   while (!job->done)
     if (account->busy)
-      g_cond_wait(&account->changed, &ledger->lock);
+      await(ledger, account, job);
     else
       lead(ledger, account);
   account_leave(ledger, account);

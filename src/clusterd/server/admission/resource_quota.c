@@ -53,41 +53,6 @@ static bool validate(void *state, const AdmissionRequest *request, GError **erro
   return ok;
 }
 
-/* A failed write gives back what it was charged. What a recount saw of a change under way is not known: it is counted
- * again. */
-static void land(Ledger *ledger, const AdmissionRequest *request, Charge *charge, bool recounted)
-{
-  g_autoptr(GError) error = NULL;
-  Job job = { .kind = charge->old ? JOB_RECOUNT : JOB_REFUND, .charge = charge };
-  bool settled = request->stored && !(charge->old && recounted);
-  if (!settled && !quota_run_job(ledger, charge->namespace_, &job, &error))
-    g_warning("Cannot settle the quotas of %s: %s", charge->namespace_, error->message);
-}
-
-static void finish(void *state, const AdmissionRequest *request)
-{
-  Ledger *ledger = state;
-  g_mutex_lock(&ledger->lock);
-  Charge *charge = request->object ? g_hash_table_lookup(ledger->charges, request->object) : NULL;
-  bool recounted = charge && charge->recounted;
-  /* a new object's charge is open until it is given back */
-  bool refunded = charge && !charge->old && !request->stored;
-  if (charge)
-    charge_ref(charge);
-  if (charge && !refunded)
-    g_hash_table_remove(ledger->charges, request->object);
-  g_mutex_unlock(&ledger->lock);
-  if (!charge)
-    return;
-  land(ledger, request, charge, recounted);
-  if (refunded) {
-    g_mutex_lock(&ledger->lock);
-    g_hash_table_remove(ledger->charges, request->object);
-    g_mutex_unlock(&ledger->lock);
-  }
-  charge_unref(charge);
-}
-
 /* --- what happens to objects ---------------------------------------------------------------------------------------
  */
 
@@ -133,6 +98,40 @@ static void tell(Ledger *ledger, const char *namespace_, const char *name, int64
   g_autoptr(GMutexLocker) held = g_mutex_locker_new(&ledger->listener_lock);
   if (ledger->stale)
     ledger->stale(namespace_, name, delay_us, ledger->stale_data);
+}
+
+/* What could not be settled now is recounted soon. */
+static void recount_later(Ledger *ledger, const Charge *charge)
+{
+  g_autoptr(GPtrArray) names = measuring(ledger, charge->namespace_, charge->kind);
+  for (guint i = 0; i < names->len; i++)
+    tell(ledger, charge->namespace_, names->pdata[i], G_USEC_PER_SEC);
+}
+
+/* A failed write gives back what it was charged; until then its charge stays open. What a recount saw of a change under
+ * way is not known: it is counted again. */
+static void finish(void *state, const AdmissionRequest *request)
+{
+  Ledger *ledger = state;
+  g_autoptr(GError) error = NULL;
+  g_mutex_lock(&ledger->lock);
+  Charge *charge = request->object ? g_hash_table_lookup(ledger->charges, request->object) : NULL;
+  if (!charge) {
+    g_mutex_unlock(&ledger->lock);
+    return;
+  }
+  charge_ref(charge);
+  bool is_change = charge->old != NULL, recounted = charge->recounted;
+  if (is_change || request->stored)
+    g_hash_table_remove(ledger->charges, request->object);
+  g_mutex_unlock(&ledger->lock);
+  Job job = { .kind = is_change ? JOB_RECOUNT : JOB_REFUND, .charge = charge, .request = request };
+  bool settled = request->stored && !(is_change && recounted);
+  if (!settled && !quota_run_job(ledger, charge->namespace_, &job, &error)) {
+    g_warning("Cannot settle the quotas of %s: %s", charge->namespace_, error->message);
+    recount_later(ledger, charge);
+  }
+  charge_unref(charge);
 }
 
 /* When the change from OLD to OBJECT frees something, in µs from now; -1: it does not. */

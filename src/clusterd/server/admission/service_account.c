@@ -2,19 +2,64 @@
  * Source: plugin/pkg/admission/serviceaccount. */
 #include "base/json.h"
 #include "base/reason.h"
+#include "base/timestamp.h"
 #include "clusterd/server/admission.h"
+#include "clusterd/server/registry_private.h"
 
 #define MOUNT_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
 #define VOLUME_PREFIX "kube-api-access-"
 #define TOKEN_SECONDS 3607 /* upstream's: an hour and a little, told apart from what users ask for */
+/* How long a pod waits for the default account of a namespace that is younger than NAMESPACE_NEW_US. */
+#define ACCOUNT_WAIT_US G_USEC_PER_SEC
+#define NAMESPACE_NEW_US (10 * G_USEC_PER_SEC)
 #define ENFORCE_SECRETS "kubernetes.io/enforce-mountable-secrets"
 #define MIRROR "kubernetes.io/config.mirror"
 
-static bool find_account(const AdmissionRequest *request, Object **account, GError **error)
+/* Tells those who wait that there are new accounts. */
+typedef struct Arrivals {
+  Registry *registry;
+  GMutex lock; /* of CHANGED */
+  GCond changed;
+} Arrivals;
+
+static Object *look_up(const AdmissionRequest *request)
+{
+  const char *name = json_str(json_object_get(request->object, "spec"), "serviceAccountName", "");
+  return admission_find(request, "", "v1", "serviceaccounts", request->target->namespace_, name);
+}
+
+/* Whether the controller may still be at making the namespace's default account. */
+static bool is_new_namespace(const AdmissionRequest *request)
+{
+  int64_t created;
+  g_autoptr(Object) namespace_ = admission_find(request, "", "v1", "namespaces", NULL, request->target->namespace_);
+  const json_t *metadata = namespace_ ? json_object_get(object_json(namespace_), "metadata") : NULL;
+  return timestamp_parse(json_str(metadata, "creationTimestamp", ""), &created) &&
+         timestamp_now_us() - created < NAMESPACE_NEW_US;
+}
+
+/* The account, once it is there; NULL after ACCOUNT_WAIT_US. */
+static Object *await(Arrivals *arrivals, const AdmissionRequest *request)
+{
+  int64_t until = g_get_monotonic_time() + ACCOUNT_WAIT_US;
+  Object *account = NULL;
+  bool waiting = true;
+  g_mutex_lock(&arrivals->lock);
+  while (!(account = look_up(request)) && waiting)
+    waiting = g_cond_wait_until(&arrivals->changed, &arrivals->lock, until);
+  g_mutex_unlock(&arrivals->lock);
+  return account;
+}
+
+/* Who makes a namespace and a pod in it does not wait for the controller in between: ARRIVALS, when it is not NULL,
+ * does so here. */
+static bool find_account(Arrivals *arrivals, const AdmissionRequest *request, Object **account, GError **error)
 {
   const char *name = json_str(json_object_get(request->object, "spec"), "serviceAccountName", "");
   const char *namespace_ = request->target->namespace_;
-  *account = admission_find(request, "", "v1", "serviceaccounts", namespace_, name);
+  *account = look_up(request);
+  if (!*account && arrivals && g_str_equal(name, "default") && is_new_namespace(request))
+    *account = await(arrivals, request);
   return *account ||
          admission_forbid(request, error, "error looking up service account %s/%s: serviceaccount \"%s\" not found",
                           namespace_, name, name);
@@ -247,7 +292,7 @@ static bool mutate(void *state, AdmissionRequest *request, GError **error)
   json_t *spec = json_ensure_object(request->object, "spec", NULL);
   if (!*json_str(spec, "serviceAccountName", ""))
     json_object_set_new(spec, "serviceAccountName", json_string("default"));
-  if (!find_account(request, &account, error))
+  if (!find_account(state, request, &account, error))
     return false;
   json_object_set_new(spec, "serviceAccount", json_string(object_name(account)));
   json_t *secrets = json_object_get(object_json(account), "imagePullSecrets");
@@ -266,7 +311,37 @@ static bool validate(void *state, const AdmissionRequest *request, GError **erro
     return true;
   if (is_mirror(request))
     return check_mirror(request, error);
-  return find_account(request, &account, error) && check_secrets(request, account, error);
+  return find_account(NULL, request, &account, error) && check_secrets(request, account, error);
 }
 
-const AdmissionPlugin admission_service_account = { .name = "ServiceAccount", .mutate = mutate, .validate = validate };
+/* On the store's thread, after the account can be looked up. */
+static void observe(Object *old, Object *object, void *data)
+{
+  Arrivals *arrivals = data;
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&arrivals->lock);
+  if (!old)
+    g_cond_broadcast(&arrivals->changed);
+}
+
+static void *create(Registry *registry)
+{
+  Arrivals *arrivals = g_new0(Arrivals, 1);
+  arrivals->registry = registry;
+  g_mutex_init(&arrivals->lock);
+  g_cond_init(&arrivals->changed);
+  registry_observe(registry, "", "serviceaccounts", observe, arrivals);
+  return arrivals;
+}
+
+static void destroy(void *state)
+{
+  Arrivals *arrivals = state;
+  registry_unobserve(arrivals->registry, arrivals);
+  g_cond_clear(&arrivals->changed);
+  g_mutex_clear(&arrivals->lock);
+  g_free(arrivals);
+}
+
+const AdmissionPlugin admission_service_account = {
+  .name = "ServiceAccount", .create = create, .destroy = destroy, .mutate = mutate, .validate = validate
+};
