@@ -198,7 +198,7 @@ static void test_refund(AdmissionFixture *fixture, gconstpointer data)
 /* --- many at once --------------------------------------------------------------------------------------------------
  */
 
-enum { THREADS = 16, TRIES = 6, SLOTS = 20 };
+enum { THREADS = 16, TRIES = 6, SLOTS = 20, MEDDLINGS = 40 };
 
 typedef struct Racer {
   AdmissionFixture *fixture;
@@ -225,6 +225,21 @@ static void *race(void *data)
   return NULL;
 }
 
+/* Writes the quota itself meanwhile, as another server or a user may: charges lose against it and are made again. */
+static void *meddle(void *data)
+{
+  AdmissionFixture *fixture = data;
+  Target target = { api_scheme_resource(fixture->scheme, "", "v1", "resourcequotas"), "default", "q1", NULL };
+  for (int i = 0; i < MEDDLINGS; i++) {
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) patch = json_pack("{s:{s:{s:o}}}", "metadata", "labels", "times", json_sprintf("%d", i));
+    g_autoptr(Object) patched =
+        registry_patch(fixture->registry, NULL, &target, PATCH_MERGE, patch, false, NULL, &error);
+    g_assert_no_error(error);
+  }
+  return NULL;
+}
+
 static void test_race(AdmissionFixture *fixture, gconstpointer data)
 {
   quota(fixture, "q1", "'hard':{'configmaps':'20'}");
@@ -235,11 +250,13 @@ static void test_race(AdmissionFixture *fixture, gconstpointer data)
     racers[i] = (Racer){ .fixture = fixture, .number = i };
     threads[i] = g_thread_new("race", race, &racers[i]);
   }
+  GThread *meddler = g_thread_new("meddle", meddle, fixture);
   for (int i = 0; i < THREADS; i++) {
     g_thread_join(threads[i]);
     made += racers[i].made;
     refused += racers[i].refused;
   }
+  g_thread_join(meddler);
   g_assert_cmpuint(made, <=, SLOTS);
   g_assert_cmpuint(refused, >, 0);
   /* a charge that was given back late may have left a slot */
