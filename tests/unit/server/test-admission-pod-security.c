@@ -152,6 +152,17 @@ static void test_warn(AdmissionFixture *fixture, gconstpointer data)
   g_autoptr(json_t) expected =
       json_pack("[s]", "would violate PodSecurity \"baseline:latest\": host namespaces (hostPID=true)");
   g_assert_true(json_equal(fixture->warnings, expected));
+  /* what is enforced is warned of as well, unless the labels say otherwise */
+  label(fixture, "'pod-security.kubernetes.io/warn':null");
+  g_autoptr(Object) again =
+      admission_update(fixture, "deployments.v1.apps", NULL, NULL, "d", "{'spec':{'replicas':2}}", &error);
+  g_assert_no_error(error);
+  g_assert_true(json_equal(fixture->warnings, expected));
+  label(fixture, "'pod-security.kubernetes.io/warn':'privileged'");
+  g_autoptr(Object) silent =
+      admission_update(fixture, "deployments.v1.apps", NULL, NULL, "d", "{'spec':{'replicas':3}}", &error);
+  g_assert_no_error(error);
+  warnings_are(fixture, "[]");
   /* a refusal says it all */
   g_autoptr(Object) pod = admission_create(
       fixture, "pods", NULL,

@@ -67,6 +67,18 @@ static void read_mode(const json_t *labels, const char *mode, PodSecurityLevel w
   }
 }
 
+/* Unless the labels say otherwise, what will be refused of a pod is warned of when its deployment is made. */
+static void warn_of_enforced(const json_t *labels, NamespacePolicy *policy)
+{
+  PodSecurityLevel said;
+  if (json_object_get(labels, LABEL_PREFIX "warn") ||
+      !parse_level(json_str(labels, LABEL_PREFIX "enforce", ""), &said) || said <= policy->warn.level)
+    return;
+  policy->warn.level = said;
+  if (!json_object_get(labels, LABEL_PREFIX "warn-version"))
+    policy->warn.minor = policy->enforce.minor;
+}
+
 /* The policy NAMESPACE_'s labels ask for; what is wrong in them goes to ERRORS and counts as strict for what is
  * enforced, as nothing for the rest. */
 static NamespacePolicy read_policy(const json_t *namespace_, FieldErrors *errors)
@@ -76,6 +88,7 @@ static NamespacePolicy read_policy(const json_t *namespace_, FieldErrors *errors
   read_mode(labels, "enforce", POD_SECURITY_RESTRICTED, &policy.enforce, errors);
   read_mode(labels, "audit", POD_SECURITY_PRIVILEGED, &policy.audit, errors);
   read_mode(labels, "warn", POD_SECURITY_PRIVILEGED, &policy.warn, errors);
+  warn_of_enforced(labels, &policy);
   return policy;
 }
 
