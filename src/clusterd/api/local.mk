@@ -50,14 +50,18 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/strategy_admission_policy.c \
 	%D%/strategy_autoscaling.c \
 	%D%/strategy_batch.c \
+	%D%/strategy_certificate.c \
 	%D%/strategy_common.c %D%/strategy_common.h \
 	%D%/strategy_config.c \
 	%D%/strategy_container.c \
 	%D%/strategy_core.c \
+	%D%/strategy_driver.c \
+	%D%/strategy_endpoints.c \
 	%D%/strategy_environment.c %D%/strategy_environment.h \
 	%D%/strategy_extension.c \
 	%D%/strategy_flow.c \
 	%D%/strategy_legacy.c \
+	%D%/strategy_job.h %D%/strategy_job_policy.c \
 	%D%/strategy_mount.c %D%/strategy_mount.h \
 	%D%/strategy_network.c \
 	%D%/strategy_placement.c %D%/strategy_placement.h \
@@ -69,7 +73,8 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/strategy_rbac.c \
 	%D%/strategy_resources.c %D%/strategy_resources.h \
 	%D%/strategy_security.c %D%/strategy_security.h \
-	%D%/strategy_service.c \
+	%D%/strategy_service.c %D%/strategy_service.h %D%/strategy_service_rules.c \
+	%D%/strategy_small.c \
 	%D%/strategy_storage.c \
 	%D%/strategy_volume.c \
 	%D%/strategy_workloads.c \

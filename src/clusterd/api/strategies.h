@@ -65,7 +65,19 @@ DEFAULTS(replication_controller);
 /* strategy_batch.c */
 STRATEGY(job);
 STRATEGY(cron_job);
+VALIDATE(job_spec);
 DEFAULTS(job);
+
+/* strategy_certificate.c, strategy_driver.c, strategy_endpoints.c, strategy_small.c */
+STRATEGY(certificate_signing_request);
+STRATEGY(csi_driver);
+STRATEGY(csi_node);
+STRATEGY(volume_attachment);
+STRATEGY(endpoint_slice);
+STRATEGY(endpoints);
+STRATEGY(priority_class);
+VALIDATE(lease_spec);
+STRATEGY(controller_revision);
 
 /* strategy_config.c */
 STRATEGY(config_map);

@@ -8,6 +8,10 @@
 #include "clusterd/api/validation.h"
 #include "clusterd/api/validation_metadata.h"
 
+/* %#v of an empty selector */
+#define EMPTY_SELECTOR                                                                                                 \
+  "v1.LabelSelector{MatchLabels:map[string]string(nil), MatchExpressions:[]v1.LabelSelectorRequirement(nil)}"
+
 void strategy_default(json_t *object, const char *member, json_t *value)
 {
   if (json_object_get(object, member))
@@ -107,8 +111,10 @@ void strategy_check_template(const json_t *object, const char *kind, const char 
   bool everything = parsed && label_selector_is_everything(parsed);
   if (!selector && strcmp(kind, "daemonset") != 0)
     field_errors_add(errors, FIELD_REQUIRED, "spec.selector", NULL, NULL);
-  if (selector && everything)
-    field_errors_add(errors, FIELD_INVALID, "spec.selector", selector, "empty selector is invalid for %s", kind);
+  if (selector && everything) {
+    g_autofree char *text = g_strdup_printf("empty selector is invalid for %s", kind);
+    field_errors_add_shown(errors, FIELD_INVALID, "spec.selector", EMPTY_SELECTOR, text);
+  }
   if (!selector || (parsed && !everything && !label_selector_matches(parsed, labels)))
     field_errors_add(errors, FIELD_INVALID, "spec.template.metadata.labels", labels ? labels : no_labels,
                      "`selector` does not match template `labels`");

@@ -54,12 +54,12 @@ static void config_map_validate_create(const json_t *object, FieldErrors *errors
   const char *key;
   json_t *value;
   size_t total = check_keys(data, "data", errors);
-  json_object_foreach ((json_t *)(uintptr_t)binary, key, value) {
-    if (!json_object_get(data, key))
+  json_object_foreach ((json_t *)(uintptr_t)data, key, value) {
+    if (!json_object_get(binary, key))
       continue;
-    g_autofree char *path = field_path_key("binaryData", key);
+    g_autofree char *path = field_path_key("data", key);
     g_autoptr(json_t) name = json_string(key);
-    field_errors_add(errors, FIELD_INVALID, path, name, "duplicate of key present in data");
+    field_errors_add(errors, FIELD_INVALID, path, name, "duplicate of key present in binaryData");
   }
   /* binaryData is base64: three bytes in four characters */
   total += check_keys(binary, "binaryData", errors) / 4 * 3;
@@ -90,6 +90,17 @@ static const struct {
   { "kubernetes.io/tls", { "tls.crt", "tls.key" } },
 };
 
+/* Logins of registries are JSON. */
+static void check_login(const json_t *data, const char *key, const char *path, FieldErrors *errors)
+{
+  gsize length = 0;
+  g_autofree guchar *bytes = g_base64_decode(json_str(data, key, ""), &length);
+  json_error_t problem;
+  g_autoptr(json_t) parsed = json_loadb((const char *)bytes, length, 0, &problem);
+  if (!json_is_object(parsed))
+    field_errors_add_shown(errors, FIELD_INVALID, path, "\"<secret contents redacted>\"", problem.text);
+}
+
 static void check_secret_type(const json_t *object, FieldErrors *errors)
 {
   const char *type = json_str(object, "type", "");
@@ -97,8 +108,12 @@ static void check_secret_type(const json_t *object, FieldErrors *errors)
   for (size_t i = 0; i < G_N_ELEMENTS(secret_types); i++) {
     for (size_t j = 0; strcmp(type, secret_types[i].type) == 0 && j < 2 && secret_types[i].keys[j]; j++) {
       g_autofree char *path = field_path_key("data", secret_types[i].keys[j]);
-      if (!json_object_get(data, secret_types[i].keys[j]))
+      const json_t *value = json_object_get(data, secret_types[i].keys[j]);
+      bool empty = secret_types[i].keys[j][0] == 's' && json_string_length(value) == 0; /* an SSH key */
+      if (!value || empty)
         field_errors_add(errors, FIELD_REQUIRED, path, NULL, NULL);
+      else if (secret_types[i].keys[j][0] == '.')
+        check_login(data, secret_types[i].keys[j], path, errors);
     }
   }
   if (strcmp(type, "kubernetes.io/basic-auth") == 0 && !json_object_get(data, "username") &&

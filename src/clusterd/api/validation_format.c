@@ -220,6 +220,33 @@ static void check_ip(const char *text, const json_t *value, const char *path, Fi
                      "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
 }
 
+/* An address that a service or an endpoint may have. */
+static void check_non_special_ip(const char *text, const json_t *value, const char *path, FieldErrors *errors)
+{
+  uint8_t bytes[16] = { 0 };
+  if (!is_ip(text)) {
+    check_ip(text, value, path, errors);
+    return;
+  }
+  bool ip6 = inet_pton(AF_INET, text, bytes) != 1;
+  if (ip6)
+    inet_pton(AF_INET6, text, bytes);
+  static const uint8_t none[16], loopback6[16] = { [15] = 1 };
+  bool loopback = ip6 ? memcmp(bytes, loopback6, 16) == 0 : bytes[0] == 127;
+  bool link_local = ip6 ? bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80 : bytes[0] == 169 && bytes[1] == 254;
+  bool multicast = ip6 ? bytes[0] == 0xff && (bytes[1] & 0xf) == 2 : bytes[0] == 224 && bytes[1] == 0 && bytes[2] == 0;
+  if (memcmp(bytes, none, ip6 ? 16 : 4) == 0)
+    field_errors_add(errors, FIELD_INVALID, path, value, "may not be unspecified (%s)", text);
+  if (loopback)
+    field_errors_add(errors, FIELD_INVALID, path, value, "may not be in the loopback range (127.0.0.0/8, ::1/128)");
+  if (link_local)
+    field_errors_add(errors, FIELD_INVALID, path, value,
+                     "may not be in the link-local range (169.254.0.0/16, fe80::/10)");
+  if (multicast)
+    field_errors_add(errors, FIELD_INVALID, path, value,
+                     "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)");
+}
+
 static void check_cidr(const char *text, const json_t *value, const char *path, FieldErrors *errors)
 {
   const char *slash = strchr(text, '/');
@@ -348,6 +375,7 @@ static const struct {
   const char *name;
   FormatRule rule;
 } format_rules[] = {
+  { "nonSpecialIP", check_non_special_ip },
   { "wildcardSubdomain", check_wildcard },
   { "domainPrefixedPath", check_domain_path },
   { "noBacksteps", check_no_backsteps },

@@ -320,6 +320,20 @@ static void warn(const Write *write)
     strategy->warn(write->value, write->caller->warnings);
 }
 
+/* Who asks for a certificate is part of the request, whatever the client says. */
+static void note_requestor(const Write *write)
+{
+  static const char *const members[] = { "username", "uid", "groups", "extra" };
+  const Identity *identity = write->caller ? write->caller->identity : NULL;
+  if (!identity || strcmp(write->storage->kind, "CertificateSigningRequest") != 0)
+    return;
+  json_t *spec = json_ensure_object(write->value, "spec", NULL);
+  for (size_t i = 0; i < G_N_ELEMENTS(members); i++)
+    json_object_del(spec, members[i]);
+  g_autoptr(json_t) user = identity_user_info(identity);
+  json_object_update(spec, user);
+}
+
 static Object *create_admitted(Write *write, AdmissionRequest *request, GError **error)
 {
   const ApiStrategy *strategy = write->storage->strategy;
@@ -329,6 +343,7 @@ static Object *create_admitted(Write *write, AdmissionRequest *request, GError *
     return NULL;
   if (strategy && strategy->prepare_create)
     strategy->prepare_create(write->value);
+  note_requestor(write);
   api_set_defaults(write->storage->message, write->value);
   if (!admission_allocate(write->registry->admission, request, error) ||
       !api_validate(write->storage, write->value, NULL, &context, error) ||

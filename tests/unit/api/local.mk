@@ -66,6 +66,21 @@ TESTS += %D%/test-validation-workloads
 %C%_test_validation_workloads_SOURCES = %D%/test-validation-workloads.c $(validation_case)
 %C%_test_validation_workloads_LDADD = $(api_test_libs)
 
+check_PROGRAMS += %D%/test-validation-batch
+TESTS += %D%/test-validation-batch
+%C%_test_validation_batch_SOURCES = %D%/test-validation-batch.c $(validation_case)
+%C%_test_validation_batch_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-validation-service
+TESTS += %D%/test-validation-service
+%C%_test_validation_service_SOURCES = %D%/test-validation-service.c $(validation_case)
+%C%_test_validation_service_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-validation-cluster
+TESTS += %D%/test-validation-cluster
+%C%_test_validation_cluster_SOURCES = %D%/test-validation-cluster.c $(validation_case)
+%C%_test_validation_cluster_LDADD = $(api_test_libs)
+
 check_PROGRAMS += %D%/test-validation-extension
 TESTS += %D%/test-validation-extension
 %C%_test_validation_extension_SOURCES = %D%/test-validation-extension.c $(validation_case)

@@ -11,7 +11,8 @@ static void test_deployment(void)
   static const ValidationCase cases[] = {
     { "/spec/replicas=-1", "spec.replicas: Invalid value: -1: must be greater than or equal to 0" },
     { "/spec/selector={}",
-      "spec.selector: Invalid value: map[string]string{}: empty selector is invalid for deployment" },
+      "spec.selector: Invalid value: v1.LabelSelector{MatchLabels:map[string]string(nil), "
+      "MatchExpressions:[]v1.LabelSelectorRequirement(nil)}: empty selector is invalid for deployment" },
     { "/spec/selector=null", "[spec.selector: Required value, spec.template.metadata.labels: Invalid value: "
                              "map[string]string{\"a\":\"b\"}: `selector` does not match template `labels`]" },
     { "/spec/template/metadata/labels={'a':'c'}",
