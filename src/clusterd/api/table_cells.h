@@ -36,6 +36,7 @@ TABLE_CELL(csi_driver_requires_republish);
 TABLE_CELL(csi_driver_storage_capacity);
 TABLE_CELL(csi_driver_token_requests);
 TABLE_CELL(csi_node_drivers);
+TABLE_CELL(csi_storage_capacity_capacity);
 TABLE_CELL(daemon_set_available);
 TABLE_CELL(daemon_set_current);
 TABLE_CELL(daemon_set_desired);

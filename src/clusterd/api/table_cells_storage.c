@@ -171,6 +171,11 @@ json_t *cell_csi_driver_modes(const json_t *object, int64_t now_us)
   return cell_take(cell_join(json_at(object, "spec", "volumeLifecycleModes", NULL), NULL, ","), "Persistent");
 }
 
+json_t *cell_csi_storage_capacity_capacity(const json_t *object, int64_t now_us)
+{
+  return cell_string(json_object_get(object, "capacity"), "<unset>");
+}
+
 json_t *cell_csi_node_drivers(const json_t *object, int64_t now_us)
 {
   return json_integer((json_int_t)json_array_size(json_at(object, "spec", "drivers", NULL)));

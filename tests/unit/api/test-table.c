@@ -106,6 +106,8 @@ static void test_cells(void)
       "{\"metadata\":{\"labels\":{\"node-role.kubernetes.io/z\":\"\",\"node-role.kubernetes.io/control-plane\":\"\"}}}",
       "\"control-plane,z\"" },
     { cell_node_roles, "{}", "\"<none>\"" },
+    { cell_csi_storage_capacity_capacity, "{\"capacity\":\"5Gi\"}", "\"5Gi\"" },
+    { cell_csi_storage_capacity_capacity, "{}", "\"<unset>\"" },
     { cell_node_internal_ip, "{\"status\":{\"addresses\":[{\"type\":\"InternalIP\",\"address\":\"10.0.2.15\"}]}}",
       "\"10.0.2.15\"" },
     { cell_service_ports,
