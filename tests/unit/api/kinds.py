@@ -141,28 +141,27 @@ def compare(parser):
     return problems
 
 
-def written_messages(parser):
-    """The messages users write: those of the kinds without their status, and all that is in them."""
+def messages_of_kinds(parser):
+    """The messages of the kinds and their subresources, and all that is in them."""
     found = {}
 
-    def add(message, root):
+    def add(message):
         if message and id(message) not in found:
-            found[id(message)] = (message, root)
+            found[id(message)] = message
             for field in message.fields:
-                if field.message and not (root and field.name == "status"):
-                    add(field.message, False)
+                add(field.message)
 
     for kind in parser.kinds:
-        add(parser.messages.get((kind.package, kind.name)), True)
+        add(parser.messages.get((kind.package, kind.name)))
         for _, _, speaks in kind.subresources:
             package, _, name = (speaks or "").rpartition(".")
-            add(parser.messages.get((package, name)), True)
+            add(parser.messages.get((package, name)))
     return found.values()
 
 
 def undescribed(parser):
     problems = []
-    for message, _ in written_messages(parser):
+    for message in messages_of_kinds(parser):
         name = f"{message.package}.{message.name}"
         if not message.description:
             problems.append(name)
@@ -178,7 +177,7 @@ def main():
         parser.read(path)
     generate.Writer(parser).resolve()
     print("1..2")
-    report(undescribed(parser), "everything users write is described")
+    report(undescribed(parser), "everything in objects is described")
     if FACTS.is_file():
         report(compare(parser), "messages and fields are upstream's")
     else:
