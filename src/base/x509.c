@@ -172,6 +172,25 @@ bool x509_save(const X509Pair *pair, const char *directory, const char *name, GE
   return write_key(pair->key, key_path, error) && write_bio(bio, certificate_path, 0644, error);
 }
 
+static char *bio_text(BIO *bio)
+{
+  char *data;
+  long length = BIO_get_mem_data(bio, &data);
+  return g_strndup(data, (gsize)length);
+}
+
+char *x509_certificate_pem(const X509Pair *pair)
+{
+  g_autoptr(BIO) bio = BIO_new(BIO_s_mem());
+  return bio && PEM_write_bio_X509(bio, pair->certificate) ? bio_text(bio) : NULL;
+}
+
+char *x509_key_pem(const X509Pair *pair)
+{
+  g_autoptr(BIO) bio = BIO_new(BIO_s_mem());
+  return bio && PEM_write_bio_PKCS8PrivateKey(bio, pair->key, NULL, NULL, 0, NULL, NULL) ? bio_text(bio) : NULL;
+}
+
 X509Pair *x509_load(const char *directory, const char *name, GError **error)
 {
   g_autofree char *key_path = g_strdup_printf("%s/%s.key", directory, name);

@@ -35,6 +35,10 @@ X509Pair *x509_issue(const X509Pair *authority, const X509Request *request, GErr
 /* Writes DIRECTORY/NAME.crt (0644) and NAME.key (0600), each atomically, the key first. */
 bool x509_save(const X509Pair *pair, const char *directory, const char *name, GError **error);
 
+/* The certificate, and the key without encryption, as PEM. NULL when OpenSSL fails. The caller frees. */
+char *x509_certificate_pem(const X509Pair *pair);
+char *x509_key_pem(const X509Pair *pair);
+
 /* Reads them back and checks that key and certificate belong together. NULL with REASON_FILE or REASON_CONFIG. */
 X509Pair *x509_load(const char *directory, const char *name, GError **error);
 

@@ -73,12 +73,13 @@ start_cluster() {
   run_server
 }
 
-# A server of the test's own, after start_cluster: $hooks is its https URL, $https_port and $plain_port its ports (the second
+# A server of the test's own (client certificates must be of $CLIENT_CA), after start_cluster: $hooks is its https URL, $https_port and $plain_port its ports (the second
 # without TLS), $https_log one JSON line for every request.
 start_https() {
   https_log=$work/https.log
   : >"$https_log"
-  HTTPS_ADDRESS=${HTTPS_ADDRESS:-127.0.0.1} python3 "$G_TEST_SRCDIR/tests/api/https-server.py" "$work/pki/hooks.crt" "$work/pki/hooks.key" "$work/pki/ca.crt" \
+  HTTPS_ADDRESS=${HTTPS_ADDRESS:-127.0.0.1} python3 "$G_TEST_SRCDIR/tests/api/https-server.py" "$work/pki/hooks.crt" "$work/pki/hooks.key" \
+    "${CLIENT_CA:-$work/pki/ca.crt}" \
     "$work/https.ports" "$https_log" "https://127.0.0.1:$port" "$work/pki/ca.crt" "$work/pki/admin.crt" \
     "$work/pki/admin.key" 2>"$work/https.err" &
   https_pid=$!

@@ -153,6 +153,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.upgrade()
         elif path.startswith("/apis"):
             self.api(path)
+        elif path.startswith("/openapi"):
+            self.openapi(path)
         else:
             self.page(path, body)
 
@@ -179,6 +181,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.answer(404, json.dumps({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404,
                                          "reason": "NotFound", "message": "flunders \"none\" not found"}))
+
+    def openapi(self, path):
+        if path == "/openapi/v3":
+            self.answer(200, json.dumps({"paths": {"apis/wardle.example.com/v1": {
+                "serverRelativeURL": "/openapi/v3/apis/wardle.example.com/v1?hash=H"}}}))
+        else:
+            self.answer(200, json.dumps({"openapi": "3.0.0", "info": {"title": "wardle", "version": "1"}, "paths": {}}))
 
     def flunder(self, name):
         return {"kind": "Flunder", "apiVersion": "wardle.example.com/v1",

@@ -21,3 +21,6 @@ EXTRA_DIST += %D%/https-server.py
 
 dist_check_SCRIPTS += %D%/proxy.sh
 TESTS += %D%/proxy.sh
+
+dist_check_SCRIPTS += %D%/aggregation.sh
+TESTS += %D%/aggregation.sh

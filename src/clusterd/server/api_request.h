@@ -31,6 +31,7 @@ const ApiServerConfig *api_server_config(const ApiServer *server);
 const NodeAccess *api_server_node(ApiServer *server);
 bool api_server_is_ready(ApiServer *server);
 SessionSet *api_server_sessions(ApiServer *server);
+struct Aggregator *api_server_aggregator(ApiServer *server);
 
 /* respond.c: every one ends the HTTP request. */
 void respond_error(ApiRequest *request, const GError *error);
@@ -65,6 +66,8 @@ void handle_resource(ApiRequest *request);   /* resource_handler.c */
 void handle_watch(ApiRequest *request);      /* watch_handler.c */
 void handle_document(ApiRequest *request);   /* document_handler.c: everything that is no resource */
 bool handle_review(ApiRequest *request);     /* review_handler.c: false when the kind is no review */
+/* aggregated_handler.c: false when no other server answers for GROUP and VERSION (which may be NULL) */
+bool handle_aggregated(ApiRequest *request, const char *group, const char *version);
 bool handle_proxy(ApiRequest *request);      /* proxy_handler.c: false when it is no proxy subresource */
 bool handle_pod_stream(ApiRequest *request); /* pod_handler.c: log, exec, attach, portforward; false when it is none */
 

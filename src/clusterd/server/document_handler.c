@@ -7,6 +7,7 @@
 #include "base/reason.h"
 #include "clusterd/api/discovery.h"
 #include "clusterd/api/openapi.h"
+#include "clusterd/server/aggregator.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/api_request.h"
 #include "config.h"
@@ -143,14 +144,9 @@ static void not_found(ApiRequest *request)
   respond_text(request, 404, TEXT_PLAIN, "404 page not found\n");
 }
 
-static void reply_document(ApiRequest *request, const char *key, const char *content_type)
+/* Takes the reference to BYTES. */
+static void reply_bytes(ApiRequest *request, GBytes *bytes, const char *etag, const char *content_type)
 {
-  g_autofree char *etag = NULL;
-  GBytes *bytes = document_get(api_server_documents(request->server), key, &etag);
-  if (!bytes) {
-    not_found(request);
-    return;
-  }
   HttpRequest *http = g_steal_pointer(&request->http);
   g_autofree char *quoted = g_strdup_printf("\"%s\"", etag);
   const char *known = http_header(http, "If-None-Match");
@@ -164,6 +160,26 @@ static void reply_document(ApiRequest *request, const char *key, const char *con
   }
 }
 
+static void reply_document(ApiRequest *request, const char *key, const char *content_type)
+{
+  g_autofree char *etag = NULL;
+  GBytes *bytes = document_get(api_server_documents(request->server), key, &etag);
+  if (bytes)
+    reply_bytes(request, bytes, etag, content_type);
+  else
+    not_found(request);
+}
+
+/* Remote groups change without the scheme: their document is made for every request. */
+static void reply_with_remote(ApiRequest *request, const char *version, const char *type)
+{
+  json_t *list = discovery_aggregated(registry_scheme(request->registry), false, version);
+  aggregator_add_discovery(api_server_aggregator(request->server), list);
+  Document *document = document_new(json_bytes(list));
+  reply_bytes(request, g_bytes_ref(document->bytes), document->etag, type);
+  document_free(document);
+}
+
 /* True when the client takes the aggregated form; kubectl 1.26 and later list it first. */
 static bool reply_aggregated(ApiRequest *request, bool core)
 {
@@ -175,7 +191,10 @@ static bool reply_aggregated(ApiRequest *request, bool core)
     if (!strstr(accept, type))
       continue;
     g_autofree char *key = g_strdup_printf("aggregated %s %s", core ? "core" : "groups", versions[i]);
-    reply_document(request, key, type);
+    if (!core && aggregator_has_remote(api_server_aggregator(request->server)))
+      reply_with_remote(request, versions[i], type);
+    else
+      reply_document(request, key, type);
     return true;
   }
   return false;
@@ -202,19 +221,21 @@ static void handle_api(ApiRequest *request, char *const *parts)
 static void handle_apis(ApiRequest *request, char *const *parts)
 {
   const ApiScheme *scheme = registry_scheme(request->registry);
+  Aggregator *aggregator = api_server_aggregator(request->server);
   json_t *document = NULL;
   if (!parts[1]) {
     if (reply_aggregated(request, false))
       return;
     document = discovery_group_list(scheme);
+    aggregator_add_groups(aggregator, document);
   } else if (!parts[2]) {
-    document = discovery_group(scheme, parts[1]);
+    document = aggregator_add_group(aggregator, parts[1], discovery_group(scheme, parts[1]));
   } else if (!parts[3]) {
     document = discovery_resource_list(scheme, parts[1], parts[2]);
   }
   if (document)
     respond_json(request, 200, document);
-  else
+  else if (!parts[1] || !handle_aggregated(request, parts[1], parts[2]))
     not_found(request);
 }
 
@@ -232,13 +253,18 @@ static void handle_openapi_v3(ApiRequest *request, char *const *parts)
 {
   Documents *documents = api_server_documents(request->server);
   if (!parts[2]) {
-    respond_json(request, 200, openapi_v3_index(registry_scheme(request->registry), hash_of_document, documents));
+    json_t *index = openapi_v3_index(registry_scheme(request->registry), hash_of_document, documents);
+    aggregator_add_openapi(api_server_aggregator(request->server), index);
+    respond_json(request, 200, index);
     return;
   }
   g_autofree char *path = g_strjoinv("/", (char **)(uintptr_t)(parts + 2));
   g_autofree char *key = g_strconcat("v3 ", path, NULL);
   g_autofree char *etag = NULL;
   g_autoptr(GBytes) bytes = document_get(documents, key, &etag);
+  bool in_group = !bytes && g_str_equal(parts[2], "apis") && parts[3];
+  if (in_group && handle_aggregated(request, parts[3], parts[4]))
+    return;
   const char *hash = query_get(request->query, "hash");
   if (bytes && hash && !g_str_equal(hash, etag)) {
     g_autofree char *location = g_strdup_printf("/openapi/v3/%s?hash=%s", path, etag);

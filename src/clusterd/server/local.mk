@@ -44,9 +44,16 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/admission/webhook_call.c \
 	%D%/admission/webhook_match.c \
 	%D%/admission/webhook_review.c \
+	%D%/aggregated_handler.c \
+	%D%/aggregator.c \
+	%D%/aggregator.h \
+	%D%/aggregator_check.c \
+	%D%/aggregator_discovery.c \
+	%D%/aggregator_private.h \
 	%D%/api_error.c \
 	%D%/api_error.h \
 	%D%/api_request.h \
+	%D%/api_services_local.c \
 	%D%/authenticate.c \
 	%D%/authenticate.h \
 	%D%/authorizer.c \
@@ -73,6 +80,8 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/document_handler.c \
 	%D%/eviction.c \
 	%D%/eviction.h \
+	%D%/front_proxy.c \
+	%D%/front_proxy.h \
 	%D%/gzip.c \
 	%D%/gzip.h \
 	%D%/http.c \

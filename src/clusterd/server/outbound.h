@@ -52,3 +52,9 @@ void outbound_post_free(OutboundPost *post);
 
 /* Upstream's refusal of more requests than may be under way: REASON_TOO_MANY_REQUESTS. Returns false. */
 bool outbound_too_many(GError **error);
+
+/* GET in the same two steps. HEADERS ("Name: value", NULL-terminated) may be NULL. The finish returns the body whatever
+ * *STATUS is; NULL with `Get "URL": …` when there was no reply. */
+OutboundPost *outbound_get_start(Outbound *outbound, const OutboundTarget *target, const char *const *headers,
+                                 unsigned timeout_seconds);
+GBytes *outbound_get_finish(OutboundPost *get, long *status, GError **error);

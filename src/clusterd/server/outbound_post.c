@@ -175,37 +175,36 @@ static json_t *read_reply(const OutboundPost *post, GError **error)
   return reply;
 }
 
-static void set_options(OutboundPost *post, CURL *easy, unsigned timeout_seconds)
+static void set_options(OutboundPost *post, CURL *easy, const char *const *headers, unsigned timeout_seconds)
 {
-  static const char *const headers[] = { "Content-Type: application/json", "Accept: application/json, */*", "Expect:" };
-  for (gsize i = 0; i < G_N_ELEMENTS(headers); i++)
-    post->headers = curl_slist_append(post->headers, headers[i]);
+  for (; headers && *headers; headers++)
+    post->headers = curl_slist_append(post->headers, *headers);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, post->headers);
-  curl_easy_setopt(easy, CURLOPT_USERAGENT, "kube-apiserver-admission");
-  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, post->text);
-  curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(post->text));
+  if (post->text) {
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, post->text);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(post->text));
+  }
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_seconds * 1000);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_reply);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, post);
 }
 
-OutboundPost *outbound_post_start(Outbound *outbound, const OutboundTarget *target, const json_t *body,
-                                  unsigned timeout_seconds)
+/* Takes URL, and TEXT, which is NULL for a GET. */
+static OutboundPost *start(Outbound *outbound, const OutboundTarget *target, char *url, char *text,
+                           const char *const *headers, unsigned timeout_seconds)
 {
-  unsigned seconds = CLAMP(timeout_seconds, 1, OUTBOUND_TIMEOUT_MAX);
   OutboundPost *post = g_new0(OutboundPost, 1);
-  OutboundTarget timed = *target;
+  OutboundTarget whole = *target;
   g_mutex_init(&post->lock);
   g_cond_init(&post->ended);
   post->transfer.done = post_done;
   post->outbound = outbound;
   post->reply = g_byte_array_new();
-  post->text = json_text(body);
-  post->url = g_strdup_printf("%s%ctimeout=%us", target->url, strchr(target->url, '?') ? '&' : '?', seconds);
-  timed.url = post->url;
-  CURL *easy = outbound_easy_new(&post->transfer, &timed);
+  post->text = text;
+  whole.url = post->url = url;
+  CURL *easy = outbound_easy_new(&post->transfer, &whole);
   if (easy)
-    set_options(post, easy, seconds);
+    set_options(post, easy, headers, timeout_seconds);
   if (!easy || !outbound_start(outbound, &post->transfer)) {
     post->code = CURLE_ABORTED_BY_CALLBACK;
     post->failure = outbound_failure(&post->transfer, post->code);
@@ -213,6 +212,22 @@ OutboundPost *outbound_post_start(Outbound *outbound, const OutboundTarget *targ
     outbound_transfer_clear(&post->transfer);
   }
   return post;
+}
+
+OutboundPost *outbound_post_start(Outbound *outbound, const OutboundTarget *target, const json_t *body,
+                                  unsigned timeout_seconds)
+{
+  static const char *const headers[] = { "Content-Type: application/json", "Accept: application/json, */*",
+                                         "Expect:", "User-Agent: kube-apiserver-admission", NULL };
+  unsigned seconds = CLAMP(timeout_seconds, 1, OUTBOUND_TIMEOUT_MAX);
+  char *url = g_strdup_printf("%s%ctimeout=%us", target->url, strchr(target->url, '?') ? '&' : '?', seconds);
+  return start(outbound, target, url, json_text(body), headers, seconds);
+}
+
+OutboundPost *outbound_get_start(Outbound *outbound, const OutboundTarget *target, const char *const *headers,
+                                 unsigned timeout_seconds)
+{
+  return start(outbound, target, g_strdup(target->url), NULL, headers, timeout_seconds);
 }
 
 static void post_wait(OutboundPost *post)
@@ -227,6 +242,16 @@ json_t *outbound_post_finish(OutboundPost *post, GError **error)
 {
   post_wait(post);
   return read_reply(post, error);
+}
+
+GBytes *outbound_get_finish(OutboundPost *get, long *status, GError **error)
+{
+  post_wait(get);
+  *status = get->transfer.status;
+  if (!get->failure)
+    return g_bytes_new(get->reply->data, get->reply->len);
+  reason_set(error, REASON_INTERNAL, "Get \"%s\": %s", get->url, get->failure);
+  return NULL;
 }
 
 static void cancel(void *data)

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/server/aggregator.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/api_request.h"
 #include "clusterd/server/authenticate.h"
@@ -23,6 +24,7 @@ struct ApiServer {
   WatchSet *watches;
   SessionSet *sessions;
   ServerPeers *peers;
+  Aggregator *aggregator;
   _Atomic(const NodeAccess *) node;
   atomic_bool ready;
 };
@@ -65,6 +67,11 @@ Documents *api_server_documents(ApiServer *server)
 SessionSet *api_server_sessions(ApiServer *server)
 {
   return server->sessions;
+}
+
+Aggregator *api_server_aggregator(ApiServer *server)
+{
+  return server->aggregator;
 }
 
 WatchSet *api_server_watches(ApiServer *server)
@@ -110,6 +117,8 @@ static bool known_version(const ApiScheme *scheme, const RequestInfo *info)
 static void handle_unknown(ApiRequest *request)
 {
   g_autoptr(GError) error = NULL;
+  if (handle_aggregated(request, request->info->group, request->info->version))
+    return;
   if (!known_version(registry_scheme(request->registry), request->info)) {
     respond_text(request, 404, "text/plain; charset=utf-8", "404 page not found\n");
     return;
@@ -257,6 +266,9 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
       !registry_choose_admission(registry, config->enabled_plugins, config->disabled_plugins, error) ||
       !bootstrap_objects(registry, config, error))
     return NULL;
+  server->aggregator = aggregator_start(registry, config->ca_file, error);
+  if (!server->aggregator)
+    return NULL;
   HttpServerConfig http = {
     .address = config->listen_address,
     .port = config->port,
@@ -299,6 +311,7 @@ void api_server_stop(ApiServer *server)
   outbound_close(server->registry->outbound); /* nobody waits for a webhook any more */
   if (server->http)
     http_server_drain(server->http);
+  aggregator_stop(server->aggregator);
   session_set_free(server->sessions);
   watch_set_close(server->watches);
   http_server_stop(server->http);

@@ -38,19 +38,12 @@ static json_t *resource_json(const ApiKind *kind)
   return json_pack("{s:s, s:s, s:s}", "group", kind->group, "version", kind->version, "resource", kind->plural);
 }
 
+/* Components of this process are what a part of the server is upstream. */
 static json_t *user_json(const Identity *identity)
 {
-  /* components of this process are what a part of the server is upstream */
-  static const char *const own_groups[] = { "system:masters", "system:authenticated", NULL };
-  const char *const *groups = identity ? (const char *const *)identity->groups : own_groups;
-  json_t *user = json_pack("{s:s}", "username", identity ? identity->name : "system:apiserver");
-  json_t *list = json_array();
-  if (identity && identity->uid)
-    json_object_set_new(user, "uid", json_string(identity->uid));
-  for (; groups && *groups; groups++)
-    json_array_append_new(list, json_string(*groups));
-  json_object_set_new(user, "groups", list);
-  return user;
+  return identity ? identity_user_info(identity)
+                  : json_pack("{s:s, s:[s, s]}", "username", "system:apiserver", "groups", "system:masters",
+                              "system:authenticated");
 }
 
 static json_t *options_json(const AdmissionRequest *request)
