@@ -59,6 +59,16 @@ TESTS += %D%/test-outbound
 %C%_test_outbound_SOURCES = %D%/test-outbound.c
 %C%_test_outbound_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(LIBEVENT_LIBS) $(BASE_LIBS)
 
+check_PROGRAMS += %D%/test-relay
+TESTS += %D%/test-relay
+%C%_test_relay_SOURCES = %D%/test-relay.c
+%C%_test_relay_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(LIBEVENT_LIBS) $(BASE_LIBS)
+
+check_PROGRAMS += %D%/test-webhook
+TESTS += %D%/test-webhook
+%C%_test_webhook_SOURCES = %D%/test-webhook.c %D%/admission.c %D%/admission.h
+%C%_test_webhook_LDADD = $(admission_test_libraries)
+
 check_PROGRAMS += %D%/test-access
 TESTS += %D%/test-access
 %C%_test_access_SOURCES = %D%/test-access.c
