@@ -66,7 +66,8 @@ is "a page" "$(request GET "$page/some/where%20else?a=b&c=d" | head -1)" \
   '{"method": "GET", "path": "/some/where%20else?a=b&c=d", "body": ""}'
 is "what the pod is told" "$(last 'headers["x-forwarded-for"], headers["x-forwarded-uri"], headers["host"]')" \
   "127.0.0.1 $page/some/where%20else 127.0.0.1:$port"
-like "kubectl get --raw" "$(k get --raw "$page/page/index.html")" '<html>*'
+is "links lie below the proxy, by kubectl get --raw" "$(k get --raw "$page/page/index.html")" \
+  '<html><body><a href="'"$page"'/page/next">next</a> <img src="pic.png"></body></html>'
 is "the first port of a container" "$(request GET $core/pods/web/proxy/x | tail -1)" "200"
 is "TLS" "$(request GET "$core/pods/https:web:$https_port/proxy/tls" | head -1)" '{"method": "GET", "path": "/tls", "body": ""}'
 for method in POST PUT PATCH DELETE; do

@@ -84,6 +84,8 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/front_proxy.h \
 	%D%/gzip.c \
 	%D%/gzip.h \
+	%D%/html_links.c \
+	%D%/html_links.h \
 	%D%/http.c \
 	%D%/http.h \
 	%D%/http_loop.c \

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "clusterd/server/html_links.h"
 #include "clusterd/server/outbound_transfer.h"
 
 typedef struct Relay {
@@ -16,7 +17,9 @@ typedef struct Relay {
   void (*fail)(HttpRequest *http, const char *text);
   /* the head of the reply as it comes */
   int status;
-  char *content_type;
+  char *content_type, *content_length;
+  bool is_encoded;  /* compressed */
+  GByteArray *page; /* HTML whose links are rewritten when it is all there; NULL: the body streams */
   gsize head_length;
   bool finished; /* the transfer has ended; the outbound thread's */
 } Relay;
@@ -32,6 +35,9 @@ static void relay_unref(void *data)
   g_free(relay->client_host);
   g_free(relay->path_prefix);
   g_free(relay->content_type);
+  g_free(relay->content_length);
+  if (relay->page)
+    g_byte_array_unref(relay->page);
   g_free(relay);
 }
 
@@ -91,7 +97,9 @@ static void add_header(const char *name, const char *value, void *data)
   bool bearer =
       g_ascii_strcasecmp(name, "Authorization") == 0 && g_ascii_strncasecmp(value, "Bearer ", strlen("Bearer ")) == 0;
   /* what told this server who asks is none of the other one's business */
-  if (relay_is_hop_header(name) || bearer || g_ascii_strncasecmp(name, "Impersonate-", strlen("Impersonate-")) == 0 ||
+  bool compression = request->path_prefix && g_ascii_strcasecmp(name, "Accept-Encoding") == 0;
+  if (relay_is_hop_header(name) || bearer || compression ||
+      g_ascii_strncasecmp(name, "Impersonate-", strlen("Impersonate-")) == 0 ||
       (hidden && g_ascii_strncasecmp(name, hidden, strlen(hidden)) == 0) || is_replaced(request->headers, name) ||
       (!request->keep_host && g_ascii_strcasecmp(name, "Host") == 0))
     return;
@@ -158,11 +166,35 @@ static void stream_drained(void *data)
   outbound_run(relay->outbound, resume, relay);
 }
 
+static char *rewrite_link(const char *url, void *data)
+{
+  const Relay *relay = data;
+  return relay_rewrite_location(url, relay->host, relay->client_host, relay->path_prefix);
+}
+
+/* Sends the page: rewritten when it is WHOLE, else as it is, and what follows with it. */
+static bool send_page(Relay *relay, bool whole)
+{
+  GByteArray *page = g_steal_pointer(&relay->page);
+  if (whole) {
+    GByteArray *made = html_rewrite_links((const char *)page->data, page->len, rewrite_link, relay);
+    g_byte_array_unref(page);
+    page = made;
+  }
+  return http_stream_write(relay->stream, g_byte_array_free_to_bytes(page));
+}
+
 static size_t take_body(char *data, size_t size, size_t count, void *user)
 {
   Relay *relay = user;
   size_t length = size * count;
   if (!relay->stream)
+    return 0;
+  if (relay->page && relay->page->len + length <= RELAY_PAGE_MAX) {
+    g_byte_array_append(relay->page, (const guint8 *)data, (guint)length);
+    return length;
+  }
+  if (relay->page && !send_page(relay, false))
     return 0;
   if (http_stream_backlog(relay->stream) > RELAY_BACKLOG_MAX) {
     http_stream_when_drained(relay->stream, stream_drained, relay_ref(relay));
@@ -175,21 +207,34 @@ static void take_header(Relay *relay, const char *name, const char *value)
 {
   static const char *const cors[] = { "Access-Control-Allow-Credentials", "Access-Control-Allow-Headers",
                                       "Access-Control-Allow-Methods", "Access-Control-Allow-Origin", NULL };
-  bool is_length = g_ascii_strcasecmp(name, "Content-Length") == 0;
-  if (g_ascii_strcasecmp(name, "Content-Type") == 0) {
+  if (g_ascii_strcasecmp(name, "Content-Length") == 0) {
+    g_free(relay->content_length);
+    relay->content_length = g_strdup(value);
+  } else if (g_ascii_strcasecmp(name, "Content-Type") == 0) {
     g_free(relay->content_type);
     relay->content_type = g_strdup(value);
   } else if (relay->path_prefix && g_ascii_strcasecmp(name, "Location") == 0) {
     g_autofree char *location = relay_rewrite_location(value, relay->host, relay->client_host, relay->path_prefix);
     http_add_header(relay->http, name, location);
-  } else if ((is_length || !relay_is_hop_header(name)) && !(relay->path_prefix && is_one_of(cors, name))) {
+  } else if (!relay_is_hop_header(name) && !(relay->path_prefix && is_one_of(cors, name))) {
+    relay->is_encoded = relay->is_encoded || g_ascii_strcasecmp(name, "Content-Encoding") == 0;
     http_add_header(relay->http, name, value);
   }
+}
+
+static bool is_page(const Relay *relay)
+{
+  return relay->path_prefix && !relay->is_encoded && relay->content_type &&
+         g_ascii_strncasecmp(relay->content_type, "text/html", strlen("text/html")) == 0;
 }
 
 static void start_reply(Relay *relay)
 {
   HttpRequest *http = g_steal_pointer(&relay->http);
+  if (is_page(relay) && !g_str_equal(http_method(http), "HEAD"))
+    relay->page = g_byte_array_new();
+  else if (relay->content_length)
+    http_add_header(http, "Content-Length", relay->content_length);
   relay->stream = http_stream_new(http, relay->status, relay->content_type, stream_closed, relay_ref(relay));
 }
 
@@ -229,6 +274,8 @@ static void relay_done(OutboundTransfer *transfer, CURLcode code, const char *te
     g_autofree char *why = g_strdup_printf("error trying to reach service: %s", text ? text : "EOF");
     relay->fail(g_steal_pointer(&relay->http), why);
   } else if (code == CURLE_OK) {
+    if (relay->page)
+      send_page(relay, true);
     http_stream_close(g_steal_pointer(&relay->stream));
   } else {
     http_stream_abort(g_steal_pointer(&relay->stream));

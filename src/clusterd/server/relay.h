@@ -12,13 +12,15 @@
 #define RELAY_HEADERS_MAX (64u << 10) /* bytes of a reply's head */
 #define RELAY_HEAD_SECONDS 30         /* for the reply to an upgrade */
 #define RELAY_BACKLOG_MAX (256u << 10)
+#define RELAY_PAGE_MAX (2u << 20)
 
 typedef struct RelayRequest {
   OutboundTarget target;      /* with the whole URL */
   const char *const *headers; /* "Name: value", sent besides or in place of the client's; NULL-terminated */
   const char *hidden_prefix;  /* client's headers that begin so are not passed on ("X-Remote-"); NULL: none */
-  /* What stands before a path of the other server's to make it one of this server's: Locations are rewritten, and
-   * headers for other origins (CORS) dropped. NULL: neither. */
+  /* What stands before a path of the other server's to make it one of this server's: Locations and the links of HTML
+   * pages of at most RELAY_PAGE_MAX are rewritten, and headers for other origins (CORS) dropped. NULL: nothing of it.
+   */
   const char *path_prefix;
   bool keep_host; /* the client's Host is passed on, not that of the URL */
   /* Ends HTTP when there is no reply, with TEXT saying why, in upstream's words. */
