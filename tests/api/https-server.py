@@ -230,6 +230,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"only this")
             self.close_connection = True
+        elif path == "/page/hang":
+            self.rfile.read(1)
+            log({"left": True})
         elif path == "/page/teapot":
             self.answer(418, "short and stout", "text/plain", [("X-Pot", "tea")])
         else:

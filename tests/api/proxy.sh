@@ -92,6 +92,13 @@ for number in range(64): sys.stdout.buffer.write(bytes([number]) * (1 << 20))' |
 is "a slow reader" "$(request GET "$page/page/big" --limit-rate 60M | head -c 67108864 | wc -c)" "67108864"
 request GET "$page/page/short" >/dev/null
 is "a body that breaks off" "$?" "18"
+command curl -s --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" \
+  "https://127.0.0.1:$port$page/page/hang" &
+hanging=$!
+wait_until "a request that hangs" grep -q page/hang "$https_log"
+kill "$hanging"
+wait "$hanging" 2>/dev/null
+wait_until "the pod learns" grep -q left "$https_log" && ok "the pod learns that the client left"
 message "nobody listens" 503 "error trying to reach service: dial tcp $pod_ip:1: connect: connection refused" GET \
   "$core/pods/web:1/proxy/"
 message "no pod" 404 'pods "none" not found' GET "$core/pods/none/proxy/"

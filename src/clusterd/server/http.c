@@ -200,6 +200,67 @@ void http_add_header(HttpRequest *request, const char *name, const char *value)
   evhttp_add_header(evhttp_request_get_output_headers(request->request), name, value);
 }
 
+/* --- peers that leave ----------------------------------------------------------------------------------------------
+ */
+
+/* What a client may send ahead while its request waits. */
+#define AHEAD_MAX (64 << 10)
+
+static void tell_done(HttpRequest *request, bool gone)
+{
+  void (*done)(bool gone, void *data) = g_steal_pointer(&request->done);
+  if (done)
+    done(gone, request->done_data);
+}
+
+static void peer_left(struct bufferevent *connection, short events, void *data)
+{
+  if (!(events & (BEV_EVENT_EOF | BEV_EVENT_ERROR)))
+    return;
+  bufferevent_disable(connection, EV_READ);
+  tell_done(data, true);
+}
+
+/* evhttp does not read while a request is handled, and so does not see the peer leave. It takes the callbacks back when
+ * it writes the reply. */
+static void watch_peer(void *data)
+{
+  HttpRequest *request = data;
+  struct evhttp_connection *connection = evhttp_request_get_connection(request->request);
+  struct timeval never = { 0 };
+  if (!connection) {
+    tell_done(request, true);
+    return;
+  }
+  struct bufferevent *stream = evhttp_connection_get_bufferevent(connection);
+  bufferevent_setcb(stream, NULL, NULL, peer_left, request);
+  bufferevent_setwatermark(stream, EV_READ, 0, AHEAD_MAX);
+  bufferevent_set_timeouts(stream, &never, &never);
+  bufferevent_enable(stream, EV_READ);
+}
+
+/* On the loop, when the request is to be ended. */
+static void unwatch_peer(HttpRequest *request)
+{
+  struct evhttp_connection *connection = evhttp_request_get_connection(request->request);
+  if (!request->done_data)
+    return;
+  if (connection) {
+    struct bufferevent *stream = evhttp_connection_get_bufferevent(connection);
+    bufferevent_setcb(stream, NULL, NULL, NULL, NULL);
+    bufferevent_setwatermark(stream, EV_READ, 0, 0);
+    evhttp_connection_set_timeout(connection, HTTP_IDLE_SECONDS);
+  }
+  tell_done(request, false);
+}
+
+void http_when_done(HttpRequest *request, void (*done)(bool gone, void *data), void *data)
+{
+  request->done = done;
+  request->done_data = data;
+  http_loop_run(request->loop, watch_peer, request);
+}
+
 /* --- replies -------------------------------------------------------------------------------------------------------
  */
 
@@ -220,6 +281,7 @@ static void send_reply(void *data)
 {
   HttpRequest *request = data;
   struct evbuffer *buffer = evbuffer_new();
+  unwatch_peer(request);
   if (request->reply)
     add_bytes(buffer, request->reply);
   if (request->content_type)
@@ -406,6 +468,7 @@ static void start_stream(void *data)
   HttpRequest *request = data;
   HttpStream *stream = request->stream;
   struct evhttp_connection *connection = evhttp_request_get_connection(request->request);
+  unwatch_peer(request);
   stream->request = request->request;
   if (request->content_type)
     evhttp_add_header(evhttp_request_get_output_headers(request->request), "Content-Type", request->content_type);
@@ -522,6 +585,7 @@ void http_stream_abort(HttpStream *stream)
 static void start_relay(void *data)
 {
   HttpRequest *request = data;
+  unwatch_peer(request);
   http_relay_start(request->loop, request->request, request->head, request->relay_fd);
   http_request_free(request);
 }

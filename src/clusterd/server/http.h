@@ -78,6 +78,10 @@ bool http_peer_subject(const HttpRequest *request, bool *valid, char **common_na
 /* Adds a header to the reply (any number, before it is sent). */
 void http_add_header(HttpRequest *request, const char *name, const char *value);
 
+/* For who keeps a request waiting for long: calls DONE once on an event loop's thread, with GONE true when the peer went
+ * before the request was ended (which must still be done), false when it was ended. DONE must not block. */
+void http_when_done(HttpRequest *request, void (*done)(bool gone, void *data), void *data);
+
 /* Answers and ends the request. Takes the reference to BODY (NULL: empty). */
 void http_reply(HttpRequest *request, int status, const char *content_type, GBytes *body);
 

@@ -47,6 +47,8 @@ struct HttpRequest {
   GBytes *body;
   bool body_too_long;
   char *peer;
+  void (*done)(bool gone, void *data); /* the loop's; NULL when nobody waits */
+  void *done_data;
   /* the reply, on its way to the loop */
   int status;
   char *content_type;

@@ -7,7 +7,7 @@
 
 typedef struct Relay {
   OutboundTransfer transfer;  /* first: the engine knows it by this */
-  gatomicrefcount references; /* of the transfer, of the stream's on_close, of who waits for it to drain */
+  gatomicrefcount references; /* of the transfer, the request, the stream's on_close, who waits for it to drain */
   Outbound *outbound;
   HttpRequest *http;  /* until the reply's head is there */
   HttpStream *stream; /* from then on, until the transfer has ended */
@@ -143,6 +143,24 @@ static void cancel(void *data)
   if (!relay->finished)
     outbound_cancel(relay->outbound, &relay->transfer);
   relay_unref(relay);
+}
+
+/* The client went before there was a reply. */
+static void cancel_early(void *data)
+{
+  Relay *relay = data;
+  if (!relay->finished && relay->http)
+    outbound_cancel(relay->outbound, &relay->transfer);
+  relay_unref(relay);
+}
+
+static void request_done(bool gone, void *data)
+{
+  Relay *relay = data;
+  if (gone)
+    outbound_run(relay->outbound, cancel_early, relay);
+  else
+    relay_unref(relay);
 }
 
 /* The client has gone, or all was said. On an event loop's thread; the stream's reference goes along. */
@@ -336,6 +354,7 @@ void relay_start(Outbound *outbound, HttpRequest *http, const RelayRequest *requ
   relay->headers = curl_headers(http, request);
   CURL *easy = outbound_easy_new(&relay->transfer, &request->target);
   relay->host = g_strdup(relay->transfer.address);
+  http_when_done(http, request_done, relay_ref(relay));
   if (easy) {
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, relay->headers);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
