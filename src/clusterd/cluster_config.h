@@ -34,6 +34,8 @@ typedef struct ClusterConfig {
   char *service_account_signing_key_file;
   char **authorization_modes;
   char **enabled_plugins, **disabled_plugins; /* of admission; may be NULL */
+  /* aggregation; all three or none */
+  char *proxy_client_cert_file, *proxy_client_key_file, *front_proxy_ca_file;
   /* storage */
   char **etcd_servers; /* NULL: the embedded store */
   char *etcd_ca_file, *etcd_cert_file, *etcd_key_file;

@@ -69,6 +69,13 @@ const Option option_table[] = {
   { NULL, "disable-admission-plugins", NULL, OPTION_LIST, "NAMES", MEMBER(disabled_plugins),
     .help = "plugins not to run" },
 
+  { "API aggregation", "proxy-client-cert-file", NULL, OPTION_TEXT, "FILE", MEMBER(proxy_client_cert_file),
+    .help = "the certificate to show to extension API servers (PEM); one that is made at each start when not given" },
+  { NULL, "proxy-client-key-file", NULL, OPTION_TEXT, "FILE", MEMBER(proxy_client_key_file),
+    .help = "its private key (PEM)" },
+  { NULL, "requestheader-client-ca-file", NULL, OPTION_TEXT, "FILE", MEMBER(front_proxy_ca_file),
+    .help = "who signed it (PEM): extension API servers are told to trust it" },
+
   { "Storage", "etcd-servers", NULL, OPTION_LIST, "URLS", MEMBER(etcd_servers),
     .help = "keep the objects in this etcd cluster; in a file in --data-dir when not given" },
   { NULL, "etcd-cafile", NULL, OPTION_TEXT, "FILE", MEMBER(etcd_ca_file),

@@ -127,6 +127,23 @@ start_https
 k patch apiservice v1.$group --type merge -p '{"spec":{"service":{"port":'"$https_port"'}}}' >/dev/null
 wait_until "available again" condition_is 'True Passed*'
 is "and served" "$(k -n x1 get fl one -o name)" "flunder.$group/one"
+kill "$https_pid"
+wait "$https_pid" 2>/dev/null
+rm "$work/https.ports"
+
+# --- a certificate from files ---
+CLIENT_CA=$work/pki/foreign-ca.crt
+server_options=(--proxy-client-cert-file "$work/pki/foreign.crt" --proxy-client-key-file "$work/pki/foreign.key"
+  --requestheader-client-ca-file "$CLIENT_CA")
+restart_cluster TERM
+start_https
+foreign_ca() {
+  published requestheader-client-ca-file | grep -qF "$(sed -n 2p "$CLIENT_CA")"
+}
+wait_until "its authority is published" foreign_ca
+k patch apiservice v1.$group --type merge -p '{"spec":{"service":{"port":'"$https_port"'}}}' >/dev/null
+wait_until "available with it" condition_is 'True Passed*'
+is "it is shown" "$(k -n x1 get fl one -o 'jsonpath={.spec.certificate}')" "system:masters,mallory"
 k delete apiservice v1.$group >/dev/null
 is "and gone" "$(request GET /apis/$group/v1 | tr '\n' ' ')" "404 page not found  404 "
 done_testing

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/reason.h"
 #include "clusterd/server/client_config.h"
 #include "clusterd/server/service_resolver.h"
 
@@ -150,7 +151,7 @@ static void *run(void *data)
 {
   Aggregator *aggregator = data;
   g_autoptr(GError) error = NULL;
-  if (!front_proxy_publish(aggregator->front, aggregator->registry, aggregator->client_ca_file, &error))
+  if (!front_proxy_publish(aggregator->front, aggregator->registry, aggregator->config->ca_file, &error))
     g_warning("extension API servers cannot learn whom to trust: %s", error->message);
   while (await_work(aggregator)) {
     aggregator_keep_local(aggregator);
@@ -164,16 +165,29 @@ static void *run(void *data)
 /* --- life ----------------------------------------------------------------------------------------------------------
  */
 
-Aggregator *aggregator_start(Registry *registry, const char *client_ca_file, GError **error)
+static FrontProxy *make_front(const ApiServerConfig *config, GError **error)
 {
-  FrontProxy *front = front_proxy_new(error);
+  const char *cert = config->proxy_client_cert_file, *key = config->proxy_client_key_file;
+  const char *ca = config->front_proxy_ca_file;
+  if (!cert && !key && !ca)
+    return front_proxy_new(error);
+  if (cert && key && ca)
+    return front_proxy_read(cert, key, ca, error);
+  reason_set(error, REASON_CONFIG,
+             "--proxy-client-cert-file, --proxy-client-key-file and --requestheader-client-ca-file belong together");
+  return NULL;
+}
+
+Aggregator *aggregator_start(Registry *registry, const ApiServerConfig *config, GError **error)
+{
+  FrontProxy *front = make_front(config, error);
   if (!front)
     return NULL;
   Aggregator *aggregator = g_new0(Aggregator, 1);
   aggregator->registry = registry;
   aggregator->kind = api_scheme_resource(registry_scheme(registry), APIREGISTRATION, "v1", "apiservices");
   aggregator->front = front;
-  aggregator->client_ca_file = g_strdup(client_ca_file);
+  aggregator->config = config;
   g_mutex_init(&aggregator->lock);
   g_cond_init(&aggregator->woken);
   aggregator->remotes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, remote_free);
@@ -202,7 +216,6 @@ void aggregator_stop(Aggregator *aggregator)
   g_thread_join(aggregator->thread);
   g_hash_table_unref(aggregator->remotes);
   front_proxy_free(aggregator->front);
-  g_free(aggregator->client_ca_file);
   g_cond_clear(&aggregator->woken);
   g_mutex_clear(&aggregator->lock);
   g_free(aggregator);

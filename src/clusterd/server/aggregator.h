@@ -8,14 +8,15 @@
 #include "clusterd/server/front_proxy.h"
 #include "clusterd/server/outbound.h"
 #include "clusterd/server/registry.h"
+#include "clusterd/server/server_config.h"
 
 #define AGGREGATOR_SECONDS 30      /* as upstream's resync */
 #define AGGREGATOR_CHECK_SECONDS 5 /* for a remote server to answer */
 
 typedef struct Aggregator Aggregator;
 
-/* REGISTRY must outlive it. NULL with an error. */
-Aggregator *aggregator_start(Registry *registry, const char *client_ca_file, GError **error);
+/* REGISTRY and CONFIG must outlive it. NULL with an error. */
+Aggregator *aggregator_start(Registry *registry, const ApiServerConfig *config, GError **error);
 void aggregator_stop(Aggregator *aggregator);
 
 /* The APIService of a group and version that another server answers for, new reference; NULL: there is none. */

@@ -16,7 +16,7 @@ struct Aggregator {
   Registry *registry;
   const ApiKind *kind; /* APIService */
   FrontProxy *front;
-  char *client_ca_file;
+  const ApiServerConfig *config;
   GThread *thread;
   GMutex lock;
   GCond woken;

@@ -8,7 +8,7 @@
 #include "base/x509.h"
 
 #define LIFETIME_SECONDS (10LL * 365 * 24 * 3600)
-#define CA_FILE_MAX (1u << 20)
+#define PEM_FILE_MAX (1u << 20)
 #define CERTIFICATES_MAX 8 /* authorities that stay published: of other servers, and of the last starts */
 #define PEM_BEGIN "-----BEGIN CERTIFICATE-----"
 
@@ -38,6 +38,22 @@ FrontProxy *front_proxy_new(GError **error)
   return proxy;
 }
 
+static char *read_text(const char *path, GError **error)
+{
+  g_autoptr(GBytes) bytes = file_read(path, PEM_FILE_MAX, error);
+  return bytes ? g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes)) : NULL;
+}
+
+FrontProxy *front_proxy_read(const char *cert_file, const char *key_file, const char *ca_file, GError **error)
+{
+  FrontProxy *proxy = g_new0(FrontProxy, 1);
+  if ((proxy->cert_pem = read_text(cert_file, error)) && (proxy->key_pem = read_text(key_file, error)) &&
+      (proxy->ca_pem = read_text(ca_file, error)))
+    return proxy;
+  front_proxy_free(proxy);
+  return NULL;
+}
+
 /* --- the ConfigMap -------------------------------------------------------------------------------------------------
  */
 
@@ -48,7 +64,7 @@ static char *add_to_bundle(const char *bundle, const char *pem)
   for (const char *at = strstr(bundle, PEM_BEGIN); at;) {
     const char *next = strstr(at + strlen(PEM_BEGIN), PEM_BEGIN);
     g_autofree char *one = next ? g_strndup(at, (gsize)(next - at)) : g_strdup(at);
-    if (!g_str_has_prefix(pem, g_strchomp(one)))
+    if (!strstr(pem, g_strchomp(one)))
       g_ptr_array_add(kept, g_steal_pointer(&one));
     at = next;
   }
@@ -67,7 +83,7 @@ typedef struct Publication {
 static bool set_data(json_t *value, void *data)
 {
   static const char *const fixed[][2] = {
-    { "requestheader-allowed-names", "[\"front-proxy-client\"]" },
+    { "requestheader-allowed-names", "[]" },
     { "requestheader-extra-headers-prefix", "[\"X-Remote-Extra-\"]" },
     { "requestheader-group-headers", "[\"X-Remote-Group\"]" },
     { "requestheader-username-headers", "[\"X-Remote-User\"]" },
@@ -88,8 +104,7 @@ bool front_proxy_publish(const FrontProxy *proxy, Registry *registry, const char
   Caller caller = { .field_manager = "kube-apiserver" };
   const ApiKind *kind = api_scheme_resource(registry_scheme(registry), "", "v1", "configmaps");
   Target target = { kind, "kube-system", "extension-apiserver-authentication", NULL };
-  g_autoptr(GBytes) file = client_ca_file ? file_read(client_ca_file, CA_FILE_MAX, NULL) : NULL;
-  g_autofree char *client_ca = file ? g_strndup(g_bytes_get_data(file, NULL), g_bytes_get_size(file)) : NULL;
+  g_autofree char *client_ca = client_ca_file ? read_text(client_ca_file, NULL) : NULL;
   Publication publication = { proxy->ca_pem, client_ca };
   g_autoptr(json_t) value = json_object();
   g_autoptr(GError) problem = NULL;

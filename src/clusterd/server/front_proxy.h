@@ -13,6 +13,8 @@ typedef struct FrontProxy {
 
 /* A new authority and a certificate of its; both live as long as the process. NULL with REASON_INTERNAL. */
 FrontProxy *front_proxy_new(GError **error);
+/* The same from files: a certificate, its key, and who signed it. NULL with REASON_FILE. */
+FrontProxy *front_proxy_read(const char *cert_file, const char *key_file, const char *ca_file, GError **error);
 void front_proxy_free(FrontProxy *proxy);
 
 /* Publishes the authority, besides those of other servers and of earlier starts, and CLIENT_CA_FILE. */

@@ -266,7 +266,7 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
       !registry_choose_admission(registry, config->enabled_plugins, config->disabled_plugins, error) ||
       !bootstrap_objects(registry, config, error))
     return NULL;
-  server->aggregator = aggregator_start(registry, config->ca_file, error);
+  server->aggregator = aggregator_start(registry, &server->config, error);
   if (!server->aggregator)
     return NULL;
   HttpServerConfig http = {

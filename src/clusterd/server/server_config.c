@@ -3,10 +3,19 @@
 #define MEMBER(name) G_STRUCT_OFFSET(ApiServerConfig, name)
 
 static const gsize texts[] = {
-  MEMBER(listen_address),    MEMBER(ca_file),    MEMBER(cert_file),
-  MEMBER(key_file),          MEMBER(token_file), MEMBER(service_account_key_file),
-  MEMBER(jwks_uri),          MEMBER(service_ip), MEMBER(service_cidr),
+  MEMBER(listen_address),
+  MEMBER(ca_file),
+  MEMBER(cert_file),
+  MEMBER(key_file),
+  MEMBER(token_file),
+  MEMBER(service_account_key_file),
+  MEMBER(jwks_uri),
+  MEMBER(service_ip),
+  MEMBER(service_cidr),
   MEMBER(advertise_address),
+  MEMBER(proxy_client_cert_file),
+  MEMBER(proxy_client_key_file),
+  MEMBER(front_proxy_ca_file),
 };
 
 static const gsize lists[] = {

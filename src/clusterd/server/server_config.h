@@ -18,7 +18,9 @@ typedef struct ApiServerConfig {
   const char *const *service_account_verify_files; /* more keys that verify them; NULL: none */
   const char *const *service_account_issuers;      /* the first issues, all are believed */
   const char *const *api_audiences;                /* whom tokens for this API are meant for; NULL: the issuers */
-  const char *jwks_uri;          /* where outsiders find the keys; NULL: at this server's own address */
+  const char *jwks_uri; /* where outsiders find the keys; NULL: at this server's own address */
+  /* What this server shows to extension API servers, and who signed it; all NULL: made at each start. */
+  const char *proxy_client_cert_file, *proxy_client_key_file, *front_proxy_ca_file;
   bool bootstrap_tokens;         /* Secrets of kube-system may hold tokens of new nodes */
   const char *service_ip;        /* cluster IP of the service default/kubernetes */
   const char *service_cidr;      /* "10.96.0.0/12" */
