@@ -63,9 +63,9 @@ static int64_t port_of(const json_t *ports, const char *name)
 static bool visit_slice(Object *object, void *data)
 {
   Search *search = data;
-  const json_t *slice = object_json(object);
-  if (!g_str_equal(json_str(json_at(slice, "metadata", "labels", NULL), SERVICE_LABEL, ""), search->service))
+  if (!g_str_equal(json_str(object_labels(object), SERVICE_LABEL, ""), search->service))
     return false;
+  const json_t *slice = object_json(object);
   search->has_slices = true;
   int64_t port = port_of(json_object_get(slice, "ports"), search->port_name);
   if (!port || g_str_equal(json_str(slice, "addressType", ""), "FQDN"))

@@ -81,33 +81,40 @@ static bool rule_matches(const json_t *rule, const AdmissionRequest *request, co
          lists_resource(json_object_get(rule, "resources"), kind, request->target->subresource);
 }
 
-/* Another version of the same objects that RULE names; NULL when there is none. */
-static const ApiKind *find_equivalent(const json_t *rule, const AdmissionRequest *request)
+/* The other versions of the same objects, best first; the caller frees the array. */
+static GPtrArray *equivalents_of(const AdmissionRequest *request)
 {
-  g_autoptr(GPtrArray) kinds = api_scheme_list(registry_scheme(request->registry));
+  GPtrArray *kinds = api_scheme_list(registry_scheme(request->registry));
   const ApiKind *asked = request->target->kind;
-  for (guint i = 0; i < kinds->len; i++) {
-    const ApiKind *kind = kinds->pdata[i];
-    if (kind != asked && registry_storage(kind) == registry_storage(asked) && rule_matches(rule, request, kind))
-      return kind;
-  }
+  for (guint i = kinds->len; i-- > 0;)
+    if (kinds->pdata[i] == asked || registry_storage(kinds->pdata[i]) != registry_storage(asked))
+      g_ptr_array_remove_index(kinds, i);
+  return kinds;
+}
+
+/* The version that the first rule names which names any. */
+static const ApiKind *find_equivalent(const AdmissionRequest *request, const json_t *rules)
+{
+  g_autoptr(GPtrArray) kinds = equivalents_of(request);
+  size_t i;
+  json_t *rule;
+  json_array_foreach (rules, i, rule)
+    for (guint j = 0; j < kinds->len; j++)
+      if (rule_matches(rule, request, kinds->pdata[j]))
+        return kinds->pdata[j];
   return NULL;
 }
 
 static const ApiKind *find_kind(const AdmissionRequest *request, const json_t *hook)
 {
   const json_t *rules = json_object_get(hook, "rules");
-  const ApiKind *kind = NULL;
   size_t i;
   json_t *rule;
   json_array_foreach (rules, i, rule)
     if (rule_matches(rule, request, request->target->kind))
       return request->target->kind;
-  if (g_str_equal(json_str(hook, "matchPolicy", "Equivalent"), "Equivalent"))
-    json_array_foreach (rules, i, rule)
-      if (!kind)
-        kind = find_equivalent(rule, request);
-  return kind;
+  bool equivalent = g_str_equal(json_str(hook, "matchPolicy", "Equivalent"), "Equivalent");
+  return equivalent ? find_equivalent(request, rules) : NULL;
 }
 
 /* --- selectors -----------------------------------------------------------------------------------------------------
@@ -133,7 +140,7 @@ static bool namespace_labels(const AdmissionRequest *request, Object **namespace
   *namespace_ = registry_lookup(request->registry, kind, NULL, name ? name : "");
   if (!*namespace_)
     return api_error_not_found(error, kind, name ? name : "");
-  *labels = labels_of(object_json(*namespace_));
+  *labels = object_labels(*namespace_);
   return true;
 }
 
