@@ -231,7 +231,7 @@ is "called again after another one's change" "$(k -n x1 create cm m5 -o 'jsonpat
 remove
 
 # --- calls that come back, more of them than there are workers ---
-validating v1 "back|$on_maps,$only_x1" >/dev/null
+validating v1 "back|$on_maps,$only_x1,\"timeoutSeconds\":30" >/dev/null
 crowd=70
 is "calls that come back" "$(seq $crowd | xargs -P $crowd -I{} curl -s -o /dev/null -w '%{http_code}\n' --max-time 60 \
   --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" "${json[@]}" \
