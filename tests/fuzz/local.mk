@@ -71,3 +71,9 @@ TESTS += %D%/fuzz-layer
 %C%_fuzz_layer_SOURCES = %D%/fuzz-layer.c $(fuzz_main)
 %C%_fuzz_layer_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_layer_LDADD = src/clusterd/node/libnode.a src/base/libbase.a $(TAR_LIBS) $(BASE_LIBS) -lm
+
+check_PROGRAMS += %D%/fuzz-html
+TESTS += %D%/fuzz-html
+%C%_fuzz_html_SOURCES = %D%/fuzz-html.c $(fuzz_main)
+%C%_fuzz_html_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_html_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(LIBEVENT_LIBS) $(BASE_LIBS)

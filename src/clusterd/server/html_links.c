@@ -61,7 +61,7 @@ static void skip_past(Scanner *scanner, const char *text)
 
 static void replace(Scanner *scanner, const char *from, const char *to)
 {
-  if ((gsize)(to - from) > URL_MAX_LENGTH)
+  if ((gsize)(to - from) > URL_MAX_LENGTH || memchr(from, '\0', (gsize)(to - from)))
     return;
   g_autofree char *url = g_strndup(from, (gsize)(to - from));
   g_autofree char *made = scanner->rewrite(url, scanner->data);
