@@ -28,7 +28,8 @@ noinst_LIBRARIES += %D%/libapi.a
 
 # server-side apply
 %C%_libapi_a_SOURCES += \
-	%D%/field_set.c %D%/field_set.h %D%/field_set_value.c %D%/managed_fields.c %D%/managed_fields.h
+	%D%/field_set.c %D%/field_set.h %D%/field_set_value.c %D%/managed_fields.c %D%/managed_fields.h \
+	%D%/version_changes.c %D%/version_changes.h
 
 # the tables and what is read from them
 %C%_libapi_a_SOURCES += \

@@ -7,6 +7,7 @@
 #include "base/timestamp.h"
 #include "clusterd/api/field_set.h"
 #include "clusterd/api/last_applied.h"
+#include "clusterd/api/version_changes.h"
 
 #define UPDATE "Update"
 #define APPLY "Apply"
@@ -117,26 +118,6 @@ static json_t *manager_entry(const Manager *manager)
   return entry;
 }
 
-/* SET (taken) without what nobody manages: the object's identity, what the server keeps of itself, and what a write to
- * this subresource cannot set. */
-static json_t *strip(const ApiKind *kind, const char *subresource, json_t *set)
-{
-  static const char *const unmanaged[] = {
-    "f:name",       "f:namespace",     "f:creationTimestamp", "f:selfLink",    "f:uid",
-    "f:generation", "f:managedFields", "f:resourceVersion",   "f:clusterName", "."
-  };
-  json_t *metadata = json_object_get(set, "f:metadata");
-  json_object_del(set, "f:apiVersion");
-  json_object_del(set, "f:kind");
-  for (gsize i = 0; i < G_N_ELEMENTS(unmanaged); i++)
-    json_object_del(metadata, unmanaged[i]);
-  if (json_object_size(metadata) == 0)
-    json_object_del(set, "f:metadata");
-  if (!*subresource && api_kind_subresource(kind, "status"))
-    json_object_del(set, "f:status");
-  return set;
-}
-
 /* Writes MANAGERS to OBJECT in upstream's order, those that own nothing left out. */
 static void write_managers(json_t *object, GPtrArray *managers)
 {
@@ -218,31 +199,31 @@ static GPtrArray *managers_before(const json_t *old, const json_t *new_value)
   return read_managers(json_is_array(given) && (json_array_size(given) > 0 || is_reset(given)) ? new_value : old);
 }
 
-/* Takes from every manager but EXCEPT what was changed by somebody else, and what is gone. */
-static void take_from_others(GPtrArray *managers, const Manager *except, const json_t *changed, const json_t *removed)
+/* Takes from every manager but EXCEPT what was changed by somebody else, and what is gone, in the manager's version. */
+static void take_from_others(GPtrArray *managers, const Manager *except, VersionChanges *changes)
 {
   for (guint i = 0; i < managers->len; i++) {
     Manager *manager = managers->pdata[i];
     if (manager == except)
       continue;
-    if (manager->fields && !field_set_touches(manager->fields, changed) && !field_set_touches(manager->fields, removed))
+    const VersionChange *change = version_changes_in(changes, manager->api_version);
+    if (manager->fields && !field_set_touches(manager->fields, change->changed) &&
+        !field_set_touches(manager->fields, change->removed))
       continue;
-    g_autoptr(json_t) kept = field_set_minus(manager_set(manager), changed);
-    manager_change(manager, field_set_minus(kept, removed));
+    g_autoptr(json_t) kept = field_set_minus(manager_set(manager), change->changed);
+    manager_change(manager, field_set_minus(kept, change->removed));
   }
 }
 
 void managed_fields_update(const ApiKind *kind, const json_t *old, json_t *new_value, const FieldManager *writer)
 {
   g_autoptr(GPtrArray) managers = managers_before(old, new_value);
-  g_autofree char *api_version = api_group_version(kind);
+  g_autofree char *api_version = api_group_version(writer->kind ? writer->kind : kind);
   g_autofree char *time = timestamp_text(writer->now_us);
   const char *subresource = writer->subresource ? writer->subresource : "";
-  json_t *changed = NULL;
-  g_autoptr(json_t) removed = NULL;
-  field_set_compare(kind->message, old, new_value, &changed, &removed);
-  g_autoptr(json_t) mine = strip(kind, subresource, changed);
-  take_from_others(managers, NULL, mine, removed);
+  g_autoptr(VersionChanges) changes = version_changes_new(kind, writer->scheme, subresource, old, new_value);
+  const json_t *mine = version_changes_in(changes, api_version)->changed;
+  take_from_others(managers, NULL, changes);
   if (!field_set_is_empty(mine)) {
     Manager *manager = find_manager(managers, writer->name, UPDATE, api_version, subresource);
     if (!manager) {
@@ -293,14 +274,18 @@ static void add_conflicts(Conflicts *conflicts, const Manager *manager, const js
   }
 }
 
-/* False with REASON_CONFLICT when others than EXCEPT own anything of CHANGED that is not ALLOWED (may be NULL). */
-static bool check_conflicts(GPtrArray *managers, const Manager *except, const json_t *changed, const json_t *allowed,
+/* False with REASON_CONFLICT when others than EXCEPT own anything that CHANGES, in their version, and that is not
+ * ALLOWED (may be NULL). */
+static bool check_conflicts(GPtrArray *managers, const Manager *except, VersionChanges *changes, const json_t *allowed,
                             GError **error)
 {
   Conflicts conflicts = { .causes = json_array(), .text = g_string_new(NULL) };
   for (guint i = 0; i < managers->len; i++) {
     Manager *manager = managers->pdata[i];
-    g_autoptr(json_t) both = manager == except ? json_object() : field_set_both(manager_set(manager), changed);
+    if (manager == except)
+      continue;
+    const VersionChange *change = version_changes_in(changes, manager->api_version);
+    g_autoptr(json_t) both = field_set_both(manager_set(manager), change->changed);
     g_autoptr(json_t) shared = allowed ? field_set_minus(both, allowed) : json_incref(both);
     if (!field_set_is_empty(shared))
       add_conflicts(&conflicts, manager, shared);
@@ -323,11 +308,12 @@ static GPtrArray *managers_before_apply(const ApiKind *kind, const json_t *old, 
   GPtrArray *managers = read_managers(old);
   if (old && managers->len == 0)
     g_ptr_array_add(managers, manager_new(BEFORE_FIRST_APPLY, UPDATE, api_version, "", NULL,
-                                          strip(kind, "", field_set_of_value(kind->message, old))));
+                                          version_changes_strip(kind, "", field_set_of_value(kind->message, old))));
   return managers;
 }
 
-/* Everything anybody owns, CONFIGURED (the applier's new set, identity and all) included. */
+/* Everything anybody owns, CONFIGURED (the applier's new set, identity and all) included. A field that has another name
+ * in a manager's version counts by that name only. */
 static json_t *owned_by_all(GPtrArray *managers, const Manager *applier, const json_t *configured)
 {
   json_t *owned = json_deep_copy(configured);
@@ -375,18 +361,16 @@ json_t *managed_fields_apply(const ApiKind *kind, const json_t *old, const json_
   g_autoptr(json_t) configured = field_set_of_value(kind->message, config);
   g_autoptr(json_t) owned = owned_by_all(managers, applier, configured);
   field_set_prune(kind->message, result, manager_set(applier), owned);
-  g_autoptr(json_t) set = strip(kind, subresource, json_deep_copy(configured));
+  g_autoptr(json_t) set = version_changes_strip(kind, subresource, json_deep_copy(configured));
 
-  json_t *difference = NULL;
-  g_autoptr(json_t) removed = NULL;
-  field_set_compare(kind->message, old, result, &difference, &removed);
-  g_autoptr(json_t) changed = strip(kind, subresource, difference);
+  g_autoptr(VersionChanges) changes = version_changes_new(kind, writer->scheme, subresource, old, result);
   bool takes_over = strcmp(writer->name, LAST_APPLIED_MANAGER) == 0;
   g_autoptr(json_t) allowed = takes_over && old ? last_applied_fields(kind, old) : NULL;
-  if (!force && !check_conflicts(managers, applier, changed, allowed, error))
+  if (!force && !check_conflicts(managers, applier, changes, allowed, error))
     return NULL;
-  take_from_others(managers, applier, changed, removed);
-  bool object_changed = !field_set_is_empty(changed) || !field_set_is_empty(removed);
+  take_from_others(managers, applier, changes);
+  const VersionChange *change = version_changes_in(changes, api_version);
+  bool object_changed = !field_set_is_empty(change->changed) || !field_set_is_empty(change->removed);
   claim(applier, api_version, json_incref(set), object_changed, now);
   write_managers(result, managers);
   if (takes_over)

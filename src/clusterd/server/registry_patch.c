@@ -205,7 +205,8 @@ static Object *apply_once(Registry *registry, const Caller *caller, const Target
                           .fields_managed = true };
   FieldManager manager = { .name = caller->field_manager,
                            .subresource = target->subresource ? target->subresource : "",
-                           .now_us = timestamp_now_us() };
+                           .now_us = timestamp_now_us(),
+                           .scheme = registry->scheme };
   if (!registry_catch_up(registry, error))
     return NULL;
   write.old = registry_lookup(registry, target->kind, target->namespace_, target->name);

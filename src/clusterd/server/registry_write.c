@@ -309,6 +309,8 @@ static void manage_fields(Write *write)
     .name = caller && caller->field_manager && *caller->field_manager ? caller->field_manager : "unknown",
     .subresource = write->target->subresource ? write->target->subresource : "",
     .now_us = timestamp_now_us(),
+    .kind = write->target->kind,
+    .scheme = write->registry->scheme,
   };
   managed_fields_update(write->storage, write->old ? object_json(write->old) : NULL, write->value, &manager);
 }

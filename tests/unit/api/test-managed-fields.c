@@ -27,6 +27,11 @@ static const ApiKind *kind_of(const char *group, const char *version, const char
   return found;
 }
 
+static FieldManager writer(const char *name)
+{
+  return (FieldManager){ .name = name, .subresource = "", .now_us = now_us, .scheme = scheme };
+}
+
 /* The fields MANAGER owns by OPERATION, as text; NULL when it is no manager. */
 static char *owned_by(const json_t *object, const char *manager, const char *operation)
 {
@@ -49,7 +54,8 @@ static void assert_owned(const json_t *object, const char *manager, const char *
 static json_t *update(const ApiKind *kind, const json_t *old, const char *text, const char *manager)
 {
   json_t *value = parse(text);
-  managed_fields_update(kind, old, value, &(FieldManager){ manager, "", now_us });
+  FieldManager by = writer(manager);
+  managed_fields_update(kind, old, value, &by);
   return value;
 }
 
@@ -57,7 +63,8 @@ static json_t *apply(const ApiKind *kind, const json_t *old, const char *text, c
                      GError **error)
 {
   g_autoptr(json_t) config = parse(text);
-  return managed_fields_apply(kind, old, config, &(FieldManager){ manager, "", now_us }, force, error);
+  FieldManager by = writer(manager);
+  return managed_fields_apply(kind, old, config, &by, force, error);
 }
 
 static void test_create_config_map(void)
@@ -225,7 +232,7 @@ static void test_given_managed_fields(void)
   g_autoptr(json_t) renamed = json_deep_copy(made);
   json_object_set_new(json_array_get(json_at(renamed, "metadata", "managedFields", NULL), 0), "manager",
                       json_string("q"));
-  managed_fields_update(kind, made, renamed, &(FieldManager){ "w", "", now_us });
+  managed_fields_update(kind, made, renamed, &(FieldManager){ .name = "w", .subresource = "", .now_us = now_us });
   assert_owned(renamed, "q", "Update", "{'f:data':{'.':{},'f:k':{}}}");
   assert_owned(renamed, "m", "Update", NULL);
   g_autoptr(json_t) cleared =
@@ -244,13 +251,57 @@ static void test_many_managers(void)
     g_autofree char *name = g_strdup_printf("m%02d", i);
     json_t *next = json_deep_copy(object);
     json_object_set_new(json_object_get(next, "data"), name, json_string("v"));
-    managed_fields_update(kind, object, next, &(FieldManager){ name, "", now_us + i * G_USEC_PER_SEC });
+    managed_fields_update(kind, object, next,
+                          &(FieldManager){ .name = name, .subresource = "", .now_us = now_us + i * G_USEC_PER_SEC });
     json_decref(object);
     object = next;
   }
   g_assert_cmpuint(json_array_size(json_at(object, "metadata", "managedFields", NULL)), ==, 10);
   g_autofree char *ancient = owned_by(object, "ancient-changes", "Update");
   g_assert_true(strstr(ancient, "f:m00") && strstr(ancient, "f:m05") && !strstr(ancient, "f:m06"));
+}
+
+/* Every manager's fields have the names of the version it speaks, and lose what others change in theirs. */
+static void test_versions(void)
+{
+  const ApiKind *v1 = kind_of("networking.k8s.io", "v1", "Ingress");
+  const ApiKind *old_version = kind_of("extensions", "v1beta1", "Ingress");
+  FieldManager old_writer = writer("old"), new_writer = writer("new");
+  old_writer.kind = old_version;
+  g_autoptr(json_t) made = parse("{'metadata':{'name':'i'},'spec':{'ingressClassName':'c','defaultBackend':{'service':{"
+                                 "'name':'a','port':{'number':80}}}}}");
+  managed_fields_update(v1, NULL, made, &old_writer);
+  assert_owned(made, "old", "Update",
+               "{'f:spec':{'f:backend':{'.':{},'f:serviceName':{},'f:servicePort':{}},'f:ingressClassName':{}}}");
+  g_assert_cmpstr(json_str(json_array_get(json_at(made, "metadata", "managedFields", NULL), 0), "apiVersion", ""), ==,
+                  "extensions/v1beta1");
+  g_autoptr(json_t) changed = json_deep_copy(made);
+  json_object_set_new(json_at(changed, "spec", "defaultBackend", "service", NULL), "name", json_string("b"));
+  managed_fields_update(v1, made, changed, &new_writer);
+  assert_owned(changed, "old", "Update",
+               "{'f:spec':{'f:backend':{'.':{},'f:servicePort':{}},'f:ingressClassName':{}}}");
+  assert_owned(changed, "new", "Update", "{'f:spec':{'f:defaultBackend':{'f:service':{'f:name':{}}}}}");
+}
+
+/* Who applies in one version conflicts with who wrote in another, by the names of that one. */
+static void test_apply_versions(void)
+{
+  const ApiKind *v1 = kind_of("networking.k8s.io", "v1", "Ingress");
+  FieldManager old_writer = writer("old");
+  old_writer.kind = kind_of("networking.k8s.io", "v1beta1", "Ingress");
+  g_autoptr(json_t) made =
+      parse("{'metadata':{'name':'i'},'spec':{'defaultBackend':{'service':{'name':'a','port':{'number':80}}}}}");
+  managed_fields_update(v1, NULL, made, &old_writer);
+  g_autoptr(GError) error = NULL;
+  const char *config =
+      "{'metadata':{'name':'i'},'spec':{'defaultBackend':{'service':{'name':'b','port':{'number':80}}}}}";
+  g_autoptr(json_t) refused = apply(v1, made, config, "applier", false, &error);
+  g_assert_null(refused);
+  g_assert_cmpstr(error->message, ==,
+                  "Apply failed with 1 conflict: conflict with \"old\" using networking.k8s.io/v1beta1: "
+                  ".spec.backend.serviceName");
+  g_autoptr(json_t) forced = apply(v1, made, config, "applier", true, NULL);
+  assert_owned(forced, "old", "Update", "{'f:spec':{'f:backend':{'.':{},'f:servicePort':{}}}}");
 }
 
 int main(int argc, char **argv)
@@ -269,6 +320,8 @@ int main(int argc, char **argv)
   g_test_add_func("/managed-fields/apply/before-first", test_before_first_apply);
   g_test_add_func("/managed-fields/given", test_given_managed_fields);
   g_test_add_func("/managed-fields/many", test_many_managers);
+  g_test_add_func("/managed-fields/versions", test_versions);
+  g_test_add_func("/managed-fields/apply/versions", test_apply_versions);
   int result = g_test_run();
   api_scheme_free(scheme);
   return result;
