@@ -162,6 +162,27 @@ field "ingress of extensions" $extensions/ingresses/ing spec/backend '{"serviceN
 like "its table" "$(k get ingresses.v1beta1.extensions 2>/dev/null)" "*ing*<none>*a.example*80*"
 is "network policy" "$(k get netpol np -o 'jsonpath={.spec.policyTypes[*]} {.spec.ingress[0].ports[0].protocol}')" "Ingress TCP"
 
+# --- field managers ---
+k apply --server-side --field-manager=course -f - >/dev/null 2>&1 <<END
+apiVersion: networking.k8s.io/v1beta1
+kind: Ingress
+metadata: {name: owned}
+spec: {backend: {serviceName: web, servicePort: 80}}
+END
+is "applied in an old version" "$(k get ing owned --show-managed-fields -o 'jsonpath={.metadata.managedFields[0].apiVersion} {.metadata.managedFields[0].fieldsV1}')" \
+  'networking.k8s.io/v1beta1 {"f:spec":{"f:backend":{"f:serviceName":{},"f:servicePort":{}}}}'
+like "a conflict across versions" "$(k apply --server-side --field-manager=new -f - 2>&1 <<END
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: owned}
+spec: {defaultBackend: {service: {name: other, port: {number: 80}}}}
+END
+)" '*conflict with "course": .spec.backend.serviceName*'
+k patch ing owned --field-manager=patcher --type merge -p '{"spec":{"defaultBackend":{"service":{"name":"other"}}}}' >/dev/null
+is "written in the current one" "$(k get ing owned --show-managed-fields -o 'jsonpath={.metadata.managedFields[0].fieldsV1} {.metadata.managedFields[1].apiVersion}')" \
+  '{"f:spec":{"f:backend":{"f:servicePort":{}}}} networking.k8s.io/v1'
+k delete ing owned >/dev/null
+
 # --- discovery ---
 is "kubectl get all shows each once" "$(k get all -o name 2>/dev/null | grep -c /d1)" "1"
 is "names mean what they mean" "$(k get deploy,rs,ds,netpol,ing -o name 2>&1 | grep -c 'Warning\|extensions')" "0"

@@ -106,6 +106,7 @@ api_kinds = \
 	%D%/policy_v1.kinds \
 	%D%/rbac_v1.kinds \
 	%D%/scheduling_v1.kinds \
+	%D%/settings_v1alpha1.kinds \
 	%D%/storage_v1.kinds
 
 # older versions, made from the ones above

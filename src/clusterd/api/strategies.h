@@ -152,9 +152,10 @@ DEFAULTS(flow_schema_spec);
 STRATEGY(api_service);
 DEFAULTS(custom_resource_definition);
 
-/* strategy_legacy.c: defaults that only old versions have */
+/* strategy_legacy.c: what only old versions have */
 DEFAULTS(template_labels); /* selector and labels are the template's labels */
 DEFAULTS(extensions_deployment_strategy);
+VALIDATE(pod_preset_spec);
 
 #undef STRATEGY
 #undef DEFAULTS

@@ -130,6 +130,7 @@ extern const AdmissionPlugin admission_namespace_lifecycle;
 extern const AdmissionPlugin admission_node_taint;
 extern const AdmissionPlugin admission_owner_references;
 extern const AdmissionPlugin admission_pod_node_selector;
+extern const AdmissionPlugin admission_pod_preset;
 extern const AdmissionPlugin admission_pod_security;
 extern const AdmissionPlugin admission_pod_tolerations;
 extern const AdmissionPlugin admission_priority;

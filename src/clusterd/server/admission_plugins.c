@@ -16,6 +16,7 @@ static const AdmissionRow rows[] = {
   { "NamespaceLifecycle", true, &admission_namespace_lifecycle },
   { "NamespaceExists", false, &admission_namespace_exists },
   { "LimitPodHardAntiAffinityTopology", false, &admission_anti_affinity },
+  { "PodPreset", true, &admission_pod_preset }, /* of 1.19 and before; there it must be enabled */
   { "LimitRanger", true, &admission_limit_ranger },
   { "ServiceAccount", true, &admission_service_account },
   { "NodeRestriction", false, NULL },

@@ -74,6 +74,10 @@ bool handle_pod_stream(ApiRequest *request); /* pod_handler.c: log, exec, attach
 /* connect.c: whether admission lets the request open its connection (exec, attach, portforward, proxy). */
 bool connect_admit(ApiRequest *request, GError **error);
 
+/* ephemeral_containers.c: a PUT of the kind EphemeralContainers, of old. */
+bool ephemeral_containers_given(const ApiRequest *request);
+bool ephemeral_containers_update(ApiRequest *request, const Caller *caller, GError **error);
+
 /* request_options.c. Selectors, limit, versions of the query. The struct borrows from the query; *LABELS and *FIELDS
  * are the caller's. */
 bool request_list_options(ApiRequest *request, ListOptions *options, LabelSelector **labels, FieldSelector **fields,

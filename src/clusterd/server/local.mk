@@ -20,6 +20,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/admission/number_claim.h \
 	%D%/admission/owner_references.c \
 	%D%/admission/pod_policies.c \
+	%D%/admission/pod_preset.c \
 	%D%/admission/pod_security.c \
 	%D%/admission/pod_security.h \
 	%D%/admission/pod_security_baseline.c \
@@ -78,6 +79,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/continue_token.c \
 	%D%/continue_token.h \
 	%D%/document_handler.c \
+	%D%/ephemeral_containers.c \
 	%D%/eviction.c \
 	%D%/eviction.h \
 	%D%/front_proxy.c \

@@ -147,6 +147,8 @@ static bool handle_update(ApiRequest *request, GError **error)
   g_autofree char *manager = NULL;
   if (!request_write_options(request, "UpdateOptions", &caller, &manager, error))
     return false;
+  if (ephemeral_containers_given(request))
+    return ephemeral_containers_update(request, &caller, error);
   g_autoptr(json_t) body = request_resource_body(request, caller.field_validation, error);
   if (!body)
     return false;
