@@ -2,6 +2,7 @@
 /* One request to the API on its way through the server: what the handlers share. Internal to the server room. */
 #include "clusterd/server/accept.h"
 #include "clusterd/server/authenticate.h"
+#include "clusterd/server/flow_control.h"
 #include "clusterd/server/http.h"
 #include "clusterd/server/query.h"
 #include "clusterd/server/registry.h"
@@ -21,6 +22,7 @@ typedef struct ApiRequest {
   const ApiKind *kind;    /* of a resource */
   Accept accept;
   json_t *warnings; /* array of texts for Warning headers */
+  FlowTicket flow;  /* where it counts among the requests under way */
 } ApiRequest;
 
 /* Parts of the server the handlers use; owned by the server. */

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/server/bootstrap_flow.h"
 #include "clusterd/server/bootstrap_private.h"
 
 const Caller bootstrap_self = { .field_manager = "kube-apiserver" };
@@ -80,7 +81,8 @@ static bool make_service(Registry *registry, const ApiServerConfig *config, GErr
 bool bootstrap_objects(Registry *registry, const ApiServerConfig *config, GError **error)
 {
   return make_namespaces(registry, error) && bootstrap_rbac_objects(registry, error) &&
-         make_priority_classes(registry, error) && make_service(registry, config, error);
+         bootstrap_flow_objects(registry, error) && make_priority_classes(registry, error) &&
+         make_service(registry, config, error);
 }
 
 typedef struct Replacement {

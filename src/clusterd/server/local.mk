@@ -80,6 +80,12 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/continue_token.h \
 	%D%/document_handler.c \
 	%D%/ephemeral_containers.c \
+	%D%/bootstrap_flow.c \
+	%D%/bootstrap_flow.h \
+	%D%/event_expiry.c \
+	%D%/event_expiry.h \
+	%D%/flow_control.c \
+	%D%/flow_control.h \
 	%D%/eviction.c \
 	%D%/eviction.h \
 	%D%/front_proxy.c \

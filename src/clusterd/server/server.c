@@ -11,6 +11,7 @@
 #include "clusterd/server/api_request.h"
 #include "clusterd/server/authenticate.h"
 #include "clusterd/server/bootstrap.h"
+#include "clusterd/server/event_expiry.h"
 #include "clusterd/server/registry_private.h"
 #include "clusterd/server/server_peers.h"
 
@@ -21,6 +22,8 @@ struct ApiServer {
   Authorizer *authorizer;
   Authenticator authenticator;
   Documents *documents;
+  FlowControl *flow;
+  EventExpiry *event_expiry;
   WatchSet *watches;
   SessionSet *sessions;
   ServerPeers *peers;
@@ -168,6 +171,23 @@ static bool identify(ApiRequest *request, GError **error)
   return true;
 }
 
+/* Tells which flow the request belongs to. False when there is no room for it, which it is told. */
+static bool enter_flow(ApiRequest *request)
+{
+  FlowTicket *ticket = &request->flow;
+  bool enters =
+      flow_control_begin(request->server->flow, request->identity, request->info, http_path(request->http), ticket);
+  if (ticket->schema_uid) {
+    http_add_header(request->http, "X-Kubernetes-PF-FlowSchema-UID", ticket->schema_uid);
+    http_add_header(request->http, "X-Kubernetes-PF-PriorityLevel-UID", ticket->level_uid);
+  }
+  if (!enters) {
+    http_add_header(request->http, "Retry-After", "1");
+    respond_text(request, 429, "text/plain; charset=utf-8", "Too many requests, please try again later.\n");
+  }
+  return enters;
+}
+
 static void route(ApiRequest *request)
 {
   g_autoptr(GError) error = NULL;
@@ -176,6 +196,8 @@ static void route(ApiRequest *request)
     return;
   }
   request->info = request_info_parse(http_method(request->http), http_path(request->http), request->query, &error);
+  if (request->info && !enter_flow(request))
+    return;
   if (!request->info || !authorize(request, &error)) {
     respond_error(request, error);
     return;
@@ -208,6 +230,7 @@ static void handle(HttpRequest *http, void *data)
   request.query = query_parse(http_query(http));
   request.warnings = json_array();
   route(&request);
+  flow_control_end(&request.flow);
   query_free(request.query);
   request_info_free(request.info);
   identity_free(request.identity);
@@ -259,6 +282,7 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
   server->authorizer = authorizer_new(registry, config->authorization_modes);
   registry->authorizer = server->authorizer;
   server->documents = documents_new(registry_scheme(registry));
+  server->flow = flow_control_new(registry, FLOW_SEATS);
   server->watches = watch_set_new();
   server->sessions = session_set_new();
   if (!authenticator_make(&server->authenticator, registry, config, error) ||
@@ -285,6 +309,8 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
     server->peers = server_peers_start(registry, config->advertise_address, http_server_port(server->http), error);
   if (!server->peers)
     return NULL;
+  int64_t ttl_seconds = config->event_ttl_seconds ? config->event_ttl_seconds : EVENT_TTL_SECONDS;
+  server->event_expiry = event_expiry_new(registry, ttl_seconds * G_USEC_PER_SEC);
   return g_steal_pointer(&server);
 }
 
@@ -317,6 +343,8 @@ void api_server_stop(ApiServer *server)
   http_server_stop(server->http);
   watch_set_free(server->watches);
   documents_free(server->documents);
+  event_expiry_free(server->event_expiry);
+  flow_control_free(server->flow);
   server->registry->authorizer = NULL;
   authorizer_free(server->authorizer);
   authenticator_clear(&server->authenticator);

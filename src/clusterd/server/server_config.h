@@ -25,6 +25,7 @@ typedef struct ApiServerConfig {
   const char *service_ip;        /* cluster IP of the service default/kubernetes */
   const char *service_cidr;      /* "10.96.0.0/12" */
   const char *advertise_address; /* what its endpoints say */
+  int64_t event_ttl_seconds;     /* how long events live; 0: an hour */
 } ApiServerConfig;
 
 /* A copy with copies of everything CONFIG points to, and its end. */

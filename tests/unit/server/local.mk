@@ -78,3 +78,13 @@ check_PROGRAMS += %D%/test-rbac-rules
 TESTS += %D%/test-rbac-rules
 %C%_test_rbac_rules_SOURCES = %D%/test-rbac-rules.c
 %C%_test_rbac_rules_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(BASE_LIBS)
+
+check_PROGRAMS += %D%/test-event-expiry
+TESTS += %D%/test-event-expiry
+%C%_test_event_expiry_SOURCES = %D%/test-event-expiry.c
+%C%_test_event_expiry_LDADD = $(admission_test_libraries)
+
+check_PROGRAMS += %D%/test-flow-control
+TESTS += %D%/test-flow-control
+%C%_test_flow_control_SOURCES = %D%/test-flow-control.c
+%C%_test_flow_control_LDADD = $(admission_test_libraries)
