@@ -1,6 +1,7 @@
 #!/bin/bash
 # shellcheck disable=SC2034,SC2154 # harness.sh reads and sets them
 # Priority and fairness as clients see it: the objects, the headers, and who is turned away.
+COMPONENTS=controllers
 . "$(dirname "$0")/harness.sh"
 start_cluster
 group=/apis/flowcontrol.apiserver.k8s.io/v1
@@ -46,6 +47,18 @@ like "no room" "$reply" "HTTP/1.1 429*Too many requests, please try again later.
 like "when to come back" "$reply" "*Retry-After: 1*"
 is "other paths are another flow" "$(header X-Kubernetes-PF-FlowSchema-UID bob /version)" "$(uid flowschema global-default)"
 is "the others go on" "$(k get flowschema bob -o name)" "flowschema.flowcontrol.apiserver.k8s.io/bob"
+dangling() {
+  for _ in $(seq 100); do
+    got=$(k get flowschema bob -o 'jsonpath={.status.conditions[0].type} {.status.conditions[0].status} {.status.conditions[0].reason}')
+    [ "$got" = "$1" ] && break
+    sleep 0.1
+  done
+  is "$1" "$got" "$1"
+}
+dangling "Dangling False Found"
+k delete prioritylevelconfiguration jail >/dev/null
+dangling "Dangling True NotFound"
+like "a table tells it" "$(k get flowschema bob)" "*MISSINGPL*bob*jail*50*True*"
 k delete flowschema bob >/dev/null
 is "and so does he" "$(header X-Kubernetes-PF-FlowSchema-UID bob /api/v1/pods)" "$(uid flowschema global-default)"
 done_testing

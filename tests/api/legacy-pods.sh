@@ -44,7 +44,7 @@ is "a pod it selects" "$(pod website frontend)" "pod/website created"
 version=$(k get podpreset allow-database -o 'jsonpath={.metadata.resourceVersion}')
 is "is marked" "$(k get pod website -o json | grep -c "\"podpreset.admission.kubernetes.io/podpreset-allow-database\": \"$version\"")" "1"
 for list in containers initContainers; do
-  is "$list get its parts" "$(k get pod website -o "jsonpath={.spec.$list[0].env[*].name} {.spec.$list[0].envFrom[*].configMapRef.name} {.spec.$list[0].volumeMounts[*].mountPath}")" \
+  is "$list get its parts" "$(k get pod website -o "jsonpath={.spec.${list}[0].env[*].name} {.spec.${list}[0].envFrom[*].configMapRef.name} {.spec.${list}[0].volumeMounts[*].mountPath}")" \
     "DB_PORT etcd-env-config /cache"
 done
 is "and the pod its volume" "$(k get pod website -o 'jsonpath={.spec.volumes[*].name}')" "cache-volume"

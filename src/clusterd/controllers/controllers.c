@@ -5,6 +5,7 @@
 #include "clusterd/controllers/daemon_set.h"
 #include "clusterd/controllers/deployment.h"
 #include "clusterd/controllers/endpoints.h"
+#include "clusterd/controllers/flow_schema.h"
 #include "clusterd/controllers/garbage_collector.h"
 #include "clusterd/controllers/job.h"
 #include "clusterd/controllers/namespace.h"
@@ -33,6 +34,7 @@
   X(job_controller_new, job_controller_free)                                                                           \
   X(endpoints_controller_new, endpoints_controller_free)                                                               \
   X(endpoint_mirror_controller_new, endpoint_mirror_controller_free)                                                   \
+  X(flow_schema_controller_new, flow_schema_controller_free)                                                           \
   X(garbage_collector_new, garbage_collector_free)                                                                     \
   X(node_lifecycle_controller_new, node_lifecycle_controller_free)                                                     \
   X(taint_eviction_controller_new, taint_eviction_controller_free)                                                     \

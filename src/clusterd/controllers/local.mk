@@ -6,6 +6,7 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/deployment_sets.c %D%/deployment_status.c \
 	%D%/endpoint_mirror.c %D%/endpoint_sets.c %D%/endpoint_sets.h %D%/endpoint_slices.c %D%/endpoint_slices.h \
 	%D%/endpoints.c %D%/endpoints.h \
+	%D%/flow_schema.c %D%/flow_schema.h \
 	%D%/garbage_collector.c %D%/garbage_collector.h \
 	%D%/job.c %D%/job.h %D%/job_state.c %D%/job_state.h \
 	%D%/namespace.c %D%/namespace.h %D%/namespace_content.c %D%/namespace_content.h %D%/object_queue.c %D%/object_queue.h \

@@ -37,8 +37,9 @@ static bool is_there(Addition *addition, const json_t *list, const json_t *item,
   if (!addition->conflict) {
     g_autofree char *ours = json_text(item), *theirs = json_text(found);
     addition->conflict =
-        g_strdup_printf("merging %s for %s has a conflict on %s%s: \n%s\ndoes not match\n%s\n", what, addition->name,
-                        g_str_equal(key, "mountPath") ? "mount path " : "", value, ours, theirs);
+        g_strdup_printf("merging %s for %s has a conflict on %s%s: \n%s\n"
+                        "does not match\n%s\n",
+                        what, addition->name, g_str_equal(key, "mountPath") ? "mount path " : "", value, ours, theirs);
   }
   return true;
 }
