@@ -1,6 +1,7 @@
 #!/bin/bash
 # shellcheck disable=SC2034,SC2154 # harness.sh reads and sets them
 # Manifests of old course material, in the versions they were written for, with a new and an old kubectl.
+COMPONENTS=controllers
 . "$(dirname "$0")/harness.sh"
 KUBECTL_120=$("$G_TEST_SRCDIR/tests/kubectl" 1.20) || KUBECTL_120=
 start_cluster
@@ -57,7 +58,8 @@ is "merge patch" "$(k patch deployments.v1beta1.extensions old --type merge -p '
 is "JSON patch" "$(k patch deployments.v1beta1.extensions old --type json \
   -p '[{"op":"remove","path":"/spec/paused"}]' 2>/dev/null)" "deployment.extensions/old patched"
 like "table" "$(k get deployments.v1beta1.extensions 2>/dev/null)" "NAME*READY*UP-TO-DATE*AVAILABLE*old*0/2*"
-field "scale" $extensions/deployments/old/scale status '{"replicas": 0, "selector": {"app": "old", "tier": "web"}, "targetSelector": "app=old,tier=web"}'
+field "scale" $extensions/deployments/old/scale status/selector '{"app": "old", "tier": "web"}'
+field "its selector as text" $extensions/deployments/old/scale status/targetSelector app=old,tier=web
 field "scale's version" $extensions/deployments/old/scale apiVersion extensions/v1beta1
 is "kubectl scale" "$(k scale deployments.v1beta1.extensions/old --replicas=3 2>/dev/null)" "deployment.extensions/old scaled"
 field "scaled" /apis/apps/v1/namespaces/default/deployments/old spec/replicas 3
@@ -68,6 +70,43 @@ is "delete" "$(k delete -f "$work/deployment.yaml" 2>/dev/null)" 'deployment.ext
 is "gone in all versions" "$(k get deploy -o name)" ""
 code=$(request POST $extensions/deployments "${json[@]}" -o /dev/null -d '{"metadata":{"name":"x"},"spec":{"template":{}}}' | tail -1)
 is "no labels, no selector, no deployment" "$code" 422
+
+# --- going back, as kubectl did before apps/v1 ---
+# until_is NAME EXPECTED COMMAND...: asks until the answer is EXPECTED
+until_is() {
+  name=$1
+  expected=$2
+  shift 2
+  for _ in $(seq 100); do
+    got=$("$@" 2>/dev/null)
+    [ "$got" = "$expected" ] && break
+    sleep 0.1
+  done
+  is "$name" "$got" "$expected"
+}
+state() {
+  k get deploy old -o 'jsonpath={.spec.template.spec.containers[0].image} {.metadata.annotations.deployment\.kubernetes\.io/revision} {.metadata.annotations.deprecated\.deployment\.rollback\.to}'
+}
+k apply -f "$work/deployment.yaml" >/dev/null 2>&1
+until_is "revision 1" "nginx:1.7.9 1 " state
+sed 's/1.7.9/1.9.1/' "$work/deployment.yaml" | k apply -f - >/dev/null 2>&1
+until_is "revision 2" "nginx:1.9.1 2 " state
+is "a rollback is asked for" "$(request POST $extensions/deployments/old/rollback "${json[@]}" -o /dev/null \
+  -d '{"kind":"DeploymentRollback","apiVersion":"extensions/v1beta1","name":"old","rollbackTo":{"revision":1},"updatedAnnotations":{"why":"course"}}' | tail -1)" "201"
+until_is "and done, as revision 3" "nginx:1.7.9 3 " state
+is "with its annotations" "$(k get deploy old -o 'jsonpath={.metadata.annotations.why}')" "course"
+k patch deployments.v1beta1.extensions old --type merge -p '{"spec":{"rollbackTo":{"revision":0}}}' >/dev/null 2>&1
+until_is "0 is the one before" "nginx:1.9.1 4 " state
+k patch deployments.v1beta1.extensions old --type merge -p '{"spec":{"rollbackTo":{"revision":9}}}' >/dev/null 2>&1
+until_is "a revision that is not there changes nothing" "nginx:1.9.1 4 " state
+told() {
+  k get events --field-selector involvedObject.name=old,reason="$1" -o 'jsonpath={.items[*].message}'
+}
+until_is "and is told" "Unable to find the revision to rollback to." told DeploymentRollbackRevisionNotFound
+like "as is what was done" "$(told DeploymentRollback)" '*Rolled back deployment "old" to revision 1*'
+like "another name" "$(request POST $extensions/deployments/old/rollback "${json[@]}" -d '{"name":"x","rollbackTo":{}}')" \
+  "*name in URL does not match name in DeploymentRollback object*"
+k delete deployment old >/dev/null
 
 # --- the other workloads ---
 cat >"$work/workloads.yaml" <<END
@@ -184,7 +223,7 @@ is "written in the current one" "$(k get ing owned --show-managed-fields -o 'jso
 k delete ing owned >/dev/null
 
 # --- discovery ---
-is "kubectl get all shows each once" "$(k get all -o name 2>/dev/null | grep -c /d1)" "1"
+is "kubectl get all shows each once" "$(k get all -o name 2>/dev/null | grep -c 'deployment.*/d1$')" "1"
 is "names mean what they mean" "$(k get deploy,rs,ds,netpol,ing -o name 2>&1 | grep -c 'Warning\|extensions')" "0"
 is "api-resources" "$(k api-resources --no-headers | grep -E '^(deployments|ingresses|cronjobs|poddisruptionbudgets) ' | tr -s ' ' | tr '\n' ';')" \
   "deployments deploy apps/v1 true Deployment;cronjobs cj batch/v1 true CronJob;deployments extensions/v1beta1 true Deployment;ingresses extensions/v1beta1 true Ingress;ingresses ing networking.k8s.io/v1 true Ingress;poddisruptionbudgets pdb policy/v1 true PodDisruptionBudget;"

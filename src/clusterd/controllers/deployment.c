@@ -227,6 +227,13 @@ static bool advance(DeploymentController *controller, Rollout *rollout, bool *pr
   if (deleting)
     return true;
   rollout_note_pause(rollout);
+  bool asked = false;
+  if (!paused && !rollout_roll_back(rollout, &asked, error))
+    return false;
+  if (asked) {
+    *progress = false;
+    return true;
+  }
   if (paused || is_rescale(rollout)) {
     *progress = false;
     return rollout_sync_new_set(rollout, false, error) && rescale(rollout, error);

@@ -35,6 +35,10 @@ bool rollout_scale(Rollout *rollout, Object **slot, int64_t size, bool *changed,
 /* Deletes empty old sets beyond spec.revisionHistoryLimit, oldest revision first. */
 bool rollout_clean_up(Rollout *rollout, GError **error);
 
+/* deployment_rollback.c: does what spec.rollbackTo of old versions asks. *ASKED tells whether it asked: then the
+ * deployment has changed and this pass is over. */
+bool rollout_roll_back(Rollout *rollout, bool *asked, GError **error);
+
 /* Counts of one set. */
 SetSize rollout_size(const Object *set);
 /* The sum of a status member over all sets. */

@@ -2,7 +2,7 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 %C%_libcontrollers_a_CPPFLAGS = $(AM_CPPFLAGS) -DG_LOG_DOMAIN=\"controllers\"
 %C%_libcontrollers_a_SOURCES = %D%/cluster_role_aggregation.c %D%/cluster_role_aggregation.h %D%/context.h %D%/controllers.c %D%/controllers.h \
 	%D%/daemon_pod.c %D%/daemon_set.c %D%/daemon_set.h \
-	%D%/deployment.c %D%/deployment.h %D%/deployment_math.c %D%/deployment_math.h %D%/deployment_rollout.h \
+	%D%/deployment.c %D%/deployment.h %D%/deployment_math.c %D%/deployment_math.h %D%/deployment_rollback.c %D%/deployment_rollout.h \
 	%D%/deployment_sets.c %D%/deployment_status.c \
 	%D%/endpoint_mirror.c %D%/endpoint_sets.c %D%/endpoint_sets.h %D%/endpoint_slices.c %D%/endpoint_slices.h \
 	%D%/endpoints.c %D%/endpoints.h \

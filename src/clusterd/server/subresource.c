@@ -189,6 +189,32 @@ static Object *bind(Registry *registry, const Caller *caller, const Target *targ
   }
 }
 
+/* --- rollback ------------------------------------------------------------------------------------------------------
+ */
+
+/* DATA is the DeploymentRollback; the deployment is in an old version, which has a member for it. */
+static bool ask_rollback(json_t *deployment, void *data)
+{
+  const json_t *rollback = json_object_get(data, "rollbackTo");
+  json_object_set_new(json_ensure_object(deployment, "spec", NULL), "rollbackTo",
+                      rollback ? json_deep_copy(rollback) : json_object());
+  json_t *annotations = json_object_get(data, "updatedAnnotations");
+  if (annotations)
+    json_object_update(json_ensure_object(deployment, "metadata", "annotations", NULL), annotations);
+  return true;
+}
+
+static Object *roll_back(Registry *registry, const Caller *caller, const Target *target, const json_t *value,
+                         GError **error)
+{
+  Target deployment = { target->kind, target->namespace_, target->name, NULL };
+  if (!g_str_equal(json_str(value, "name", ""), target->name)) {
+    reason_set(error, REASON_BAD_REQUEST, "name in URL does not match name in DeploymentRollback object");
+    return NULL;
+  }
+  return registry_modify(registry, caller, &deployment, ask_rollback, (void *)(uintptr_t)value, error);
+}
+
 Object *subresource_create(Registry *registry, const Caller *caller, const Target *target, const json_t *value,
                            GError **error)
 {
@@ -197,6 +223,8 @@ Object *subresource_create(Registry *registry, const Caller *caller, const Targe
     make = bind;
   else if (g_str_equal(target->subresource, "eviction"))
     make = eviction_create;
+  else if (g_str_equal(target->subresource, "rollback"))
+    make = roll_back;
   if (!make) {
     api_error_method(error);
     return NULL;
