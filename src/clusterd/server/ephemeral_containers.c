@@ -1,5 +1,5 @@
 /* PUT of pods/NAME/ephemeralcontainers with the body of Kubernetes 1.16 to 1.21: kind EphemeralContainers, which holds
- * only the list. See docs/decisions/004-old-ephemeral-containers-add.md. */
+ * only the list. See docs/decisions/006-old-ephemeral-containers-add.md. */
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/server/api_error.h"

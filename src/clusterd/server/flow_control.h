@@ -3,7 +3,8 @@
  * Priority and fairness: which FlowSchema a request belongs to, and whether its priority level has room for it. Every
  * Limited level may have so many requests under way as its share of the server's seats gives it; with limitResponse
  * Queue so many more as its queues hold. There are no queues here: requests wait for a free worker in the order they
- * came, whatever their level. Source: KEP-1040, k8s.io/apiserver/pkg/util/flowcontrol. Thread-safe.
+ * came, whatever their level, and levels do not lend to each other. Source: KEP-1040,
+ * k8s.io/apiserver/pkg/util/flowcontrol. Thread-safe.
  */
 #include "clusterd/server/identity.h"
 #include "clusterd/server/registry.h"
