@@ -78,6 +78,7 @@ STRATEGY(endpoints);
 STRATEGY(priority_class);
 VALIDATE(lease_spec);
 STRATEGY(controller_revision);
+STRATEGY(runtime_class);
 
 /* strategy_config.c */
 STRATEGY(config_map);
@@ -93,6 +94,7 @@ DEFAULTS(network_policy_spec);
 DEFAULTS(limit_range_item);
 VALIDATE(label_requirement);
 VALIDATE(label_selector);
+VALIDATE(pod_template);
 
 /* strategy_storage.c */
 STRATEGY(persistent_volume);

@@ -122,6 +122,13 @@ void strategy_check_template(const json_t *object, const char *kind, const char 
   strategy_check_restarts(json_object_get(template, "spec"), pods_of, errors);
 }
 
+void validate_pod_template(const json_t *value, const char *path, FieldErrors *errors)
+{
+  if (json_array_size(json_at(value, "spec", "ephemeralContainers", NULL)) > 0)
+    field_errors_add_at(errors, FIELD_FORBIDDEN, path, "spec.ephemeralContainers", NULL,
+                        "ephemeral containers not allowed in pod template");
+}
+
 static void check_values(const json_t *value, const char *operator, const char * path, FieldErrors *errors)
 {
   bool needs = strcmp(operator, "In") == 0 || strcmp(operator, "NotIn") == 0;

@@ -1,11 +1,13 @@
-/* Priority classes, leases, stored revisions: a rule or two each.
- * Source: k8s.io/kubernetes/pkg/apis/{scheduling,coordination,apps}/validation. */
+/* Priority classes, leases, stored revisions, runtime classes: a rule or two each.
+ * Source: k8s.io/kubernetes/pkg/apis/{scheduling,coordination,apps,node}/validation. */
 #include <string.h>
 
 #include "base/json.h"
 #include "clusterd/api/strategies.h"
 #include "clusterd/api/strategy_common.h"
+#include "clusterd/api/strategy_resources.h"
 #include "clusterd/api/validation.h"
+#include "clusterd/api/validation_metadata.h"
 
 #define USER_PRIORITY_MAX 1000000000
 
@@ -93,4 +95,44 @@ static void revision_validate_update(const json_t *object, const json_t *old, co
 const ApiStrategy strategy_controller_revision = {
   .validate_create = revision_validate_create,
   .validate_update = revision_validate_update,
+};
+
+static void check_scheduling(const json_t *scheduling, FieldErrors *errors)
+{
+  const json_t *tolerations = json_object_get(scheduling, "tolerations");
+  validate_labels(json_object_get(scheduling, "nodeSelector"), "scheduling.nodeSelector", errors);
+  for (size_t i = 0; i < json_array_size(tolerations); i++) {
+    const json_t *toleration = json_array_get(tolerations, i);
+    g_autofree char *path = field_path_index("scheduling.tolerations", i);
+    size_t first = 0;
+    while (!json_equal(json_array_get(tolerations, first), toleration))
+      first++;
+    if (first < i)
+      field_errors_add(errors, FIELD_DUPLICATE, path, toleration, NULL);
+  }
+}
+
+static void runtime_class_validate_create(const json_t *object, FieldErrors *errors)
+{
+  const char *name;
+  json_t *amount;
+  g_autoptr(json_t) handler = json_string(json_str(object, "handler", ""));
+  api_validate_format("dns1123label", handler, "handler", errors);
+  json_object_foreach (json_at(object, "overhead", "podFixed", NULL), name, amount) {
+    g_autofree char *path = field_path_key("overhead.limits", name); /* so upstream calls it */
+    resource_check_container_name(name, path, errors);
+    resource_check_amount(name, amount, path, errors);
+  }
+  check_scheduling(json_object_get(object, "scheduling"), errors);
+}
+
+static void runtime_class_validate_update(const json_t *object, const json_t *old, const ApiWriteContext *context,
+                                          FieldErrors *errors)
+{
+  strategy_check_immutable(json_object_get(object, "handler"), json_object_get(old, "handler"), "handler", errors);
+}
+
+const ApiStrategy strategy_runtime_class = {
+  .validate_create = runtime_class_validate_create,
+  .validate_update = runtime_class_validate_update,
 };

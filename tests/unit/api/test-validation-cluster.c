@@ -360,6 +360,54 @@ static void test_secret_update(void)
   case_updates(BASE_SECRET, cases, G_N_ELEMENTS(cases));
 }
 
+#define BASE_RUNTIME_CLASS                                                                                             \
+  "{'kind':'RuntimeClass','apiVersion':'node.k8s.io/v1','metadata':{'name':'r'},'handler':'runc'}"
+
+static void test_runtime_class(void)
+{
+  static const ValidationCase cases[] = {
+    { "/handler=null", "handler: Invalid value: \"\": a lowercase RFC 1123 label must consist of lower case "
+                       "alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. "
+                       "'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')" },
+    { "/handler='A_b'", "handler: Invalid value: \"A_b\": a lowercase RFC 1123 label must consist of lower case "
+                        "alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. "
+                        "'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')" },
+    { "/overhead={'podFixed':{'cpu':'-1','foo':'1'}}",
+      "[overhead.limits[cpu]: Invalid value: \"-1\": must be greater than or equal to 0, overhead.limits[foo]: Invalid "
+      "value: \"foo\": must be a standard resource type or fully qualified, overhead.limits[foo]: Invalid value: "
+      "\"foo\": must be a standard resource for containers]" },
+    { "/scheduling={'nodeSelector':{'a':'!'}}",
+      "scheduling.nodeSelector: Invalid value: \"!\": a valid label must be an empty string or consist of alphanumeric "
+      "characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or "
+      "'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')" },
+    { "/scheduling={'tolerations':[{'operator':'Exists'},{'operator':'Exists'}]}",
+      "scheduling.tolerations[1]: Duplicate value: map[string]string{\"operator\":\"Exists\"}" },
+  };
+  case_creates(BASE_RUNTIME_CLASS, cases, G_N_ELEMENTS(cases));
+}
+
+static void test_runtime_class_update(void)
+{
+  static const ValidationCase cases[] = {
+    { "/handler='kata'", "handler: Invalid value: \"kata\": field is immutable" },
+  };
+  case_updates(BASE_RUNTIME_CLASS, cases, G_N_ELEMENTS(cases));
+}
+
+#define BASE_POD_TEMPLATE                                                                                              \
+  "{'kind':'PodTemplate','apiVersion':'v1','metadata':{'name':'p','namespace':'n'},'template':{'spec':{'containers':[" \
+  "{'name':'c','image':'i'}]}}}"
+
+static void test_pod_template(void)
+{
+  static const ValidationCase cases[] = {
+    { "/template/spec/containers=[]", "template.spec.containers: Required value" },
+    { "/template/spec/ephemeralContainers=[{'name':'e','image':'i'}]",
+      "template.spec.ephemeralContainers: Forbidden: ephemeral containers not allowed in pod template" },
+  };
+  case_creates(BASE_POD_TEMPLATE, cases, G_N_ELEMENTS(cases));
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -384,5 +432,8 @@ int main(int argc, char **argv)
   g_test_add_func("/validation/cluster/immutable-config-map/update", test_immutable_config_map_update);
   g_test_add_func("/validation/cluster/secret", test_secret);
   g_test_add_func("/validation/cluster/secret/update", test_secret_update);
+  g_test_add_func("/validation/cluster/runtime-class", test_runtime_class);
+  g_test_add_func("/validation/cluster/runtime-class/update", test_runtime_class_update);
+  g_test_add_func("/validation/cluster/pod-template", test_pod_template);
   return g_test_run();
 }
