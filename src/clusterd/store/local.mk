@@ -26,3 +26,4 @@ nodist_%C%_libstore_a_SOURCES = %D%/etcd.pb-c.c %D%/etcd.pb-c.h
 	$(AM_V_GEN)$(MKDIR_P) %D% && $(PROTOC_C) --proto_path=$(srcdir)/%D% --c_out=%D% $(srcdir)/%D%/etcd.proto
 %D%/etcd.pb-c.c: %D%/etcd.pb-c.h
 	@:
+$(%C%_libstore_a_OBJECTS): %D%/etcd.pb-c.h
