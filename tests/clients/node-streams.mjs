@@ -1,6 +1,7 @@
-// The JavaScript client's streams: exec, cp, logs.
+// The JavaScript client's streams: exec, cp, port-forward, logs.
 import assert from 'node:assert';
 import fs from 'node:fs';
+import net from 'node:net';
 import { PassThrough } from 'node:stream';
 import * as k8s from '@kubernetes/client-node';
 
@@ -51,6 +52,18 @@ await check('cp', async () => {
   await new k8s.Cp(config).cpToPod('default', 'p', 'c', 'from', `${process.cwd()}/to`);
   await until(() => fs.existsSync('to/file') && fs.statSync('to/file').size > 0); // it resolves when the copying begins
   assert.equal(fs.readFileSync('to/file').toString(), 'copied');
+});
+
+await check('port-forward', async () => {
+  const forward = new k8s.PortForward(config);
+  const server = net.createServer((socket) => forward.portForward('default', 'p', [80], socket, null, socket));
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const client = net.connect(server.address().port, '127.0.0.1');
+  client.write('through the tunnel');
+  const answer = await new Promise((resolve) => client.once('data', resolve));
+  assert.equal(answer.toString(), 'through the tunnel');
+  client.destroy();
+  server.close();
 });
 
 await check('logs', async () => {

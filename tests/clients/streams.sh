@@ -13,7 +13,7 @@ END
 k patch pod p --subresource=status -p '{"status":{"phase":"Running","containerStatuses":[{"name":"c","image":"i","imageID":"i",
   "ready":true,"started":true,"restartCount":0,"containerID":"host://1","state":{"running":{"startedAt":"2026-01-02T03:04:05Z"}}}],
   "conditions":[{"type":"Ready","status":"True"}]}}' >/dev/null
-CLUSTERD=$G_TEST_BUILDDIR/tests/clients/host-node
+export CLUSTERD=$G_TEST_BUILDDIR/tests/clients/host-node
 restart_cluster TERM
 sed "s|server: .*|server: https://127.0.0.1:$port|" "$work/admin.conf" >"$work/host.conf"
 export KUBECONFIG=$work/host.conf HOME=$work

@@ -153,6 +153,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/stream_channels.h \
 	%D%/stream_command.c \
 	%D%/stream_forward.c \
+	%D%/stream_forward_channels.c \
 	%D%/stream_handshake.c \
 	%D%/stream_io.c \
 	%D%/stream_io.h \

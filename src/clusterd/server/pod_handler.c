@@ -24,6 +24,8 @@ typedef struct PodSession {
   bool with_stdin, with_stdout, with_stderr, with_tty;
   StreamHandshake handshake;
   int fd;
+  uint16_t ports[PORT_FORWARD_PORTS_MAX]; /* of a port-forward */
+  unsigned n_ports;
 } PodSession;
 
 static void pod_session_free(PodSession *session)
@@ -222,8 +224,11 @@ static int connect_port(void *data, uint16_t port, GError **error)
 static void run_forward(void *data)
 {
   PodSession *session = data;
-  PortForward forward = { session->pod, connect_port, session };
-  port_forward_run(session->fd, &session->handshake, &forward);
+  PortForward forward = { session->pod, connect_port, session, session->ports, session->n_ports };
+  if (session->handshake.version == 4)
+    port_forward_channels_run(session->fd, &session->handshake, &forward);
+  else
+    port_forward_run(session->fd, &session->handshake, &forward);
   pod_session_free(session);
 }
 
@@ -269,6 +274,25 @@ static bool read_command(const ApiRequest *request, Object *pod, PodSession *ses
   return true;
 }
 
+/* `ports=80&ports=81` or `ports=80,81`: each may be named once or in a list. */
+static bool read_ports(const ApiRequest *request, PodSession *session, GError **error)
+{
+  g_autofree const char **values = query_all(request->query, "ports");
+  for (gsize i = 0; values[i]; i++) {
+    g_auto(GStrv) texts = g_strsplit(values[i], ",", PORT_FORWARD_PORTS_MAX + 1);
+    for (char **text = texts; *text; text++) {
+      guint64 port;
+      if (!g_ascii_string_to_unsigned(*text, 10, 1, G_MAXUINT16, &port, NULL))
+        return reason_set(error, REASON_BAD_REQUEST, "unable to parse \"%s\" as a port", *text);
+      if (session->n_ports >= PORT_FORWARD_PORTS_MAX)
+        return reason_set(error, REASON_BAD_REQUEST, "more than %d ports", PORT_FORWARD_PORTS_MAX);
+      session->ports[session->n_ports++] = (uint16_t)port;
+    }
+  }
+  return session->handshake.version != 4 || session->n_ports > 0 ||
+         reason_set(error, REASON_BAD_REQUEST, "query parameter \"ports\" is required");
+}
+
 static bool start_session(ApiRequest *request, PodSession *session, void (*run)(void *data), GError **error)
 {
   HttpRequest *http = g_steal_pointer(&request->http);
@@ -286,7 +310,8 @@ static bool handle_upgrade(ApiRequest *request, Object *pod, const char *subreso
   PodSession *session = pod_session_new(request);
   bool ok =
       (forward || read_command(request, pod, session, g_str_equal(subresource, "exec"), error)) &&
-      choose_handshake(request, forward ? STREAM_PORT_FORWARD : STREAM_REMOTE_COMMAND, &session->handshake, error);
+      choose_handshake(request, forward ? STREAM_PORT_FORWARD : STREAM_REMOTE_COMMAND, &session->handshake, error) &&
+      (!forward || read_ports(request, session, error));
   if (!ok) {
     pod_session_free(session);
     return false;

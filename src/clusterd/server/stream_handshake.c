@@ -17,6 +17,8 @@ static const Protocol websocket_commands[] = {
 };
 static const Protocol websocket_forwards[] = {
   { "SPDY/3.1+portforward.k8s.io", 1, false },
+  { "v4.channel.k8s.io", 4, false },
+  { "v4.base64.channel.k8s.io", 4, true },
 };
 static const Protocol spdy_commands[] = {
   { "v4.channel.k8s.io", 4, false },

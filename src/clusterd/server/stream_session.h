@@ -14,6 +14,7 @@
 #define STREAM_BUFFER_MAX (1u << 20) /* bytes waiting in either direction before its source is no longer read */
 #define STREAM_OPEN_SECONDS 30       /* for a SPDY client to open all its streams */
 #define PORT_FORWARD_CONNECTIONS_MAX 256
+#define PORT_FORWARD_PORTS_MAX 64 /* named in one request; the channels' numbers stay below 128 */
 
 typedef enum StreamPurpose { STREAM_REMOTE_COMMAND, STREAM_PORT_FORWARD } StreamPurpose;
 
@@ -30,7 +31,7 @@ typedef enum StreamFraming { STREAM_SPDY, STREAM_WEBSOCKET } StreamFraming;
 
 typedef struct StreamHandshake {
   StreamFraming framing;
-  unsigned version; /* of the remote command protocol, 1 to 5; port-forward: 1 */
+  unsigned version; /* of the remote command protocol, 1 to 5; port-forward: 1 (SPDY) or 4 (channels) */
   bool base64;      /* text frames of base64 (base64.channel.k8s.io) */
   char *head;       /* the whole 101 reply, to be sent before anything else */
 } StreamHandshake;
@@ -57,7 +58,11 @@ typedef struct PortForward {
   /* A connected socket to PORT of the pod, -1 with an error. May block shortly. */
   int (*connect)(void *data, uint16_t port, GError **error);
   void *data;
+  const uint16_t *ports; /* the request's; only channels need them */
+  unsigned n_ports;
 } PortForward;
 
 /* Runs a port-forward until the client leaves; closes FD. Blocks. */
 void port_forward_run(int fd, const StreamHandshake *handshake, const PortForward *forward);
+/* The same where the handshake's version is 4: until all connections have ended. */
+void port_forward_channels_run(int fd, const StreamHandshake *handshake, const PortForward *forward);
