@@ -379,6 +379,11 @@ static void test_paging(Fixture *fixture, gconstpointer data)
 
   g_assert_true(store_compact(fixture->store, registry_revision(fixture->registry), NULL));
   g_assert_null(registry_list(fixture->registry, NULL, &target,
+                              &(ListOptions){ .resource_version = version, .match = VERSION_MATCH_EXACT }, &error));
+  g_assert_true(reason_is(error, REASON_EXPIRED));
+  g_assert_cmpstr(error->message, ==, "The resourceVersion for the provided list is too old.");
+  g_clear_error(&error);
+  g_assert_null(registry_list(fixture->registry, NULL, &target,
                               &(ListOptions){ .continue_token = first->continue_token }, &error));
   g_assert_true(reason_is(error, REASON_EXPIRED));
   g_autofree char *token = g_strdup(json_str(reason_details(error), "_continue", ""));

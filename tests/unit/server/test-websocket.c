@@ -103,6 +103,18 @@ static void test_breaches(void)
   }
 }
 
+/* A channel's number is the first byte of a text, and the first channel is 0. */
+static void test_text_with_nul(void)
+{
+  static const char frame[] = "\x81\x84\0\0\0\0\0h\0i";
+  g_autoptr(WebSocket) socket = websocket_new();
+  WebSocketEvent event;
+  websocket_feed(socket, frame, sizeof frame - 1);
+  g_assert_true(websocket_next(socket, &event, NULL, NULL));
+  g_assert_cmpint(event.type, ==, WEBSOCKET_TEXT);
+  g_assert_cmpmem(event.data, event.length, "\0h\0i", 4);
+}
+
 static void test_writing(void)
 {
   static const struct {
@@ -131,6 +143,7 @@ int main(int argc, char **argv)
   g_test_add_func("/websocket/rfc-examples", test_rfc_examples);
   g_test_add_func("/websocket/split-everywhere", test_split_everywhere);
   g_test_add_func("/websocket/breaches", test_breaches);
+  g_test_add_func("/websocket/text-with-nul", test_text_with_nul);
   g_test_add_func("/websocket/writing", test_writing);
   return g_test_run();
 }
