@@ -8,3 +8,4 @@ check_PROGRAMS += %D%/host-node
 %C%_host_node_SOURCES = %D%/host-node.c
 %C%_host_node_LDADD = src/clusterd/server/libserver.a src/clusterd/store/libstore.a src/clusterd/api/libapi.a \
 	src/base/libbase.a $(clusterd_system_libs)
+%D%/streams.log: %D%/host-node$(EXEEXT)
