@@ -66,6 +66,11 @@ k create -f - >/dev/null <<END
 END
 like "two volumes in one place" "$(k get events --field-selector involvedObject.name=mounted -o 'jsonpath={.items[*].message}')" \
   "*merging volumeMounts for allow-database has a conflict on mount path /cache*"
+request POST /api/v1/namespaces/default/pods -H "Content-Type: application/json" -o /dev/null -d '{"metadata":
+  {"generateName":"web-","labels":{"role":"frontend"}},
+  "spec":{"containers":[{"name":"c","image":"i","env":[{"name":"DB_PORT","value":"2"}]}]}}' >/dev/null
+like "a pod whose name is not made up yet" \
+  "$(k get events --field-selector involvedObject.name=web- -o 'jsonpath={.items[*].reason}')" "PodPresetConflict"
 k delete podpreset allow-database >/dev/null
 
 # --- ephemeral containers ---
