@@ -75,6 +75,30 @@ def hook_data(review):
     return respond(review, patch=[{"op": "add", "path": "/data", "value": {"from": "webhook"}}])
 
 
+def hook_convert(review):
+    """v1 has spec.hostPort ("a:1"), all else spec.host and spec.port."""
+    request = review["request"]
+    converted = []
+    for item in request["objects"]:
+        item = json.loads(json.dumps(item))
+        spec = item["spec"]
+        if request["desiredAPIVersion"].endswith("/v1"):
+            spec["hostPort"] = f"{spec.pop('host')}:{spec.pop('port')}"
+        else:
+            spec["host"], spec["port"] = spec.pop("hostPort").split(":")
+        item["apiVersion"] = request["desiredAPIVersion"]
+        item["metadata"].setdefault("labels", {})["converted"] = "yes"
+        item["metadata"]["uid"] = "forged"
+        converted.append(item)
+    return {"apiVersion": review["apiVersion"], "kind": "ConversionReview",
+            "response": {"uid": request["uid"], "result": {"status": "Success"}, "convertedObjects": converted}}
+
+
+def hook_refuse(review):
+    return {"apiVersion": review["apiVersion"], "kind": "ConversionReview",
+            "response": {"uid": review["request"]["uid"], "result": {"status": "Failed", "message": "too old"}}}
+
+
 HOOKS = {
     "allow": respond,
     "deny": lambda review: respond(review, False, status={"message": "not today"}),
@@ -90,6 +114,8 @@ HOOKS = {
     "count": hook_count,
     "back": hook_back,
     "data": hook_data,
+    "convert": hook_convert,
+    "refuse": hook_refuse,
 }
 
 

@@ -42,6 +42,12 @@ TESTS += %D%/fuzz-protobuf
 %C%_fuzz_protobuf_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_protobuf_LDADD = $(fuzz_api_libs)
 
+check_PROGRAMS += %D%/fuzz-custom-schema
+TESTS += %D%/fuzz-custom-schema
+%C%_fuzz_custom_schema_SOURCES = %D%/fuzz-custom-schema.c $(fuzz_main)
+%C%_fuzz_custom_schema_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_custom_schema_LDADD = $(fuzz_api_libs)
+
 check_PROGRAMS += %D%/fuzz-iso
 TESTS += %D%/fuzz-iso
 %C%_fuzz_iso_SOURCES = %D%/fuzz-iso.c $(fuzz_main)

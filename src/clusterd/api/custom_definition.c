@@ -32,6 +32,8 @@ struct CustomDefinition {
   GPtrArray *kinds;    /* ApiKind*, each the first member of a Version */
   char **short_names, **categories;
   char *digest;
+  CustomConverter converter;
+  void *converter_data;
 };
 
 static void version_free(void *data)
@@ -322,6 +324,21 @@ const json_t *custom_definition_webhook(const CustomDefinition *definition)
   const json_t *conversion = json_at(definition->value, "spec", "conversion", NULL);
   return strcmp(json_str(conversion, "strategy", "None"), "Webhook") == 0 ? json_object_get(conversion, "webhook")
                                                                           : NULL;
+}
+
+void custom_definition_set_converter(CustomDefinition *definition, CustomConverter converter, void *data)
+{
+  definition->converter = converter;
+  definition->converter_data = data;
+}
+
+json_t *custom_definition_convert(const CustomDefinition *definition, const char *api_version, const json_t *value,
+                                  GError **error)
+{
+  if (definition->converter)
+    return definition->converter(definition, api_version, value, definition->converter_data, error);
+  reason_set(error, REASON_INTERNAL, "nobody converts %s to %s", custom_definition_name(definition), api_version);
+  return NULL;
 }
 
 const GPtrArray *custom_definition_kinds(const CustomDefinition *definition)

@@ -49,6 +49,15 @@ char *custom_definition_digest_of(const json_t *definition);
 /* spec.conversion.webhook, or NULL when versions differ in nothing but apiVersion. Borrowed. */
 const json_t *custom_definition_webhook(const CustomDefinition *definition);
 
+/* Who converts by webhook: VALUE in API_VERSION, new reference, or NULL with the error. */
+typedef json_t *(*CustomConverter)(const CustomDefinition *definition, const char *api_version, const json_t *value,
+                                   void *data, GError **error);
+/* Before the definition is put into a scheme. */
+void custom_definition_set_converter(CustomDefinition *definition, CustomConverter converter, void *data);
+/* Asks the converter; REASON_INTERNAL when there is none. */
+json_t *custom_definition_convert(const CustomDefinition *definition, const char *api_version, const json_t *value,
+                                  GError **error);
+
 /* The kinds of all versions (ApiKind*), served or not. Borrowed. */
 const GPtrArray *custom_definition_kinds(const CustomDefinition *definition);
 

@@ -22,6 +22,10 @@ noinst_LIBRARIES += %D%/libapi.a
 # custom resources
 %C%_libapi_a_SOURCES += \
 	%D%/custom_definition.c %D%/custom_definition.h \
+	%D%/definition_approval.c %D%/definition_approval.h \
+	%D%/definition_schema.c %D%/definition_schema.h \
+	%D%/definition_version.c %D%/definition_version.h \
+	%D%/strategy_definition.c \
 	%D%/json_path.c %D%/json_path.h \
 	%D%/openapi_custom.c \
 	%D%/schema.h %D%/schema_compile.c %D%/schema_format.c %D%/schema_number.h %D%/schema_prune.c %D%/schema_validate.c

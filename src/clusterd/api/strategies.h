@@ -150,6 +150,9 @@ STRATEGY(priority_level);
 DEFAULTS(queuing);
 DEFAULTS(flow_schema_spec);
 
+/* strategy_definition.c */
+STRATEGY(custom_resource_definition);
+
 /* strategy_extension.c */
 STRATEGY(api_service);
 DEFAULTS(custom_resource_definition);

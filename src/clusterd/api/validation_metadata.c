@@ -108,7 +108,13 @@ static void check_owners(const json_t *owners, FieldErrors *errors)
   }
 }
 
-static void check_finalizers(const json_t *finalizers, FieldErrors *errors)
+/* Kinds of the apiextensions server and their objects need no more than a qualified name. */
+static bool takes_any_finalizer(const ApiKind *kind)
+{
+  return kind->custom || strcmp(kind->group, "apiextensions.k8s.io") == 0;
+}
+
+static void check_finalizers(const ApiKind *kind, const json_t *finalizers, FieldErrors *errors)
 {
   size_t index;
   json_t *finalizer;
@@ -116,7 +122,7 @@ static void check_finalizers(const json_t *finalizers, FieldErrors *errors)
     const char *text = json_string_value(finalizer);
     g_autofree char *path = field_path_index("metadata.finalizers", index);
     api_validate_format("qualifiedName", finalizer, path, errors);
-    if (text && !strchr(text, '/') && !g_strv_contains(standard_finalizers, text))
+    if (text && !takes_any_finalizer(kind) && !strchr(text, '/') && !g_strv_contains(standard_finalizers, text))
       field_errors_add(errors, FIELD_INVALID, path, finalizer,
                        "name is neither a standard finalizer name nor is it fully qualified");
   }
@@ -182,5 +188,5 @@ void validate_metadata(const ApiKind *kind, const json_t *value, const json_t *o
   }
   validate_template_metadata(metadata, "metadata", errors);
   check_owners(json_object_get(metadata, "ownerReferences"), errors);
-  check_finalizers(json_object_get(metadata, "finalizers"), errors);
+  check_finalizers(kind, json_object_get(metadata, "finalizers"), errors);
 }

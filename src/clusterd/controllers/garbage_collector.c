@@ -20,13 +20,14 @@ typedef struct KindWatch {
   GarbageCollector *collector;
   Watch *watch;
   bool complete; /* all that was there has been seen; guarded by the collector's lock */
+  bool closed;   /* the kind is served no more; guarded by the collector's lock */
 } KindWatch;
 
 struct GarbageCollector {
   Client *client;
   Informer *definitions; /* CustomResourceDefinitions; NULL when there is no such kind */
   WorkQueue *queue;
-  GHashTable *watches; /* ApiKind* → KindWatch*; used by one worker at a time (KEY_KINDS) and at the end */
+  GHashTable *watches; /* "plural.group" → KindWatch*; used by one worker at a time (KEY_KINDS) and at the end */
 
   GMutex lock; /* guards everything below */
   GCond completed;
@@ -96,10 +97,13 @@ static void on_watch(WatchType type, Object *object, Object *old, int64_t revisi
   KindWatch *watch = data;
   GarbageCollector *collector = watch->collector;
   g_mutex_lock(&collector->lock);
-  if (type == WATCH_BOOKMARK) {
+  if (type == WATCH_BOOKMARK || type == WATCH_CLOSED) {
     if (!watch->complete && --collector->n_incomplete == 0)
       g_cond_broadcast(&collector->completed);
     watch->complete = true;
+    watch->closed = type == WATCH_CLOSED;
+    if (watch->closed)
+      work_queue_add(collector->queue, KEY_KINDS);
   } else if (type == WATCH_DELETED) {
     note_deleted(collector, object_uid(object));
   } else {
@@ -343,34 +347,61 @@ static bool leave(GarbageCollector *collector, const char *uid, GError **error)
 static bool is_collected(const ApiKind *kind)
 {
   const uint16_t needed = API_VERB_LIST | API_VERB_WATCH | API_VERB_DELETE;
-  return kind->storage == kind && (kind->verbs & needed) == needed && strcmp(kind->plural, "events") != 0;
+  return api_kind_is_canonical(kind) && (kind->verbs & needed) == needed && strcmp(kind->plural, "events") != 0;
+}
+
+static bool watch_kind(GarbageCollector *collector, const ApiKind *kind, GError **error)
+{
+  g_autofree char *name = api_qualified_resource(kind);
+  if (g_hash_table_contains(collector->watches, name))
+    return true;
+  KindWatch *watch = g_new0(KindWatch, 1);
+  watch->collector = collector;
+  g_mutex_lock(&collector->lock);
+  collector->n_incomplete++;
+  g_mutex_unlock(&collector->lock);
+  Caller caller = caller_of(collector);
+  Target target = { .kind = kind };
+  ListOptions options = { 0 };
+  watch->watch =
+      registry_watch(client_registry(collector->client), &caller, &target, &options, 0, on_watch, watch, error);
+  if (watch->watch) {
+    g_hash_table_insert(collector->watches, g_steal_pointer(&name), watch);
+    return true;
+  }
+  g_mutex_lock(&collector->lock);
+  collector->n_incomplete--;
+  g_mutex_unlock(&collector->lock);
+  g_free(watch);
+  return false;
+}
+
+/* Lets go of watches of kinds that are gone, so that kinds of their names can be watched again. */
+static void drop_closed(GarbageCollector *collector)
+{
+  GHashTableIter iter;
+  void *value;
+  g_hash_table_iter_init(&iter, collector->watches);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    KindWatch *watch = value;
+    g_mutex_lock(&collector->lock);
+    bool closed = watch->closed;
+    g_mutex_unlock(&collector->lock);
+    if (!closed)
+      continue;
+    registry_unwatch(watch->watch);
+    g_hash_table_iter_remove(&iter);
+  }
 }
 
 static bool watch_kinds(GarbageCollector *collector, GError **error)
 {
-  Registry *registry = client_registry(collector->client);
-  g_autoptr(GPtrArray) kinds = api_scheme_list(registry_scheme(registry));
+  drop_closed(collector);
+  g_autoptr(GPtrArray) kinds = api_scheme_list(registry_scheme(client_registry(collector->client)));
   for (unsigned i = 0; i < kinds->len; i++) {
     const ApiKind *kind = g_ptr_array_index(kinds, i);
-    if (!is_collected(kind) || g_hash_table_contains(collector->watches, kind))
-      continue;
-    KindWatch *watch = g_new0(KindWatch, 1);
-    watch->collector = collector;
-    g_mutex_lock(&collector->lock);
-    collector->n_incomplete++;
-    g_mutex_unlock(&collector->lock);
-    Caller caller = caller_of(collector);
-    Target target = { .kind = kind };
-    ListOptions options = { 0 };
-    g_hash_table_insert(collector->watches, (ApiKind *)(uintptr_t)kind, watch);
-    watch->watch = registry_watch(registry, &caller, &target, &options, 0, on_watch, watch, error);
-    if (!watch->watch) {
-      g_mutex_lock(&collector->lock);
-      collector->n_incomplete--;
-      g_mutex_unlock(&collector->lock);
-      g_hash_table_remove(collector->watches, kind);
+    if (is_collected(kind) && !watch_kind(collector, kind, error))
       return false;
-    }
   }
   return true;
 }
@@ -414,7 +445,7 @@ GarbageCollector *garbage_collector_new(const ControllerContext *context)
   GarbageCollector *collector = g_new0(GarbageCollector, 1);
   collector->client = client_new(context->registry, "garbage-collector");
   collector->queue = work_queue_new("garbage", N_WORKERS, reconcile, collector);
-  collector->watches = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+  collector->watches = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   collector->graph = owner_graph_new();
   collector->leaving = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_owned);
   g_mutex_init(&collector->lock);

@@ -108,7 +108,8 @@ static void delete_content(const NamespaceController *controller, const char *na
   g_autoptr(GPtrArray) kinds = api_scheme_list(scheme);
   for (unsigned i = 0; i < kinds->len; i++) {
     const ApiKind *kind = g_ptr_array_index(kinds, i);
-    if (kind->namespaced && kind->storage == kind && (kind->verbs & API_VERB_LIST) && (kind->verbs & API_VERB_DELETE))
+    if (kind->namespaced && api_kind_is_canonical(kind) && (kind->verbs & API_VERB_LIST) &&
+        (kind->verbs & API_VERB_DELETE))
       delete_kind(controller, kind, namespace_, remains);
   }
 }

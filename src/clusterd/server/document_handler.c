@@ -33,7 +33,7 @@ typedef struct Document {
 struct Documents {
   const ApiScheme *scheme;
   GMutex lock;
-  guint n_kinds;         /* of the scheme the documents were made from */
+  unsigned generation;   /* of the scheme the documents were made from */
   GHashTable *documents; /* key → Document* */
 };
 
@@ -120,10 +120,10 @@ static GBytes *make(const ApiScheme *scheme, const char *key)
 static GBytes *document_get(Documents *documents, const char *key, char **etag)
 {
   g_autoptr(GMutexLocker) held = g_mutex_locker_new(&documents->lock);
-  g_autoptr(GPtrArray) kinds = api_scheme_list(documents->scheme);
-  if (kinds->len != documents->n_kinds || g_hash_table_size(documents->documents) > DOCUMENTS_MAX)
+  unsigned generation = api_scheme_generation(documents->scheme);
+  if (generation != documents->generation || g_hash_table_size(documents->documents) > DOCUMENTS_MAX)
     g_hash_table_remove_all(documents->documents);
-  documents->n_kinds = kinds->len;
+  documents->generation = generation;
   Document *document = g_hash_table_lookup(documents->documents, key);
   if (!document) {
     GBytes *bytes = make(documents->scheme, key);

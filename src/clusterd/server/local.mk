@@ -76,6 +76,9 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/client_config.c \
 	%D%/client_config.h \
 	%D%/connect.c \
+	%D%/custom_resources.c %D%/custom_resources.h \
+	%D%/custom_version.c %D%/custom_version.h \
+	%D%/definition_status.c %D%/definition_status.h \
 	%D%/continue_token.c \
 	%D%/continue_token.h \
 	%D%/document_handler.c \

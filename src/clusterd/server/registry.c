@@ -4,6 +4,8 @@
 #include "base/reason.h"
 #include "clusterd/server/admission.h"
 #include "clusterd/server/api_error.h"
+#include "clusterd/server/custom_resources.h"
+#include "clusterd/server/custom_version.h"
 #include "clusterd/server/registry_private.h"
 #include "clusterd/server/scale.h"
 #include "clusterd/server/storage_key.h"
@@ -13,6 +15,11 @@
 const ApiKind *registry_storage(const ApiKind *kind)
 {
   return kind->storage ? kind->storage : kind;
+}
+
+const ApiKind *registry_write_kind(const ApiKind *kind)
+{
+  return kind->custom ? api_kind_current(kind) : registry_storage(kind);
 }
 
 char *registry_prefix(const ApiKind *kind)
@@ -29,12 +36,13 @@ char *registry_suffix(const char *namespace_, const char *name)
 /* --- resources -----------------------------------------------------------------------------------------------------
  */
 
-static bool load_page(Resource *resource, const GPtrArray *entries, GError **error)
+static bool load_page(const Registry *registry, Resource *resource, const GPtrArray *entries, GError **error)
 {
   gsize length = strlen(resource->prefix);
   for (guint i = 0; i < entries->len; i++) {
     const StoreEntry *entry = entries->pdata[i];
-    Object *object = object_from_bytes(resource->kind, entry->value, entry->mod_revision, error);
+    const ApiKind *kind = custom_resources_stored_kind(registry, resource->kind, entry->value);
+    Object *object = object_from_bytes(kind, entry->value, entry->mod_revision, error);
     if (!object) {
       g_prefix_error(error, "%s: ", entry->key);
       return false;
@@ -52,7 +60,7 @@ static bool load(Registry *registry, Resource *resource, GError **error)
   do {
     g_autoptr(GPtrArray) entries = store_list(registry->store, resource->prefix, resource->loaded, start, LOAD_PAGE,
                                               &resource->loaded, NULL, error);
-    if (!entries || !load_page(resource, entries, error))
+    if (!entries || !load_page(registry, resource, entries, error))
       return false;
     count = entries->len;
     g_free(start);
@@ -146,10 +154,14 @@ Registry *registry_new(Store *store, ApiScheme *scheme, GError **error)
   int64_t start = registry->revision;
   if (!load_all(registry, error))
     return NULL;
+  registry->custom = custom_resources_new(registry, error);
+  if (!registry->custom)
+    return NULL;
   registry->feed = store_watch(store, "/registry/", start, watch_cache_event, registry, error);
   if (!registry->feed)
     return NULL;
   admission_load(registry->admission);
+  custom_resources_start(registry->custom);
   return g_steal_pointer(&registry);
 }
 
@@ -157,9 +169,11 @@ void registry_free(Registry *registry)
 {
   if (!registry)
     return;
-  outbound_free(registry->outbound);
+  outbound_close(registry->outbound); /* nobody waits for a webhook any more */
+  custom_resources_free(registry->custom);
   store_unwatch(registry->feed);
   dispatcher_free(registry->dispatcher);
+  outbound_free(registry->outbound);
   admission_free(registry->admission);
   g_hash_table_unref(registry->resources);
   g_ptr_array_unref(registry->observations);
@@ -226,6 +240,8 @@ static bool same_version(const ApiKind *a, const ApiKind *b)
 
 Object *registry_view(const ApiKind *kind, Object *stored, GError **error)
 {
+  if (kind->custom)
+    return custom_version_view(kind, stored, error);
   if (same_version(kind, object_kind(stored)))
     return object_ref(stored);
   json_t *value = object_json(stored);
@@ -243,8 +259,10 @@ Object *registry_view(const ApiKind *kind, Object *stored, GError **error)
 
 Object *registry_show(const Target *target, Object *stored, GError **error)
 {
-  if (target->subresource && g_str_equal(target->subresource, "scale"))
-    return scale_of(target->kind, stored);
+  if (target->subresource && g_str_equal(target->subresource, "scale")) {
+    g_autoptr(Object) shown = target->kind->custom ? registry_view(target->kind, stored, error) : object_ref(stored);
+    return shown ? scale_of(target->kind, shown) : NULL;
+  }
   return registry_view(target->kind, stored, error);
 }
 

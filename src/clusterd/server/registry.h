@@ -116,8 +116,9 @@ Object *registry_modify(Registry *registry, const Caller *caller, const Target *
  * is DELETED, one that enters them is ADDED. The selectors of OPTIONS (which may be NULL) must live until
  * registry_unwatch. Bookmarks carry only a revision (OBJECT NULL); the first one comes when everything that was there
  * or had happened before the call is delivered, later ones about once a minute. NULL with REASON_EXPIRED when FROM is
- * too old. registry_unwatch returns after the last call of HANDLER. */
-typedef enum WatchType { WATCH_ADDED, WATCH_MODIFIED, WATCH_DELETED, WATCH_BOOKMARK } WatchType;
+ * too old. WATCH_CLOSED (OBJECT NULL) is the last call: the kind is no longer served, as a CustomResourceDefinition may
+ * have it. registry_unwatch returns after the last call of HANDLER. */
+typedef enum WatchType { WATCH_ADDED, WATCH_MODIFIED, WATCH_DELETED, WATCH_BOOKMARK, WATCH_CLOSED } WatchType;
 typedef void (*WatchHandler)(WatchType type, Object *object, Object *old, int64_t revision, void *data);
 typedef struct Watch Watch;
 Watch *registry_watch(Registry *registry, const Caller *caller, const Target *target, const ListOptions *options,

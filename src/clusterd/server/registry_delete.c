@@ -3,6 +3,7 @@
 #include "base/reason.h"
 #include "base/timestamp.h"
 #include "clusterd/server/api_error.h"
+#include "clusterd/server/definition_status.h"
 #include "clusterd/server/write.h"
 
 #define FINALIZER_FOREGROUND "foregroundDeletion"
@@ -11,6 +12,11 @@
 static bool is_core(const ApiKind *kind, const char *plural)
 {
   return !*kind->group && g_str_equal(kind->plural, plural);
+}
+
+static bool is_definition(const ApiKind *kind)
+{
+  return g_str_equal(kind->group, "apiextensions.k8s.io") && g_str_equal(kind->plural, "customresourcedefinitions");
 }
 
 static bool check_preconditions(const Write *write, const DeleteOptions *options, GError **error)
@@ -116,6 +122,8 @@ static Object *delete_admitted(Write *write, const DeleteOptions *options, bool 
   write->value = json_deep_copy(object_json(write->old));
   json_t *metadata = json_object_get(write->value, "metadata");
   set_propagation(write, options, metadata);
+  if (is_definition(write->storage) && !json_object_get(metadata, "deletionTimestamp"))
+    definition_begin_deletion(write->value);
   set_deadline(metadata, grace_of(write, options));
   if (!is_held(write, metadata)) {
     *gone = true;
@@ -153,9 +161,8 @@ static json_t *options_json(const Write *write, const DeleteOptions *options)
 static Object *delete_once(Write *write, const DeleteOptions *options, bool *gone, GError **error)
 {
   const Target *target = write->target;
-  if (!registry_catch_up(write->registry, error))
+  if (!registry_catch_up(write->registry, error) || !write_load(write, error))
     return NULL;
-  write->old = registry_lookup(write->registry, target->kind, target->namespace_, target->name);
   if (!write->old) {
     api_error_not_found(error, target->kind, target->name);
     return NULL;
@@ -185,8 +192,9 @@ Object *registry_delete(Registry *registry, const Caller *caller, const Target *
   bool removed = false;
   for (int attempt = 1;; attempt++) {
     g_autoptr(GError) problem = NULL;
-    g_auto(Write)
-        write = { .registry = registry, .caller = caller, .target = target, .storage = registry_storage(target->kind) };
+    g_auto(Write) write = {
+      .registry = registry, .caller = caller, .target = target, .storage = registry_write_kind(target->kind)
+    };
     g_autoptr(Object) last = delete_once(&write, options ? options : &defaults, &removed, &problem);
     if (gone)
       *gone = removed;

@@ -201,15 +201,14 @@ static Object *apply_once(Registry *registry, const Caller *caller, const Target
   g_auto(Write) write = { .registry = registry,
                           .caller = caller,
                           .target = target,
-                          .storage = registry_storage(target->kind),
+                          .storage = registry_write_kind(target->kind),
                           .fields_managed = true };
   FieldManager manager = { .name = caller->field_manager,
                            .subresource = target->subresource ? target->subresource : "",
                            .now_us = timestamp_now_us(),
                            .scheme = registry->scheme };
-  if (!registry_catch_up(registry, error))
+  if (!registry_catch_up(registry, error) || !write_load(&write, error))
     return NULL;
-  write.old = registry_lookup(registry, target->kind, target->namespace_, target->name);
   if (!write.old && target->subresource) {
     api_error_not_found(error, target->kind, target->name);
     return NULL;
@@ -274,6 +273,12 @@ Object *registry_patch(Registry *registry, const Caller *caller, const Target *t
 {
   if (created)
     *created = false;
+  if (type == PATCH_STRATEGIC && target->kind->custom) {
+    reason_set(error, REASON_UNSUPPORTED_MEDIA_TYPE,
+               "the body of the request was in an unknown format - accepted media types include: "
+               "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml");
+    return NULL;
+  }
   if (type == PATCH_APPLY)
     return apply(registry, caller, target, patch, force, created, error);
   PatchRequest request = { type, patch, force };

@@ -30,7 +30,7 @@ typedef struct Change {
 
 /* All objects of one stored kind. */
 typedef struct Resource {
-  const ApiKind *kind; /* the storage version */
+  const ApiKind *kind; /* the storage version; of custom resources, as it was when the resource was loaded */
   char *prefix;        /* "/registry/deployments/" */
   GTree *objects;      /* "namespace/name" or "name" → Object* */
   GQueue history;      /* Change*, oldest first */
@@ -56,12 +56,14 @@ typedef struct Observation {
 } Observation;
 
 typedef struct Admission Admission;
+typedef struct CustomResources CustomResources;
 typedef struct Dispatcher Dispatcher;
 
 struct Registry {
   Store *store;
   ApiScheme *scheme;
   Admission *admission;
+  CustomResources *custom;
   Outbound *outbound;            /* calls to webhooks */
   struct Authorizer *authorizer; /* the API server's, while there is one; NULL: nobody but this process writes */
 
@@ -121,6 +123,13 @@ bool registry_catch_up(Registry *registry, GError **error);
 
 /* Waits until REVISION is applied. False with REASON_TIMEOUT after FUTURE_WAIT_SECONDS. */
 bool registry_wait_for(Registry *registry, int64_t revision, GError **error);
+
+/* The version writes to KIND work in: custom resources are judged as the version they are asked in and converted when
+ * they are stored; legacy versions are converted first. */
+const ApiKind *registry_write_kind(const ApiKind *kind);
+
+/* Ends the running watches of KIND (its version alone) with WATCH_CLOSED. */
+void registry_close_watches(Registry *registry, const ApiKind *kind);
 
 /* watch_cache.c: the store's events, history, and the thread that runs the watches' handlers. */
 void watch_cache_event(const StoreEvent *event, void *registry);

@@ -8,6 +8,8 @@
 #include "clusterd/api/managed_fields.h"
 #include "clusterd/api/validation.h"
 #include "clusterd/server/api_error.h"
+#include "clusterd/server/custom_resources.h"
+#include "clusterd/server/custom_version.h"
 #include "clusterd/server/write.h"
 
 #define NAME_SUFFIX_LENGTH 5
@@ -18,6 +20,18 @@ void write_clear(Write *write)
 {
   g_clear_pointer(&write->value, json_decref);
   g_clear_pointer(&write->old, object_unref);
+}
+
+bool write_load(Write *write, GError **error)
+{
+  const Target *target = write->target;
+  const ApiKind *kind = write->storage;
+  g_autoptr(Object) stored = registry_lookup(write->registry, kind, target->namespace_, target->name);
+  if (!stored)
+    return true;
+  write->moves = kind->custom && !g_str_equal(object_kind(stored)->version, kind->storage->version);
+  write->old = kind->custom ? registry_view(kind, stored, error) : g_steal_pointer(&stored);
+  return write->old != NULL;
 }
 
 static json_t *metadata_of(const Write *write)
@@ -67,7 +81,7 @@ json_t *write_prepare(const Write *write, const json_t *input, GError **error)
   json_object_set_new(value, "kind", json_string(kind->kind));
   json_ensure_object(value, "metadata", NULL);
   api_set_defaults(kind->message, value);
-  if (kind == write->storage)
+  if (kind == write->storage || kind->custom)
     return g_steal_pointer(&value);
   g_autoptr(json_t) stored = kind->convert_to_storage ? kind->convert_to_storage(value) : json_copy(value);
   if (!stored) {
@@ -174,6 +188,16 @@ static Object *pretend_store(Write *write, GError **error)
   return NULL;
 }
 
+/* What the store is given. */
+static Object *draft_of(const Write *write, GError **error)
+{
+  const ApiKind *kind = write->storage;
+  if (!kind->custom || kind->storage == kind)
+    return object_new(kind, json_incref(write->value));
+  json_t *stored = custom_version_to_storage(kind, write->value, error);
+  return stored ? object_new(kind->storage, stored) : NULL;
+}
+
 Object *write_store(Write *write, GError **error)
 {
   order_value(write->value);
@@ -182,7 +206,9 @@ Object *write_store(Write *write, GError **error)
   /* the revision is not known yet: it comes with the store's event */
   json_object_set_new(metadata_of(write), "resourceVersion", json_string("0"));
   g_autofree char *key = store_key(write);
-  g_autoptr(Object) draft = object_new(write->storage, json_incref(write->value));
+  g_autoptr(Object) draft = draft_of(write, error);
+  if (!draft)
+    return NULL;
   GBytes *bytes = object_bytes(draft);
   Registry *registry = write->registry;
   Flight flight = { .draft = draft };
@@ -318,6 +344,10 @@ static void manage_fields(Write *write)
 static void warn(const Write *write)
 {
   const ApiStrategy *strategy = write->storage->strategy;
+  const ApiCustom *custom = write->storage->custom;
+  if (custom && custom->has_rules && write->caller && write->caller->warnings)
+    json_array_append_new(write->caller->warnings,
+                          json_string("x-kubernetes-validations: the rules of this kind are not enforced yet"));
   if (strategy && strategy->warn && write->caller && write->caller->warnings)
     strategy->warn(write->value, write->caller->warnings);
 }
@@ -357,6 +387,8 @@ static Object *create_admitted(Write *write, AdmissionRequest *request, GError *
 
 Object *write_create(Write *write, GError **error)
 {
+  if (write->storage->custom && !custom_resources_check_create(write->registry, write->storage, error))
+    return NULL;
   if (drops_status_on_create(write->storage))
     json_object_del(write->value, "status");
   if (!start_metadata(write, error))
@@ -371,7 +403,8 @@ Object *write_create(Write *write, GError **error)
 
 static Write write_new(Registry *registry, const Caller *caller, const Target *target)
 {
-  return (Write){ .registry = registry, .caller = caller, .target = target, .storage = registry_storage(target->kind) };
+  return (
+      Write){ .registry = registry, .caller = caller, .target = target, .storage = registry_write_kind(target->kind) };
 }
 
 Object *registry_create(Registry *registry, const Caller *caller, const Target *target, const json_t *value,
@@ -510,14 +543,29 @@ static bool changes_nothing(const Write *write)
   return json_equal(before, after);
 }
 
+/* What is wanted of a custom resource may be anywhere but in its metadata, and in its status where that has a
+ * subresource of its own. */
+static bool same_wish(const ApiKind *kind, const json_t *old, const json_t *value)
+{
+  g_autoptr(json_t) before = json_copy((json_t *)(uintptr_t)old), after = json_copy((json_t *)(uintptr_t)value);
+  json_object_del(before, "metadata");
+  json_object_del(after, "metadata");
+  if (api_kind_subresource(kind, "status")) {
+    json_object_del(before, "status");
+    json_object_del(after, "status");
+  }
+  return json_equal(before, after);
+}
+
 /* The generation counts changes of what is wanted. Objects without a spec count changes of anything but metadata and
  * status. */
 static void bump_generation(const Write *write)
 {
   const json_t *old = object_json(write->old);
   json_t *metadata = metadata_of(write);
-  if (!write->storage->has_spec_generation ||
-      json_same(json_object_get(old, "spec"), json_object_get(write->value, "spec")))
+  bool same = write->storage->custom ? same_wish(write->storage, old, write->value)
+                                     : json_same(json_object_get(old, "spec"), json_object_get(write->value, "spec"));
+  if (!write->storage->has_spec_generation || same)
     return;
   json_object_set_new(metadata, "generation", json_integer(json_int(metadata, "generation", 0) + 1));
 }
@@ -541,7 +589,7 @@ static Object *replace_admitted(Write *write, AdmissionRequest *request, GError 
   if (json_object_get(json_object_get(old, "metadata"), "deletionTimestamp") && deletion_is_complete(write))
     return write_remove(write, error);
   order_value(write->value);
-  if (changes_nothing(write))
+  if (!write->moves && changes_nothing(write))
     return object_ref(write->old);
   warn(write);
   return write_store(write, error);
@@ -645,7 +693,8 @@ Object *registry_update(Registry *registry, const Caller *caller, const Target *
     g_auto(Write) write = write_new(registry, caller, target);
     if (!check_identity(&write, value, error) || !registry_catch_up(registry, error))
       return NULL;
-    write.old = registry_lookup(registry, target->kind, target->namespace_, target->name);
+    if (!write_load(&write, error))
+      return NULL;
     if (!write.old)
       return create_by_update(registry, caller, target, value, created, error);
     g_autoptr(Object) stored = update_once(&write, value, &problem);

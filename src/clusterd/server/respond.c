@@ -166,7 +166,7 @@ void respond_json(ApiRequest *request, int status, json_t *document)
 void respond_value(ApiRequest *request, int status, const ApiMessage *message, json_t *value)
 {
   respond_warnings(request);
-  if (request->accept.format == REPLY_PROTOBUF && message) {
+  if (request->accept.format == REPLY_PROTOBUF && message && !message->schema) {
     GBytes *bytes =
         codec_encode_protobuf(message, json_str(value, "apiVersion", ""), json_str(value, "kind", ""), value, NULL);
     if (bytes) {
@@ -260,7 +260,8 @@ static GBytes *splice_list(const ApiKind *kind, const ObjectList *list, const js
                   meta);
   for (guint i = 0; i < list->objects->len; i++) {
     const Object *object = list->objects->pdata[i];
-    gsize length, offset = object_item_offset(object);
+    /* custom resources say what they are in lists too */
+    gsize length, offset = kind->custom ? 1 : object_item_offset(object);
     const char *bytes = g_bytes_get_data(object_bytes(object), &length);
     g_string_append(text, i ? ",{" : "{");
     g_string_append_len(text, bytes + offset, (gssize)(length - offset));

@@ -1,6 +1,7 @@
 #include "clusterd/server/scale.h"
 
 #include "base/json.h"
+#include "clusterd/api/custom_definition.h"
 #include "clusterd/server/api_error.h"
 
 /* A Scale is no resource of its own: it needs a kind for its name only. The first is everybody's but the old ones'. */
@@ -47,6 +48,34 @@ static void set_selector(json_t *status, const json_t *value, bool as_map)
     json_object_set(status, "selector", map);
 }
 
+static json_t *value_at(const json_t *value, char **path)
+{
+  for (; path && *path && value; path++)
+    value = json_object_get(value, *path);
+  return path ? (json_t *)(uintptr_t)value : NULL;
+}
+
+/* spec and status of a custom resource's Scale: its definition tells where the numbers are. */
+static void fill_custom(const ApiScalePaths *paths, const json_t *value, json_t *spec, json_t *status)
+{
+  json_int_t wanted = json_integer_value(value_at(value, paths->spec_replicas));
+  const char *selector = json_string_value(value_at(value, paths->selector));
+  if (wanted)
+    json_object_set_new(spec, "replicas", json_integer(wanted));
+  json_object_set_new(status, "replicas", json_integer(json_integer_value(value_at(value, paths->status_replicas))));
+  if (selector && *selector)
+    json_object_set_new(status, "selector", json_string(selector));
+}
+
+static void fill(const json_t *value, bool as_map, json_t *spec, json_t *status)
+{
+  int64_t wanted = json_int(json_object_get(value, "spec"), "replicas", 0);
+  if (wanted)
+    json_object_set_new(spec, "replicas", json_integer(wanted));
+  json_object_set_new(status, "replicas", json_integer(json_int(json_object_get(value, "status"), "replicas", 0)));
+  set_selector(status, value, as_map);
+}
+
 Object *scale_of(const ApiKind *kind, Object *stored)
 {
   static const char *const members[] = { "name", "namespace", "uid", "resourceVersion", "creationTimestamp" };
@@ -56,18 +85,24 @@ Object *scale_of(const ApiKind *kind, Object *stored)
   for (gsize i = 0; i < G_N_ELEMENTS(members); i++)
     if (json_object_get(metadata, members[i]))
       json_object_set(shown, members[i], json_object_get(metadata, members[i]));
-  json_t *spec = json_object();
-  int64_t replicas = json_int(json_object_get(value, "spec"), "replicas", 0);
-  if (replicas)
-    json_object_set_new(spec, "replicas", json_integer(replicas));
+  json_t *spec = json_object(), *status = json_object();
   const ApiKind *shown_as = scale_kind(kind);
   g_autofree char *version = api_group_version(shown_as);
-  json_t *status =
-      json_pack("{s:I}", "replicas", (json_int_t)json_int(json_object_get(value, "status"), "replicas", 0));
-  set_selector(status, value, shown_as != &scale_kinds[0]);
+  if (kind->custom && kind->custom->scale)
+    fill_custom(kind->custom->scale, value, spec, status);
+  else
+    fill(value, shown_as != &scale_kinds[0], spec, status);
   json_t *scale = json_pack("{s:s, s:s, s:o, s:o, s:o}", "kind", "Scale", "apiVersion", version, "metadata", shown,
                             "spec", spec, "status", status);
   return object_new(shown_as, scale);
+}
+
+/* Puts MEMBER (taken) where PATH says, making the objects on the way. */
+static void set_at(json_t *value, char **path, json_t *member)
+{
+  for (; path[1]; path++)
+    value = json_ensure_object(value, *path, NULL);
+  json_object_set_new(value, *path, member);
 }
 
 json_t *scale_apply(const ApiKind *kind, const json_t *value, const json_t *scale, GError **error)
@@ -80,6 +115,9 @@ json_t *scale_apply(const ApiKind *kind, const json_t *value, const json_t *scal
     return NULL;
   }
   json_t *changed = json_deep_copy(value);
-  json_object_set_new(json_ensure_object(changed, "spec", NULL), "replicas", json_integer(replicas));
+  if (kind->custom && kind->custom->scale)
+    set_at(changed, kind->custom->scale->spec_replicas, json_integer(replicas));
+  else
+    json_object_set_new(json_ensure_object(changed, "spec", NULL), "replicas", json_integer(replicas));
   return changed;
 }

@@ -130,6 +130,16 @@ static void handle_unknown(ApiRequest *request)
   respond_error(request, error);
 }
 
+/* Custom resources have no protobuf form: whoever would rather have that is asked for JSON as well. */
+static bool takes_json(ApiRequest *request)
+{
+  const char *accept = http_header(request->http, "Accept");
+  if (!strstr(accept, "application/json") && !strstr(accept, "*/*"))
+    return false;
+  request->accept.format = REPLY_JSON;
+  return true;
+}
+
 static void handle_known(ApiRequest *request)
 {
   g_autoptr(GError) error = NULL;
@@ -146,6 +156,10 @@ static void handle_known(ApiRequest *request)
   bool routed = !g_str_equal(http_method(request->http), "HEAD") || api_error_method(&error); /* no route takes HEAD */
   if (!routed || !accept_parse(http_header(request->http, "Accept"), &limits, &request->accept, &error)) {
     request->accept = (Accept){ REPLY_JSON, REPLY_OBJECT, "v1" };
+    respond_error(request, error);
+  } else if (request->kind->custom && request->accept.format == REPLY_PROTOBUF && !takes_json(request)) {
+    reason_set(&error, REASON_NOT_ACCEPTABLE,
+               "only the following media types are accepted: application/json, application/yaml");
     respond_error(request, error);
   } else if (!handle_review(request)) {
     if (g_str_equal(request->info->verb, "watch"))

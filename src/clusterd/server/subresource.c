@@ -16,7 +16,8 @@ static void take(json_t *target, const json_t *source, const char *member)
     json_object_del(target, member);
 }
 
-/* status: status comes from the client, and annotations; labels where the kind's strategy lets them; all else stays. */
+/* status: status comes from the client, and annotations; labels where the kind's strategy lets them; all else stays. Of
+ * custom resources status alone. */
 static json_t *merge_status(const Write *write, const json_t *input, GError **error)
 {
   g_autoptr(json_t) prepared = write_prepare(write, input, error);
@@ -26,11 +27,13 @@ static json_t *merge_status(const Write *write, const json_t *input, GError **er
   take(merged, prepared, "status");
   const json_t *given = json_object_get(prepared, "metadata");
   json_t *metadata = json_object_get(merged, "metadata");
+  if (json_is_array(json_object_get(given, "managedFields")))
+    take(metadata, given, "managedFields");
+  if (write->storage->custom)
+    return merged;
   take(metadata, given, "annotations");
   if (write->storage->strategy && write->storage->strategy->prepare_update)
     take(metadata, given, "labels");
-  if (json_is_array(json_object_get(given, "managedFields")))
-    take(metadata, given, "managedFields");
   return merged;
 }
 

@@ -3,6 +3,8 @@
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/server/custom_resources.h"
+#include "clusterd/server/custom_version.h"
 #include "clusterd/server/registry_private.h"
 #include "clusterd/server/storage_key.h"
 
@@ -17,18 +19,20 @@ struct Watch {
   const FieldSelector *fields;
   WatchHandler handler;
   void *data;
+  bool aside;  /* showing an object may mean to ask a webhook: the thread for that delivers */
   GMutex lock; /* held while the handler runs and the selectors are used */
   bool stopped;
   int64_t from; /* nothing up to here; another server may have been further than this one is */
 };
 
-typedef enum MessageKind { MESSAGE_CHANGE, MESSAGE_START, MESSAGE_STOP, MESSAGE_QUIT } MessageKind;
+typedef enum MessageKind { MESSAGE_CHANGE, MESSAGE_START, MESSAGE_STOP, MESSAGE_CLOSE, MESSAGE_QUIT } MessageKind;
 
 typedef struct Message {
   MessageKind kind;
   Resource *resource;
   Change *change;     /* MESSAGE_CHANGE */
   Watch *watch;       /* MESSAGE_START, MESSAGE_STOP */
+  const ApiKind *of;  /* MESSAGE_CLOSE: whose watches end */
   GPtrArray *backlog; /* MESSAGE_START: Change* */
   int64_t revision;   /* MESSAGE_START: where the backlog ends */
 } Message;
@@ -39,7 +43,17 @@ struct Dispatcher {
   GThread *thread;
   GPtrArray *watches; /* Watch*, all; the thread's */
   int64_t revision;   /* newest delivered; the thread's */
+  GAsyncQueue *aside; /* Delivery*: what must not hold up the others */
+  GThread *aside_thread;
 };
+
+/* One thing to deliver to a watch that is served aside. */
+typedef struct Delivery {
+  Watch *watch;   /* NULL: the thread ends */
+  Change *change; /* NULL: a bookmark, or the end */
+  int64_t revision;
+  bool close;
+} Delivery;
 
 /* --- changes -------------------------------------------------------------------------------------------------------
  */
@@ -109,7 +123,8 @@ static Object *object_of(Registry *registry, Resource *resource, const StoreEven
   Flight *flight = g_hash_table_lookup(registry->flights, event->entry.value);
   if (!flight) {
     g_autoptr(GError) error = NULL;
-    Object *object = object_from_bytes(resource->kind, event->entry.value, revision, &error);
+    const ApiKind *kind = custom_resources_stored_kind(registry, resource->kind, event->entry.value);
+    Object *object = object_from_bytes(kind, event->entry.value, revision, &error);
     if (!object)
       g_critical("%s: %s", event->entry.key, error->message);
     return object;
@@ -252,37 +267,120 @@ static void watch_bookmark(Watch *watch, int64_t revision)
     watch->handler(WATCH_BOOKMARK, NULL, NULL, MAX(revision, watch->from), watch->data);
 }
 
-static void watch_deliver(Watch *watch, const Change *change)
+/* What CHANGE is to WATCH. False when it is nothing. Called with the watch's lock held. */
+static bool judge(const Watch *watch, const Change *change, WatchType *type)
 {
-  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&watch->lock);
   if (watch->stopped || change->revision <= watch->from)
-    return;
+    return false;
   bool before = change->type != WATCH_ADDED && watch_selects(watch, change->old);
   bool after = change->type != WATCH_DELETED && watch_selects(watch, change->object);
-  if (!before && !after)
+  *type = !before ? WATCH_ADDED : after ? WATCH_MODIFIED : WATCH_DELETED;
+  return before || after;
+}
+
+static void watch_deliver(Watch *watch, const Change *change)
+{
+  WatchType type;
+  g_mutex_lock(&watch->lock);
+  bool wanted = judge(watch, change, &type);
+  g_mutex_unlock(&watch->lock);
+  if (!wanted)
     return;
-  WatchType type = !before ? WATCH_ADDED : after ? WATCH_MODIFIED : WATCH_DELETED;
   g_autoptr(Object) left = NULL; /* what leaves the selection is shown as it was, at the revision of its leaving */
   Object *shown = change->object;
   if (type == WATCH_DELETED && change->type != WATCH_DELETED)
     shown = left = object_with_revision(change->old, change->revision);
   g_autoptr(GError) error = NULL;
   g_autoptr(Object) object = registry_view(watch->kind, shown, &error);
-  g_autoptr(Object) old = before ? registry_view(watch->kind, change->old, NULL) : NULL;
-  if (object)
-    watch->handler(type, object, old, change->revision, watch->data);
-  else
+  g_autoptr(Object) old = type == WATCH_ADDED || watch->aside ? NULL : registry_view(watch->kind, change->old, NULL);
+  if (!object) {
     g_warning("watch: %s", error->message);
+    return;
+  }
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&watch->lock);
+  if (!watch->stopped)
+    watch->handler(type, object, old, change->revision, watch->data);
+}
+
+/* The last call of the handler; the watch stays until its owner lets it go. */
+static void watch_close(Watch *watch)
+{
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&watch->lock);
+  if (watch->stopped)
+    return;
+  watch->stopped = true;
+  watch->handler(WATCH_CLOSED, NULL, NULL, 0, watch->data);
+}
+
+/* False for a custom resource whose definition went while the request for the watch was on its way. */
+static bool is_served(const Watch *watch)
+{
+  const ApiKind *kind = watch->kind;
+  return !kind->custom || !kind->custom->served ||
+         api_scheme_kind(watch->registry->scheme, kind->group, kind->version, kind->kind);
+}
+
+/* Delivers CHANGE, a bookmark at REVISION, or the end: here, or by the thread for what may take long. */
+static void dispatch_to(const Dispatcher *dispatcher, Watch *watch, Change *change, int64_t revision, bool close)
+{
+  if (watch->aside) {
+    Delivery *delivery = g_new(Delivery, 1);
+    g_atomic_ref_count_inc(&watch->references);
+    *delivery = (Delivery){ watch, change ? change_ref(change) : NULL, revision, close };
+    g_async_queue_push(dispatcher->aside, delivery);
+  } else if (change) {
+    watch_deliver(watch, change);
+  } else if (close) {
+    watch_close(watch);
+  } else {
+    watch_bookmark(watch, revision);
+  }
+}
+
+static void delivery_free(Delivery *delivery)
+{
+  g_clear_pointer(&delivery->change, change_unref);
+  g_clear_pointer(&delivery->watch, watch_unref);
+  g_free(delivery);
+}
+
+static void *aside_main(void *data)
+{
+  Dispatcher *dispatcher = data;
+  for (bool more = true; more;) {
+    Delivery *delivery = g_async_queue_pop(dispatcher->aside);
+    more = delivery->watch != NULL;
+    if (delivery->change)
+      watch_deliver(delivery->watch, delivery->change);
+    else if (delivery->close)
+      watch_close(delivery->watch);
+    else if (delivery->watch)
+      watch_bookmark(delivery->watch, delivery->revision);
+    delivery_free(delivery);
+  }
+  return NULL;
+}
+
+static void dispatch_close(const Dispatcher *dispatcher, const Message *message)
+{
+  const GPtrArray *watches = message->resource->watches;
+  for (guint i = 0; i < watches->len; i++) {
+    Watch *watch = watches->pdata[i];
+    if (g_str_equal(watch->kind->version, message->of->version))
+      dispatch_to(dispatcher, watch, NULL, 0, true);
+  }
 }
 
 static void dispatch_start(Dispatcher *dispatcher, const Message *message)
 {
   Watch *watch = message->watch;
   for (guint i = 0; i < message->backlog->len; i++)
-    watch_deliver(watch, message->backlog->pdata[i]);
-  watch_bookmark(watch, message->revision);
+    dispatch_to(dispatcher, watch, message->backlog->pdata[i], 0, false);
+  dispatch_to(dispatcher, watch, NULL, message->revision, false);
   g_ptr_array_add(watch->resource->watches, watch);
   g_ptr_array_add(dispatcher->watches, watch);
+  if (!is_served(watch))
+    dispatch_to(dispatcher, watch, NULL, 0, true);
 }
 
 static void dispatch_stop(Dispatcher *dispatcher, Watch *watch)
@@ -305,7 +403,7 @@ static bool dispatch_message(Dispatcher *dispatcher, Message *message)
   switch (message->kind) {
   case MESSAGE_CHANGE:
     for (guint i = 0; i < message->resource->watches->len; i++)
-      watch_deliver(message->resource->watches->pdata[i], message->change);
+      dispatch_to(dispatcher, message->resource->watches->pdata[i], message->change, 0, false);
     dispatcher->revision = message->change->revision;
     break;
   case MESSAGE_START:
@@ -313,6 +411,9 @@ static bool dispatch_message(Dispatcher *dispatcher, Message *message)
     break;
   case MESSAGE_STOP:
     dispatch_stop(dispatcher, message->watch);
+    break;
+  case MESSAGE_CLOSE:
+    dispatch_close(dispatcher, message);
     break;
   case MESSAGE_QUIT:
     break;
@@ -325,7 +426,7 @@ static bool dispatch_message(Dispatcher *dispatcher, Message *message)
 static void dispatch_bookmarks(Dispatcher *dispatcher)
 {
   for (guint i = 0; i < dispatcher->watches->len; i++)
-    watch_bookmark(dispatcher->watches->pdata[i], dispatcher->revision);
+    dispatch_to(dispatcher, dispatcher->watches->pdata[i], NULL, dispatcher->revision, false);
 }
 
 static void *dispatcher_main(void *data)
@@ -352,7 +453,9 @@ Dispatcher *dispatcher_new(Registry *registry)
   dispatcher->queue = g_async_queue_new();
   dispatcher->watches = g_ptr_array_new();
   dispatcher->revision = registry->revision;
+  dispatcher->aside = g_async_queue_new();
   dispatcher->thread = g_thread_new("watch", dispatcher_main, dispatcher);
+  dispatcher->aside_thread = g_thread_new("watch-aside", aside_main, dispatcher);
   return dispatcher;
 }
 
@@ -362,6 +465,9 @@ void dispatcher_free(Dispatcher *dispatcher)
     return;
   g_async_queue_push(dispatcher->queue, message_new(MESSAGE_QUIT, NULL));
   g_thread_join(dispatcher->thread);
+  g_async_queue_push(dispatcher->aside, g_new0(Delivery, 1));
+  g_thread_join(dispatcher->aside_thread);
+  g_async_queue_unref(dispatcher->aside);
   Message *message;
   while ((message = g_async_queue_try_pop(dispatcher->queue))) {
     if (message->watch)
@@ -414,6 +520,7 @@ static Watch *watch_new(Registry *registry, Resource *resource, const Target *ta
   watch->registry = registry;
   watch->resource = resource;
   watch->kind = target->kind;
+  watch->aside = custom_version_may_ask(target->kind);
   watch->namespace_ = target->kind->namespaced ? g_strdup(target->namespace_) : NULL;
   watch->name = g_strdup(target->name);
   watch->labels = options ? options->labels : NULL;
@@ -444,6 +551,19 @@ Watch *registry_watch(Registry *registry, const Caller *caller, const Target *ta
   }
   g_rw_lock_reader_unlock(&registry->state);
   return watch;
+}
+
+void registry_close_watches(Registry *registry, const ApiKind *kind)
+{
+  g_autofree char *prefix = registry_prefix(kind);
+  g_rw_lock_reader_lock(&registry->state);
+  Resource *resource = g_hash_table_lookup(registry->resources, prefix);
+  g_rw_lock_reader_unlock(&registry->state);
+  if (!resource) /* nobody ever watched */
+    return;
+  Message *message = message_new(MESSAGE_CLOSE, resource);
+  message->of = kind;
+  g_async_queue_push(registry->dispatcher->queue, message);
 }
 
 void registry_unwatch(Watch *watch)

@@ -127,11 +127,22 @@ static void write_bookmark(ApiWatch *watch, int64_t revision)
   write_event(watch, "BOOKMARK", message, object);
 }
 
+/* Lets the reaper end WATCH. */
+static void end_soon(ApiWatch *watch)
+{
+  g_mutex_lock(&watch->set->lock);
+  watch->deadline_us = 0;
+  g_mutex_unlock(&watch->set->lock);
+  g_async_queue_push(watch->set->ended, watch->set);
+}
+
 static void on_event(WatchType type, Object *object, Object *old, int64_t revision, void *data)
 {
   static const char *const names[] = { "ADDED", "MODIFIED", "DELETED", "BOOKMARK" };
   ApiWatch *watch = data;
-  if (type == WATCH_BOOKMARK) {
+  if (type == WATCH_CLOSED) {
+    end_soon(watch);
+  } else if (type == WATCH_BOOKMARK) {
     write_bookmark(watch, revision);
   } else if (watch->accept.shape == REPLY_TABLE) {
     write_event(watch, names[type], NULL, table_event(watch, object));

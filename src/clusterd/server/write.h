@@ -11,12 +11,17 @@ typedef struct Write {
   const ApiKind *storage; /* the version OLD and VALUE are in */
   Object *old;            /* what is stored; NULL: nothing */
   json_t *value;          /* what shall be stored; owned */
+  bool moves;             /* what is stored is in another version than what will be */
   bool fields_managed;    /* managedFields are right already (server-side apply) */
   bool lost;              /* out: another write came between; trying again may succeed */
 } Write;
 
 void write_clear(Write *write);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Write, write_clear)
+
+/* Fills OLD with what is stored, in the version the write works in; it stays NULL when nothing is. False with the error
+ * when that cannot be told. */
+bool write_load(Write *write, GError **error);
 
 /* A complete value of the request's version (borrowed), with defaults, in the storage version. New reference. */
 json_t *write_prepare(const Write *write, const json_t *input, GError **error);

@@ -105,3 +105,8 @@ check_PROGRAMS += %D%/test-custom-schema
 TESTS += %D%/test-custom-schema
 %C%_test_custom_schema_SOURCES = %D%/test-custom-schema.c
 %C%_test_custom_schema_LDADD = $(api_test_libs)
+
+check_PROGRAMS += %D%/test-custom-definition
+TESTS += %D%/test-custom-definition
+%C%_test_custom_definition_SOURCES = %D%/test-custom-definition.c $(validation_case)
+%C%_test_custom_definition_LDADD = $(api_test_libs)

@@ -45,7 +45,7 @@ static void test_definition_defaults(void)
       "{'kind':'CustomResourceDefinition','apiVersion':'apiextensions.k8s.io/v1','metadata':{'name':'tabs.e.com'},"
       "'spec':{'group':'e.com','scope':'Namespaced','names':{'plural':'tabs','kind':'CronTab'},'versions':[{'name':'v1'"
       ","
-      "'served':true,'storage':true}]}}");
+      "'served':true,'storage':true,'schema':{'openAPIV3Schema':{'type':'object'}}}]}}");
   case_equal(json_at(stored, "spec", "names", NULL),
              "{'plural':'tabs','singular':'crontab','kind':'CronTab','listKind':'CronTabList'}");
   case_equal(json_at(stored, "spec", "conversion", NULL), "{'strategy':'None'}");

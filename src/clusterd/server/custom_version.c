@@ -1,0 +1,128 @@
+#include "clusterd/server/custom_version.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/reason.h"
+#include "clusterd/api/json_prune.h"
+#include "clusterd/api/validation.h"
+#include "clusterd/server/client_config.h"
+
+#define REVIEW_VERSION "apiextensions.k8s.io/v1"
+#define WEBHOOK_SECONDS 30
+
+/* --- by webhook ----------------------------------------------------------------------------------------------------
+ */
+
+static json_t *review_of(const char *api_version, const json_t *value, char **uid)
+{
+  *uid = g_uuid_string_random();
+  return json_pack("{s:s, s:s, s:{s:s, s:s, s:[O]}}", "kind", "ConversionReview", "apiVersion", REVIEW_VERSION,
+                   "request", "uid", *uid, "desiredAPIVersion", api_version, "objects", value);
+}
+
+static json_t *failed(GError **error, const json_t *value, const char *why)
+{
+  reason_set(error, REASON_INTERNAL, "conversion webhook for %s, Kind=%s failed: %s", json_str(value, "apiVersion", ""),
+             json_str(value, "kind", ""), why);
+  return NULL;
+}
+
+/* A webhook may not touch metadata but labels and annotations. */
+static json_t *restore_metadata(const json_t *before, const json_t *converted)
+{
+  static const char *const open[] = { "labels", "annotations" };
+  json_t *result = json_deep_copy(converted);
+  json_t *metadata = json_deep_copy(json_object_get(before, "metadata"));
+  for (gsize i = 0; i < G_N_ELEMENTS(open); i++) {
+    json_t *member = json_at(converted, "metadata", open[i], NULL);
+    if (member)
+      json_object_set(metadata, open[i], member);
+    else
+      json_object_del(metadata, open[i]);
+  }
+  json_object_set_new(result, "metadata", metadata);
+  return result;
+}
+
+/* The one object of RESPONSE, checked. */
+static json_t *take_converted(const json_t *response, const char *uid, const char *api_version, const json_t *value,
+                              GError **error)
+{
+  const json_t *objects = json_object_get(response, "convertedObjects"), *result = json_object_get(response, "result");
+  const json_t *converted = json_array_get(objects, 0);
+  const char *name = json_str(json_object_get(value, "metadata"), "name", "");
+  if (strcmp(json_str(response, "uid", ""), uid) != 0)
+    return failed(error, value, "expected the uid of the request in the response");
+  if (strcmp(json_str(result, "status", ""), "Success") != 0)
+    return failed(error, value, json_str(result, "message", "status is not \"Success\""));
+  if (json_array_size(objects) != 1)
+    return failed(error, value, "expected 1 converted objects");
+  if (strcmp(json_str(converted, "apiVersion", ""), api_version) != 0 ||
+      strcmp(json_str(converted, "kind", ""), json_str(value, "kind", "")) != 0)
+    return failed(error, value, "invalid apiVersion or kind in the converted object");
+  if (strcmp(json_str(json_object_get(converted, "metadata"), "name", ""), name) != 0)
+    return failed(error, value, "the name of the converted object must not change");
+  return restore_metadata(value, converted);
+}
+
+json_t *custom_version_convert(const CustomDefinition *definition, const char *api_version, const json_t *value,
+                               void *data, GError **error)
+{
+  const json_t *webhook = custom_definition_webhook(definition);
+  g_autofree char *uid = NULL;
+  g_autoptr(json_t) review = review_of(api_version, value, &uid);
+  g_autoptr(GError) problem = NULL;
+  g_autoptr(json_t) reply =
+      client_config_post_json(data, json_object_get(webhook, "clientConfig"), review, WEBHOOK_SECONDS, &problem);
+  if (!reply)
+    return failed(error, value, problem->message);
+  return take_converted(json_object_get(reply, "response"), uid, api_version, value, error);
+}
+
+/* --- versions ------------------------------------------------------------------------------------------------------
+ */
+
+/* VALUE, written as FROM, in the version of TO. New reference. */
+static json_t *convert(const ApiKind *to, const json_t *value, GError **error)
+{
+  g_autofree char *api_version = api_group_version(to);
+  if (strcmp(json_str(value, "apiVersion", ""), api_version) == 0)
+    return json_incref((json_t *)(uintptr_t)value);
+  if (custom_definition_webhook(to->custom->definition))
+    return custom_definition_convert(to->custom->definition, api_version, value, error);
+  json_t *converted = json_copy((json_t *)(uintptr_t)value);
+  json_object_set_new(converted, "apiVersion", json_string(api_version));
+  return converted;
+}
+
+bool custom_version_may_ask(const ApiKind *kind)
+{
+  return kind->custom && custom_definition_webhook(kind->custom->definition);
+}
+
+Object *custom_version_view(const ApiKind *asked, Object *stored, GError **error)
+{
+  const ApiKind *kind = api_kind_current(asked);
+  if (object_kind(stored) == kind)
+    return object_ref(stored);
+  const json_t *value = object_json(stored);
+  g_autoptr(json_t) converted = convert(kind, value, error);
+  g_autoptr(json_t) pruned = converted ? json_prune(kind->message, kind->kind, converted, NULL, error) : NULL;
+  if (!pruned)
+    return NULL;
+  if (schema_lacks_defaults(kind->custom->schema, pruned)) {
+    json_t *copy = json_deep_copy(pruned);
+    json_decref(pruned);
+    pruned = copy;
+    api_set_defaults(kind->message, pruned);
+  }
+  if (json_equal(pruned, value))
+    return object_ref(stored);
+  return object_new(kind, g_steal_pointer(&pruned));
+}
+
+json_t *custom_version_to_storage(const ApiKind *kind, const json_t *value, GError **error)
+{
+  return convert(kind->storage, value, error);
+}
