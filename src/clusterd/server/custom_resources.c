@@ -5,7 +5,6 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/api/custom_definition.h"
-#include "clusterd/api/json_scan.h"
 #include "clusterd/server/custom_version.h"
 #include "clusterd/server/definition_status.h"
 #include "clusterd/server/registry_private.h"
@@ -107,20 +106,6 @@ static void on_change(Object *old, Object *object, void *data)
     if (wanted)
       enqueue(resources, name);
   }
-}
-
-const ApiKind *custom_resources_stored_kind(const Registry *registry, const ApiKind *kind, GBytes *bytes)
-{
-  if (!kind->custom)
-    return kind;
-  gsize length;
-  const char *text = g_bytes_get_data(bytes, &length);
-  g_autofree char *api_version = NULL, *name = NULL;
-  if (!json_scan_type(text, length, &api_version, &name) || !api_version || !name)
-    return api_kind_current(kind);
-  const char *slash = strchr(api_version, '/');
-  const ApiKind *stored = slash ? api_scheme_stored_kind(registry->scheme, kind->group, slash + 1, name) : NULL;
-  return stored ? stored : api_kind_current(kind);
 }
 
 /* --- one definition ------------------------------------------------------------------------------------------------
@@ -417,7 +402,7 @@ bool custom_resources_check_create(Registry *registry, const ApiKind *kind, GErr
   const char *name = custom_definition_name(kind->custom->definition);
   g_autoptr(Object) definition = registry_lookup(registry, definitions, NULL, name);
   if (definition && !definition_is_terminating(object_json(definition)))
-    return true;
+    return registry_resource(registry, kind, error) != NULL; /* from the first object on it is in memory */
   return reason_set(error, REASON_METHOD_NOT_ALLOWED,
                     "create not allowed while custom resource definition is terminating");
 }

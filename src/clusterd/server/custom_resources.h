@@ -20,6 +20,3 @@ void custom_resources_free(CustomResources *resources);
 
 /* False with 405 while the definition of KIND is being deleted: nothing new comes into being then. */
 bool custom_resources_check_create(Registry *registry, const ApiKind *kind, GError **error);
-
-/* The kind of bytes in the store: that of RESOURCE for built-in ones, else the version the bytes were written in. */
-const ApiKind *custom_resources_stored_kind(const Registry *registry, const ApiKind *kind, GBytes *bytes);

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/api/json_prune.h"
+#include "clusterd/api/json_scan.h"
 #include "clusterd/api/validation.h"
 #include "clusterd/server/client_config.h"
 
@@ -101,14 +102,11 @@ bool custom_version_may_ask(const ApiKind *kind)
   return kind->custom && custom_definition_webhook(kind->custom->definition);
 }
 
-Object *custom_version_view(const ApiKind *asked, Object *stored, GError **error)
+/* STORED, whose value in the version of KIND is VALUE (taken), as KIND has it today. New reference. */
+static Object *renew(const ApiKind *kind, Object *stored, json_t *value, GError **error)
 {
-  const ApiKind *kind = api_kind_current(asked);
-  if (object_kind(stored) == kind)
-    return object_ref(stored);
-  const json_t *value = object_json(stored);
-  g_autoptr(json_t) converted = convert(kind, value, error);
-  g_autoptr(json_t) pruned = converted ? json_prune(kind->message, kind->kind, converted, NULL, error) : NULL;
+  g_autoptr(json_t) given = value;
+  g_autoptr(json_t) pruned = given ? json_prune(kind->message, kind->kind, given, NULL, error) : NULL;
   if (!pruned)
     return NULL;
   if (schema_lacks_defaults(kind->custom->schema, pruned)) {
@@ -117,9 +115,42 @@ Object *custom_version_view(const ApiKind *asked, Object *stored, GError **error
     pruned = copy;
     api_set_defaults(kind->message, pruned);
   }
-  if (json_equal(pruned, value))
+  if (json_equal(pruned, object_json(stored)))
     return object_ref(stored);
   return object_new(kind, g_steal_pointer(&pruned));
+}
+
+Object *custom_version_view(const ApiKind *asked, Object *stored, GError **error)
+{
+  const ApiKind *kind = api_kind_current(asked);
+  if (object_kind(stored) == kind)
+    return object_ref(stored);
+  return renew(kind, stored, convert(kind, object_json(stored), error), error);
+}
+
+Object *custom_version_load(const ApiScheme *scheme, const ApiKind *kind, GBytes *bytes, int64_t revision,
+                            GError **error)
+{
+  gsize length;
+  const char *text = g_bytes_get_data(bytes, &length);
+  g_autofree char *api_version = NULL, *name = NULL;
+  if (!kind->custom)
+    return object_from_bytes(kind, bytes, revision, error);
+  const ApiKind *written = NULL;
+  if (json_scan_type(text, length, &api_version, &name) && api_version && name && strchr(api_version, '/'))
+    written = api_scheme_stored_kind(scheme, kind->group, strchr(api_version, '/') + 1, name);
+  if (!written)
+    written = api_kind_current(kind);
+  /* the bytes do not say by which state of the definition they were written */
+  g_autoptr(Object) object = object_from_bytes(written, bytes, revision, error);
+  g_autoptr(GError) problem = NULL;
+  if (!object)
+    return NULL;
+  Object *renewed = renew(written, object, json_incref(object_json(object)), &problem);
+  if (renewed)
+    return renewed;
+  g_warning("%s %s: %s", kind->plural, object_name(object), problem->message); /* better as it is than not at all */
+  return g_steal_pointer(&object);
 }
 
 json_t *custom_version_to_storage(const ApiKind *kind, const json_t *value, GError **error)

@@ -41,8 +41,7 @@ static bool load_page(const Registry *registry, Resource *resource, const GPtrAr
   gsize length = strlen(resource->prefix);
   for (guint i = 0; i < entries->len; i++) {
     const StoreEntry *entry = entries->pdata[i];
-    const ApiKind *kind = custom_resources_stored_kind(registry, resource->kind, entry->value);
-    Object *object = object_from_bytes(kind, entry->value, entry->mod_revision, error);
+    Object *object = custom_version_load(registry->scheme, resource->kind, entry->value, entry->mod_revision, error);
     if (!object) {
       g_prefix_error(error, "%s: ", entry->key);
       return false;

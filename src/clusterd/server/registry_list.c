@@ -5,7 +5,7 @@
 #include "base/reason.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/continue_token.h"
-#include "clusterd/server/custom_resources.h"
+#include "clusterd/server/custom_version.h"
 #include "clusterd/server/registry_private.h"
 
 void object_list_free(ObjectList *list)
@@ -164,8 +164,8 @@ static bool take_page(Listing *listing, GPtrArray *entries, gsize skip, GError *
       listing->left += entries->len - i;
       return true;
     }
-    const ApiKind *kind = custom_resources_stored_kind(listing->registry, listing->resource->kind, entry->value);
-    g_autoptr(Object) object = object_from_bytes(kind, entry->value, entry->mod_revision, error);
+    g_autoptr(Object) object = custom_version_load(listing->registry->scheme, listing->resource->kind, entry->value,
+                                                   entry->mod_revision, error);
     if (!object)
       return false;
     if (!selects(listing->options, object))

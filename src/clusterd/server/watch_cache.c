@@ -3,7 +3,6 @@
 
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/server/custom_resources.h"
 #include "clusterd/server/custom_version.h"
 #include "clusterd/server/registry_private.h"
 #include "clusterd/server/storage_key.h"
@@ -123,8 +122,7 @@ static Object *object_of(Registry *registry, Resource *resource, const StoreEven
   Flight *flight = g_hash_table_lookup(registry->flights, event->entry.value);
   if (!flight) {
     g_autoptr(GError) error = NULL;
-    const ApiKind *kind = custom_resources_stored_kind(registry, resource->kind, event->entry.value);
-    Object *object = object_from_bytes(kind, event->entry.value, revision, &error);
+    Object *object = custom_version_load(registry->scheme, resource->kind, event->entry.value, revision, &error);
     if (!object)
       g_critical("%s: %s", event->entry.key, error->message);
     return object;

@@ -54,6 +54,12 @@ TESTS += %D%/test-registry
 %C%_test_registry_LDADD = src/clusterd/server/libserver.a src/clusterd/store/libstore.a src/clusterd/api/libapi.a \
 	src/base/libbase.a $(SQLITE_LIBS) $(BASE_LIBS) -lm
 
+check_PROGRAMS += %D%/test-custom-resources
+TESTS += %D%/test-custom-resources
+%C%_test_custom_resources_SOURCES = %D%/test-custom-resources.c
+%C%_test_custom_resources_LDADD = src/clusterd/server/libserver.a src/clusterd/store/libstore.a src/clusterd/api/libapi.a \
+	src/base/libbase.a $(SQLITE_LIBS) $(BASE_LIBS) -lm
+
 check_PROGRAMS += %D%/test-outbound
 TESTS += %D%/test-outbound
 %C%_test_outbound_SOURCES = %D%/test-outbound.c
