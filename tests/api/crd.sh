@@ -162,16 +162,24 @@ is "generation" "$(k get ct a -o 'jsonpath={.metadata.generation} {.spec.image}'
 is "a label is no new generation" "$(k label ct a x=y >/dev/null; k get ct a -o 'jsonpath={.metadata.generation}')" "3"
 k get ct a -o json | sed '/"resourceVersion"/d' >"$work/put.json"
 is "PUT needs a version" "$(k replace --raw /apis/stable.example.com/v1/namespaces/default/crontabs/a -f "$work/put.json" 2>&1)" \
-  'The CronTab "a" is invalid: metadata.resourceVersion: Invalid value: 0x0: must be specified for an update'
+  'The crontabs "a" is invalid: metadata.resourceVersion: Invalid value: 0x0: must be specified for an update'
+
+is "edit" "$(KUBE_EDITOR="sed -i s/color:.red/color:\ green/" k edit ct a)" "crontab.stable.example.com/a edited"
+is "edited" "$(k get ct a -o 'jsonpath={.spec.color}')" "green"
+is "1.20 applies" "$(sed 's/name: a/name: old/' "$work/a.yaml" | k120 apply -f - 2>&1)" "crontab.stable.example.com/old created"
+is "1.20 applies at the server" "$(sed 's/name: a/name: old2/' "$work/a.yaml" | k120 apply --server-side -f - 2>&1)" \
+  "crontab.stable.example.com/old2 serverside-applied"
+is "1.20 deletes" "$(k120 delete ct old old2 2>&1 | tr '\n' ' ')" \
+  'crontab.stable.example.com "old" deleted crontab.stable.example.com "old2" deleted '
 
 # --- subresources
 is "status" "$(k patch ct a --subresource=status --type=merge -p '{"status":{"replicas":4,"labelSelector":"x=y","conditions":[{"type":"Ready","status":"True"}]},"spec":{"image":"z"}}')" \
   "crontab.stable.example.com/a patched"
-is "status alone" "$(k get ct a -o 'jsonpath={.status.replicas} {.spec.image} {.metadata.generation}')" "4 y 3"
+is "status alone" "$(k get ct a -o 'jsonpath={.status.replicas} {.spec.image} {.metadata.generation}')" "4 y 4"
 is "not by the main resource" "$(k patch ct a --type=merge -p '{"status":{"replicas":9}}' >/dev/null; k get ct a -o 'jsonpath={.status.replicas}')" "4"
 like "a filtered column" "$(k get ct a -o wide --no-headers)" "*True*"
 is "scale" "$(k scale ct a --replicas=5)" "crontab.stable.example.com/a scaled"
-is "scaled" "$(k get ct a -o 'jsonpath={.spec.replicas} {.metadata.generation}')" "5 4"
+is "scaled" "$(k get ct a -o 'jsonpath={.spec.replicas} {.metadata.generation}')" "5 5"
 is "the Scale" "$(k get ct a --subresource=scale -o 'jsonpath={.kind} {.apiVersion} {.spec.replicas} {.status.replicas} {.status.selector}')" \
   "Scale autoscaling/v1 5 4 x=y"
 
@@ -221,6 +229,12 @@ is "and not served" "$(k get others 2>&1)" "error: the server doesn't have a res
 # --- protected groups, rules nobody enforces
 is "approval" "$(sed 's/stable.example.com/stable.k8s.io/' "$work/crontab.yaml" | k create -f - 2>&1)" \
   'The CustomResourceDefinition "crontabs.stable.k8s.io" is invalid: metadata.annotations[api-approved.kubernetes.io]: Required value: protected groups must have approval annotation "api-approved.kubernetes.io", see https://github.com/kubernetes/enhancements/pull/1111'
+sed 's/stable.example.com/stable.k8s.io/; s/shortNames: .ct., //; s/^metadata: {/metadata: {annotations: {api-approved.kubernetes.io: "unapproved, a test"}, /' "$work/crontab.yaml" | k create -f - >/dev/null
+k wait --for condition=established crd/crontabs.stable.k8s.io >/dev/null
+is "the approval is told of" "$(k get crd crontabs.stable.k8s.io -o 'jsonpath={.status.conditions[?(@.type=="KubernetesAPIApprovalPolicyConformant")].status}')" "False"
+k patch crd crontabs.stable.k8s.io --type=json -p '[{"op":"add","path":"/spec/versions/0/deprecated","value":true}]' >/dev/null
+like "a deprecated version" "$(k get crontabs.stable.k8s.io 2>&1)" "Warning: stable.k8s.io/v1 CronTab is deprecated*"
+k delete crd crontabs.stable.k8s.io >/dev/null
 like "rules" "$(k create -f - 2>&1 <<'END'
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -304,6 +318,20 @@ END
 k delete ct s >/dev/null
 wait_until "owned objects go" sh -c "! $KUBECTL --kubeconfig $work/admin.conf get cm owned"
 is "owned objects go with their owner" "$(k get cm owned 2>&1)" 'Error from server (NotFound): configmaps "owned" not found'
+k create -f - >/dev/null <<END
+apiVersion: stable.example.com/v1
+kind: CronTab
+metadata: {name: left, ownerReferences: [{apiVersion: stable.example.com/v1, kind: CronTab, name: u, uid: $(k get ct u -o 'jsonpath={.metadata.uid}')}]}
+spec: {cronSpec: "* * * * *"}
+END
+is "orphans" "$(k delete ct u --cascade=orphan)" 'crontab.stable.example.com "u" deleted'
+wait_until "the owner goes" sh -c "! $KUBECTL --kubeconfig $work/admin.conf get ct u"
+is "stay without an owner" "$(k get ct left -o 'jsonpath={.metadata.name}{.metadata.ownerReferences}')" "left"
+sed 's/name: a/name: u/' "$work/a.yaml" | k create -f - >/dev/null
+k patch ct left --type=merge -p "{\"metadata\":{\"ownerReferences\":[{\"apiVersion\":\"stable.example.com/v1\",\"kind\":\"CronTab\",\"name\":\"u\",\"uid\":\"$(k get ct u -o 'jsonpath={.metadata.uid}')\",\"blockOwnerDeletion\":true}]}}" >/dev/null
+is "dependents go first" "$(k delete ct u --cascade=foreground --timeout=10s; k get ct left 2>&1)" 'crontab.stable.example.com "u" deleted
+Error from server (NotFound): crontabs.stable.example.com "left" not found'
+sed 's/name: a/name: u/' "$work/a.yaml" | k create -f - >/dev/null
 k delete ns n1 --wait=false >/dev/null
 wait_until "the namespace waits" sh -c "$KUBECTL --kubeconfig $work/admin.conf get ns n1 -o jsonpath='{.status.conditions[*].message}' | grep -q 'crontabs.stable.example.com has 1 resource instances'"
 k -n n1 patch ct inside --type=merge -p '{"metadata":{"finalizers":null}}' >/dev/null

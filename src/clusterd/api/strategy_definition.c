@@ -103,7 +103,8 @@ static void check_scope(const json_t *spec, FieldErrors *errors)
 static bool has_known_review(const json_t *versions)
 {
   for (size_t i = 0; i < json_array_size(versions); i++)
-    if (g_strcmp0(json_string_value(json_array_get(versions, i)), "v1") == 0)
+    if (g_strcmp0(json_string_value(json_array_get(versions, i)), "v1") == 0 ||
+        g_strcmp0(json_string_value(json_array_get(versions, i)), "v1beta1") == 0)
       return true;
   return false;
 }

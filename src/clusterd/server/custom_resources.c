@@ -93,9 +93,10 @@ static void on_change(Object *old, Object *object, void *data)
   const ApiKind *kind = object_kind(object ? object : old);
   if (kind == resources->kind) {
     const char *name = object_name(object ? object : old);
+    /* one that is about to be established is installed already */
     if (object && definition_is_established(object_json(object)))
       install(resources, object_json(object));
-    else
+    else if (!object || (old && definition_is_established(object_json(old))))
       uninstall(resources, name);
     enqueue(resources, name);
   } else if (kind->custom && !object) {

@@ -9,16 +9,30 @@
 #include "clusterd/api/validation.h"
 #include "clusterd/server/client_config.h"
 
-#define REVIEW_VERSION "apiextensions.k8s.io/v1"
+#define GROUP "apiextensions.k8s.io"
 #define WEBHOOK_SECONDS 30
 
 /* --- by webhook ----------------------------------------------------------------------------------------------------
  */
 
-static json_t *review_of(const char *api_version, const json_t *value, char **uid)
+/* The first version of ConversionReview the webhook understands that is known here; both are of one form. */
+static const char *review_version(const json_t *webhook)
+{
+  const json_t *versions = json_object_get(webhook, "conversionReviewVersions");
+  for (size_t i = 0; i < json_array_size(versions); i++) {
+    const char *version = json_string_value(json_array_get(versions, i));
+    if (g_strcmp0(version, "v1beta1") == 0)
+      return GROUP "/v1beta1";
+    if (g_strcmp0(version, "v1") == 0)
+      break;
+  }
+  return GROUP "/v1";
+}
+
+static json_t *review_of(const json_t *webhook, const char *api_version, const json_t *value, char **uid)
 {
   *uid = g_uuid_string_random();
-  return json_pack("{s:s, s:s, s:{s:s, s:s, s:[O]}}", "kind", "ConversionReview", "apiVersion", REVIEW_VERSION,
+  return json_pack("{s:s, s:s, s:{s:s, s:s, s:[O]}}", "kind", "ConversionReview", "apiVersion", review_version(webhook),
                    "request", "uid", *uid, "desiredAPIVersion", api_version, "objects", value);
 }
 
@@ -72,7 +86,7 @@ json_t *custom_version_convert(const CustomDefinition *definition, const char *a
 {
   const json_t *webhook = custom_definition_webhook(definition);
   g_autofree char *uid = NULL;
-  g_autoptr(json_t) review = review_of(api_version, value, &uid);
+  g_autoptr(json_t) review = review_of(webhook, api_version, value, &uid);
   g_autoptr(GError) problem = NULL;
   g_autoptr(json_t) reply =
       client_config_post_json(data, json_object_get(webhook, "clientConfig"), review, WEBHOOK_SECONDS, &problem);
