@@ -72,8 +72,8 @@ struct ApiSchema {
   ApiSchema *not_;                     /* or NULL */
 };
 
-/* Compiles a JSONSchemaProps value. NULL with REASON_INVALID when it is too deep, too large or holds an expression that
- * cannot be compiled. The caller frees. */
+/* Compiles a JSONSchemaProps value, which is shared and may not change any more. NULL with REASON_INVALID when it is
+ * too deep, too large or holds an expression that cannot be compiled. The caller frees. */
 ApiSchema *schema_compile(const json_t *json, GError **error);
 void schema_free(ApiSchema *schema);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ApiSchema, schema_free)

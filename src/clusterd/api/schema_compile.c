@@ -33,6 +33,12 @@ static void free_schema(void *schema)
   schema_free(schema);
 }
 
+/* The JSON is shared, not copied: its reference counts are atomic, and nobody changes it. */
+static json_t *share(const json_t *json)
+{
+  return json_incref((json_t *)(uintptr_t)json);
+}
+
 static SchemaType type_of(const json_t *json)
 {
   const char *name = json_str(json, "type", "");
@@ -138,7 +144,7 @@ static void compile_structure(ApiSchema *schema, const json_t *json)
                       : strcmp(list_type, "map") == 0 && schema->list_map_keys ? SCHEMA_LIST_MAP
                                                                                : SCHEMA_LIST_ATOMIC;
   if (fallback && !json_is_null(fallback))
-    schema->default_value = json_deep_copy(fallback);
+    schema->default_value = share(fallback);
 }
 
 static void compile_constraints(ApiSchema *schema, const json_t *json)
@@ -146,7 +152,7 @@ static void compile_constraints(ApiSchema *schema, const json_t *json)
   const json_t *allowed = json_object_get(json, "enum");
   const char *format = json_str(json, "format", "");
   schema->required = strings_of(json_object_get(json, "required"));
-  schema->allowed = json_array_size(allowed) > 0 ? json_deep_copy(allowed) : NULL;
+  schema->allowed = json_array_size(allowed) > 0 ? share(allowed) : NULL;
   schema->format = *format ? g_strdup(format) : NULL;
   schema->minimum = bound_of(json, "minimum", "exclusiveMinimum");
   schema->maximum = bound_of(json, "maximum", "exclusiveMaximum");
@@ -203,7 +209,7 @@ ApiSchema *schema_compile(const json_t *json, GError **error)
   Compile compile = { .error = error };
   ApiSchema *schema = compile_node(&compile, json);
   if (schema)
-    schema->json = json_deep_copy(json);
+    schema->json = share(json);
   return schema;
 }
 

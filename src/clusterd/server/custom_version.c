@@ -163,7 +163,8 @@ Object *custom_version_load(const ApiScheme *scheme, const ApiKind *kind, GBytes
   Object *renewed = renew(written, object, json_incref(object_json(object)), &problem);
   if (renewed)
     return renewed;
-  g_warning("%s %s: %s", kind->plural, object_name(object), problem->message); /* better as it is than not at all */
+  g_warning("%s %s: %s", kind->plural, object_name(object),
+            problem ? problem->message : ""); /* better as it is than not at all */
   return g_steal_pointer(&object);
 }
 
