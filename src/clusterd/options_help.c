@@ -19,7 +19,8 @@ char *options_help(void)
   GString *text = g_string_new("The embedded control plane and node agent of a launcher machine.\n\nUsage:\n"
                                "  clusterd --config FILE [options]\n"
                                "  clusterd --no-node [options]\n"
-                               "  clusterd image load|ls|rm ...\n");
+                               "  clusterd image load|ls|rm ...\n"
+                               "  clusterd store backup|restore|check ...\n");
   for (const Option *option = option_table; option->name || option->member; option++) {
     if (option->section)
       g_string_append_printf(text, "\n%s:\n", option->section);
