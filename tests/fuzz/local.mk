@@ -83,3 +83,9 @@ TESTS += %D%/fuzz-html
 %C%_fuzz_html_SOURCES = %D%/fuzz-html.c $(fuzz_main)
 %C%_fuzz_html_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_html_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(LIBEVENT_LIBS) $(BASE_LIBS)
+
+check_PROGRAMS += %D%/fuzz-etcd
+TESTS += %D%/fuzz-etcd
+%C%_fuzz_etcd_SOURCES = %D%/fuzz-etcd.c $(fuzz_main)
+%C%_fuzz_etcd_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_etcd_LDADD = src/clusterd/store/libstore.a src/base/libbase.a $(CURL_LIBS) $(PROTOBUF_LIBS) $(BASE_LIBS)

@@ -151,6 +151,7 @@ class Watcher:
         self.added = {}  # name -> times
         self.problems = []
         self.resumed = 0
+        self.sock = None
         self.stopping = False
         self.thread = threading.Thread(target=self.follow)
         self.thread.start()

@@ -154,9 +154,17 @@ static int64_t ask_revision(EtcdStore *store, GError **error)
   Etcd__RangeRequest request = ETCD__RANGE_REQUEST__INIT;
   request.key = etcd_bytes(key, strlen(key));
   request.count_only = true;
+  int64_t known = store->revision;
   g_autoptr(Etcd__RangeResponse) response = range(store, &request, error);
   if (!response)
     return 0;
+  if (response->header->revision < known) {
+    reason_set(error, REASON_SERVICE_UNAVAILABLE,
+               "etcd is at revision %" G_GINT64_FORMAT " and was at %" G_GINT64_FORMAT
+               ": it was put back to an earlier state, and this server must be started again",
+               response->header->revision, known);
+    return 0;
+  }
   etcd_store_advance(store, response->header->revision);
   return response->header->revision;
 }

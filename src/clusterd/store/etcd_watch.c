@@ -239,7 +239,7 @@ static void *watch_main(void *data)
       good = stream_run(watch, &error);
     }
     failures = good ? 0 : failures + 1;
-    if (error)
+    if (error && failures < 2) /* told once, not with every attempt while etcd is away */
       g_message("the watch of the store goes on after: %s", error->message);
   } while (pause_or_stop(watch, failures));
   return NULL;

@@ -144,10 +144,13 @@ static int64_t change_key(Attempt *attempt, GError **error)
     int64_t seen = seen_at(attempt->store, &attempt->pending);
     if (seen)
       return seen;
-    if (outcome == ETCD_REFUSED || !etcd_call_pause(attempt->store->transport, count, attempt->until_us)) {
+    if (outcome != ETCD_REFUSED && etcd_call_pause(attempt->store->transport, count, attempt->until_us))
+      continue;
+    if (attempt->ambiguous) /* it may be done, now or later: the client must look */
+      reason_set(error, REASON_TIMEOUT, "etcdserver: request timed out: %s", problem ? problem->message : "no answer");
+    else
       g_propagate_error(error, g_steal_pointer(&problem));
-      return 0;
-    }
+    return 0;
   }
 }
 

@@ -351,6 +351,31 @@ static void test_forgotten_history(Fixture *fixture, gconstpointer data)
   store_unwatch(watch);
 }
 
+/* Two servers with one interval: history goes, once and for both, and what is newer than an interval stays. */
+static void test_compaction(Fixture *fixture, gconstpointer data)
+{
+  const char *const urls[] = { fixture->urls[0], NULL };
+  EtcdConfig config = { .servers = urls, .compaction_seconds = 1 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Store) one = store_open_etcd(&config, &error);
+  g_assert_no_error(error);
+  g_autoptr(Store) two = store_open_etcd(&config, &error);
+  g_assert_no_error(error);
+  int64_t old = put(one, "/c/a", 0, "1"), next = put(two, "/c/a", old, "2");
+  for (bool there = true; there;) {
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GPtrArray) entries = store_list(one, "/c/", old, NULL, 0, NULL, NULL, &problem);
+    there = entries != NULL;
+    g_assert_true(there || reason_is(problem, REASON_EXPIRED));
+    g_usleep(10000);
+  }
+  g_autoptr(StoreEntry) entry = store_get(two, "/c/a", NULL);
+  g_assert_cmpint(entry->mod_revision, ==, next);
+  int64_t fresh = put(one, "/c/a", next, "3");
+  g_autofree char *keys = keys_at(one, "/c/", fresh, NULL, 0, NULL);
+  g_assert_cmpstr(keys, ==, "/c/a");
+}
+
 enum { WRITERS = 8, KILLS = 3 };
 
 typedef struct Writer {
@@ -435,6 +460,7 @@ int main(int argc, char **argv)
   ADD("watch", test_watch);
   ADD("restart-elsewhere", test_restart_elsewhere);
   ADD("forgotten-history", test_forgotten_history);
+  ADD("compaction", test_compaction);
   ADD("kill-under-load", test_kill_under_load);
   return g_test_run();
 }
