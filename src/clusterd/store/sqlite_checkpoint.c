@@ -22,14 +22,15 @@ static int count_log(void *data, sqlite3 *db, const char *name, int pages)
 static void checkpoint(SqliteStore *store)
 {
   sqlite3 *db = NULL;
-  int logged = 0, done = 0;
-  if (sqlite3_open_v2(store->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
-      sqlite3_exec(db, "PRAGMA synchronous=FULL", NULL, NULL, NULL) == SQLITE_OK &&
-      sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &logged, &done) == SQLITE_OK)
-    store->checkpoint_rest = true;
-  else
+  bool ok = sqlite3_open_v2(store->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
+            sqlite3_exec(db, "PRAGMA synchronous=FULL", NULL, NULL, NULL) == SQLITE_OK &&
+            sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK;
+  if (!ok && !store->checkpoint_failing) /* told once, not after every write to a full disk */
     g_warning("%s: cannot bring the log into the database, it goes on growing: %s", store->path,
               db ? sqlite3_errmsg(db) : "out of memory");
+  store->checkpoint_failing = !ok;
+  if (ok)
+    store->checkpoint_rest = true;
   sqlite3_close(db);
 }
 

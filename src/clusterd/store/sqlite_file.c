@@ -35,8 +35,10 @@ bool sqlite_file_fail(sqlite3 *db, const char *path, const char *what, GError **
                       "%s is damaged or no store: cannot %s: %s. It was left as it is; put a backup in its place with: "
                       "clusterd store restore FILE",
                       path, what, sqlite3_errmsg(db));
-  return reason_set(error, code == SQLITE_FULL ? REASON_INSUFFICIENT_STORAGE : REASON_FILE, "%s: cannot %s: %s", path,
-                    what, sqlite3_errmsg(db));
+  if (code == SQLITE_FULL) /* what clients are told; where the file is does not concern them */
+    return reason_set(error, REASON_INSUFFICIENT_STORAGE, "the store has no space left: cannot %s: %s", what,
+                      sqlite3_errmsg(db));
+  return reason_set(error, REASON_FILE, "%s: cannot %s: %s", path, what, sqlite3_errmsg(db));
 }
 
 bool sqlite_file_run(sqlite3 *db, const char *path, const char *sql, GError **error)

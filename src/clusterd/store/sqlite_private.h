@@ -83,6 +83,7 @@ typedef struct SqliteStore {
   GCond checkpoint_wake;
   bool checkpoint_wanted, checkpoint_closing;
   GThread *checkpoint_thread;
+  bool checkpoint_failing;      /* that thread's */
   _Atomic bool checkpoint_rest; /* the writer shall bring in what was written during the last checkpoint */
 
   _Atomic int64_t revision;

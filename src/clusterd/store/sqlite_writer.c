@@ -151,7 +151,7 @@ static void write_batch(SqliteStore *store, StoreRequest *const *batch, unsigned
   int64_t revision = store->revision, swept = store->swept;
   bool ok = write_transaction(store, batch, count, &revision, &swept, &error);
   if (ok == store->failing) /* told once, not with every write to a full disk */
-    g_warning("%s", ok ? "the store can be written again" : error->message);
+    g_warning("%s: %s", store->path, ok ? "can be written again" : error->message);
   store->failing = !ok;
   if (!ok) {
     sqlite_writer_roll_back(store);
