@@ -118,6 +118,40 @@ def check_reads(servers, tap):
     tap.ok("a server reads what another one has just acknowledged", stale == 0, stale)
 
 
+def check_pages(servers, tap):
+    """The pages of one list, asked for on the servers in turns while objects come and go."""
+    stop = threading.Event()
+
+    def disturb():
+        for i in range(10 ** 6):
+            if stop.is_set():
+                return
+            servers[0].request("POST", api_load.COLLECTION, {"metadata": {"name": f"fresh-{i % 100}-also"}})
+            servers[0].request("DELETE", f"{api_load.COLLECTION}/fresh-{i % 100}-also")
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    problems = []
+    for _ in range(3):
+        seen, token, turn, revisions = [], "", 0, set()
+        while True:
+            status, page = servers[turn % 2].request("GET", f"{api_load.COLLECTION}?limit=7&continue={token}")
+            if status != 200:
+                problems.append(page)
+                break
+            seen += [item["metadata"]["name"] for item in page["items"]]
+            revisions.add(page["metadata"]["resourceVersion"])
+            token, turn = page["metadata"].get("continue", ""), turn + 1
+            if not token:
+                break
+        lasting = [name for name in seen if name.startswith("fresh-") and not name.endswith("-also")]
+        if lasting != sorted(f"fresh-{i}" for i in range(100)) or len(revisions) != 1 or seen != sorted(seen):
+            problems.append((len(seen), revisions))
+    stop.set()
+    thread.join()
+    tap.ok("a list goes on from one server to the other, of one moment", not problems, *problems[:3])
+
+
 def check_addresses(servers, tap):
     """Services made on both at the same time share neither address nor port."""
     made, lock = [], threading.Lock()
@@ -236,6 +270,7 @@ def main():
             servers = start_servers(clusterd, work, etcd)
             tap.ok("the service kubernetes leads to every server", len(addresses(servers[0])) == 3, addresses(servers[0]))
             check_reads(servers, tap)
+            check_pages(servers, tap)
             check_addresses(servers, tap)
             writers, watchers, worker = run_load(servers, etcd, tap)
             check_load(servers, writers, watchers, tap)

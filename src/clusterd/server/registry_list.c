@@ -78,8 +78,13 @@ static bool resolve(Listing *listing, GError **error)
       return reason_set(error, REASON_BAD_REQUEST, "specifying resource version is not allowed when using continue");
     if (!continue_token_parse(options->continue_token, &listing->revision, &listing->start, error))
       return false;
-    listing->revision = MAX(listing->revision, 0); /* -1: go on with what is newest */
-    return true;
+    if (listing->revision < 0) { /* go on with what is newest */
+      listing->revision = 0;
+      return registry_catch_up(listing->registry, error);
+    }
+    /* a page of another server's list may be of a revision that has not come here yet */
+    return listing->revision <= registry_revision(listing->registry) ||
+           registry_wait_for(listing->registry, listing->revision, error);
   }
   if (wanted == 0 && !*(options->resource_version ? options->resource_version : "") &&
       !registry_catch_up(listing->registry, error))
