@@ -100,7 +100,12 @@ static const ApiKind *core_kind(const ServiceAccountTokens *tokens, const char *
 Object *service_account_tokens_find(const ServiceAccountTokens *tokens, const char *plural, const char *namespace_,
                                     const char *name)
 {
-  return registry_lookup(tokens->registry, core_kind(tokens, plural), namespace_, name);
+  const ApiKind *kind = core_kind(tokens, plural);
+  Object *object = registry_lookup(tokens->registry, kind, namespace_, name);
+  /* what another server has just made may not have come here yet */
+  return object || !registry_catch_up(tokens->registry, NULL)
+             ? object
+             : registry_lookup(tokens->registry, kind, namespace_, name);
 }
 
 static Object *find_or_fail(const ServiceAccountTokens *tokens, const char *plural, const char *namespace_,
