@@ -173,7 +173,8 @@ def check_addresses(servers, tap):
     ports = {service["spec"]["ports"][0]["nodePort"] for status, service in made if status == 201}
     tap.ok("services made on two servers share nothing", not bad and len(addresses) == len(ports) == len(made), bad[:1])
     # a number both want by name is given once
-    wanted = {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31999}]}
+    free = next(port for port in range(30000, 32768) if port not in ports)
+    wanted = {"type": "NodePort", "ports": [{"port": 80, "nodePort": free}]}
     results = []
     threads = [threading.Thread(target=lambda s=server, n=n: results.append(s.request(
         "POST", "/api/v1/namespaces/default/services", {"metadata": {"name": f"wanted-{n}"}, "spec": wanted})[0]))
