@@ -25,20 +25,35 @@ static int64_t void_claim(Store *store, const char *key)
   return entry && age > NUMBER_CLAIM_SECONDS ? entry->mod_revision : 0;
 }
 
-bool number_claim_take(Registry *registry, const char *range, uint32_t number, const char *owner, NumberClaim *claim)
+/* Whether PROBLEM says that another has the key; anything else is *ERROR's. */
+static bool is_taken(GError *problem, GError **error)
+{
+  if (!reason_is(problem, REASON_ALREADY_EXISTS) && !reason_is(problem, REASON_CONFLICT))
+    g_propagate_error(error, g_error_copy(problem));
+  return reason_is(problem, REASON_ALREADY_EXISTS);
+}
+
+bool number_claim_take(Registry *registry, const char *range, uint32_t number, const char *owner, NumberClaim *claim,
+                       GError **error)
 {
   Store *store = registry->store;
   if (!store_is_shared(store))
     return true;
-  g_autoptr(GError) error = NULL;
+  g_autoptr(GError) problem = NULL;
   g_autofree char *key = g_strdup_printf("/registry/ranges/%s/%u", range, number);
   g_autoptr(GBytes) value = claim_value(owner);
-  bool taken = store_put(store, key, 0, value, &claim->revision, &error);
-  int64_t old = !taken && reason_is(error, REASON_ALREADY_EXISTS) ? void_claim(store, key) : 0;
-  if (!taken && (!old || !store_put(store, key, old, value, &claim->revision, NULL)))
+  bool taken = store_put(store, key, 0, value, &claim->revision, &problem);
+  int64_t old = !taken && is_taken(problem, error) ? void_claim(store, key) : 0;
+  if (!taken && old) {
+    g_clear_error(&problem);
+    taken = store_put(store, key, old, value, &claim->revision, &problem);
+    if (!taken)
+      is_taken(problem, error);
+  }
+  if (!taken)
     return false;
   claim->key = g_steal_pointer(&key);
-  if (registry_catch_up(registry, NULL))
+  if (registry_catch_up(registry, error))
     return true;
   number_claim_release(registry, claim);
   return false;

@@ -16,7 +16,8 @@ typedef struct NumberClaim {
   int64_t revision;
 } NumberClaim;
 
-/* Claims NUMBER of RANGE ("serviceips") for OWNER; then all objects stored before are seen. False when another has it,
- * or the store does not answer. May block. */
-bool number_claim_take(Registry *registry, const char *range, uint32_t number, const char *owner, NumberClaim *claim);
+/* Claims NUMBER of RANGE ("serviceips") for OWNER; then all objects stored before are seen. False without an error when
+ * another has it, with one when the store does not answer. May block. */
+bool number_claim_take(Registry *registry, const char *range, uint32_t number, const char *owner, NumberClaim *claim,
+                       GError **error);
 void number_claim_release(Registry *registry, NumberClaim *claim);

@@ -44,6 +44,7 @@ typedef struct Allocation {
   char *owner;
   GPtrArray *claims;
   GPtrArray *refused; /* Claim*: another server was first */
+  GError *problem;    /* the other servers could not be asked */
 } Allocation;
 
 /* --- what is taken -------------------------------------------------------------------------------------------------
@@ -111,11 +112,13 @@ static void observe(Object *old, Object *object, void *data)
 
 /* Claims what is marked as taken for MADE against the other servers. Their services are seen without the lock: false
  * when one has the number. */
-static bool claim_among_servers(Allocator *allocator, Claim *made)
+static bool claim_among_servers(Allocation *allocation, Claim *made)
 {
+  Allocator *allocator = allocation->allocator;
   const char *range = made->table == allocator->addresses ? "serviceips" : "servicenodeports";
   g_mutex_unlock(&allocator->lock);
-  bool ok = number_claim_take(allocator->registry, range, made->number, made->owner, &made->among_servers);
+  bool ok = number_claim_take(allocator->registry, range, made->number, made->owner, &made->among_servers,
+                              &allocation->problem);
   g_mutex_lock(&allocator->lock);
   return ok && g_strcmp0(g_hash_table_lookup(made->table, GUINT_TO_POINTER(made->number)), made->owner) == 0;
 }
@@ -133,7 +136,7 @@ static bool claim(Allocation *allocation, GHashTable *table, uint32_t number)
   *made = (Claim){ .registry = allocator->registry, .table = table, .number = number };
   made->owner = g_strdup(allocation->owner);
   g_ptr_array_add(allocation->claims, made);
-  if (claim_among_servers(allocator, made))
+  if (claim_among_servers(allocation, made))
     return true;
   give_back(table, number, allocation->owner);
   g_ptr_array_add(allocation->refused, g_ptr_array_steal_index(allocation->claims, allocation->claims->len - 1));
@@ -144,7 +147,7 @@ static bool claim(Allocation *allocation, GHashTable *table, uint32_t number)
 static bool claim_any(Allocation *allocation, GHashTable *table, uint32_t first, uint32_t count, uint32_t *number)
 {
   uint32_t offset = count ? g_random_int() % count : 0;
-  for (uint32_t i = 0; i < count; i++) {
+  for (uint32_t i = 0; i < count && !allocation->problem; i++) {
     *number = first + (offset + i) % count;
     if (!g_hash_table_contains(table, GUINT_TO_POINTER(*number)) && claim(allocation, table, *number))
       return true;
@@ -292,6 +295,12 @@ static bool allocate(void *state, AdmissionRequest *request, GError **error)
   g_hash_table_insert(allocator->reserved, request->object, allocation.claims);
   bool ok = allocate_address(&allocation, error) && allocate_ports(&allocation, error);
   g_mutex_unlock(&allocator->lock);
+  if (allocation.problem) { /* not that there is no number, but that nobody knows */
+    if (!ok)
+      g_clear_error(error);
+    ok = false;
+    g_propagate_error(error, allocation.problem);
+  }
   g_ptr_array_unref(allocation.refused);
   g_free(allocation.owner);
   return ok;
