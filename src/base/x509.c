@@ -13,15 +13,9 @@
 
 #include "base/file.h"
 #include "base/reason.h"
+#include "base/x509_private.h"
 
 #define CLOCK_SKEW_SECONDS 3600
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(BIO, BIO_free_all)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_PKEY, EVP_PKEY_free)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509, X509_free)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_MD_CTX, EVP_MD_CTX_free)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(ASN1_OCTET_STRING, ASN1_OCTET_STRING_free)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_EXTENSION, X509_EXTENSION_free)
 
 void x509_pair_free(X509Pair *pair)
 {
@@ -32,8 +26,7 @@ void x509_pair_free(X509Pair *pair)
   g_free(pair);
 }
 
-/* The text of OpenSSL's newest error, which is taken off its queue. */
-static bool set_openssl_error(GError **error, Reason reason, const char *what)
+bool x509_fail(GError **error, Reason reason, const char *what)
 {
   char text[256];
   ERR_error_string_n(ERR_peek_last_error(), text, sizeof text);
@@ -41,7 +34,7 @@ static bool set_openssl_error(GError **error, Reason reason, const char *what)
   return reason_set(error, reason, "%s: %s", what, text);
 }
 
-static bool add_extension(X509 *certificate, X509 *issuer, int nid, const char *value)
+bool x509_add_extension(X509 *certificate, X509 *issuer, int nid, const char *value)
 {
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
@@ -55,8 +48,7 @@ static bool add_name(X509_NAME *name, const char *type, const char *text)
   return X509_NAME_add_entry_by_txt(name, type, MBSTRING_UTF8, (const unsigned char *)text, -1, -1, 0);
 }
 
-/* A 159-bit random serial number: RFC 5280 allows 20 octets, positive. */
-static bool set_random_serial(X509 *certificate)
+bool x509_set_random_serial(X509 *certificate)
 {
   BIGNUM *number = BN_new();
   bool good = number && BN_rand(number, 159, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) &&
@@ -78,7 +70,7 @@ static X509Pair *new_pair(const char *common_name, const char *const *organizati
     if (!add_name(name, "O", *organizations))
       return NULL;
   if (!add_name(name, "CN", common_name) || !X509_set_version(pair->certificate, X509_VERSION_3) ||
-      !set_random_serial(pair->certificate) || !X509_set_pubkey(pair->certificate, pair->key) ||
+      !x509_set_random_serial(pair->certificate) || !X509_set_pubkey(pair->certificate, pair->key) ||
       !X509_gmtime_adj(X509_getm_notBefore(pair->certificate), -CLOCK_SKEW_SECONDS) ||
       !X509_gmtime_adj(X509_getm_notAfter(pair->certificate), (long)lifetime_seconds))
     return NULL;
@@ -89,12 +81,12 @@ X509Pair *x509_new_authority(const char *common_name, int64_t lifetime_seconds, 
 {
   g_autoptr(X509Pair) pair = new_pair(common_name, NULL, lifetime_seconds);
   if (!pair || !X509_set_issuer_name(pair->certificate, X509_get_subject_name(pair->certificate)) ||
-      !add_extension(pair->certificate, pair->certificate, NID_basic_constraints, "critical,CA:TRUE") ||
-      !add_extension(pair->certificate, pair->certificate, NID_key_usage,
-                     "critical,digitalSignature,keyEncipherment,keyCertSign") ||
-      !add_extension(pair->certificate, pair->certificate, NID_subject_key_identifier, "hash") ||
+      !x509_add_extension(pair->certificate, pair->certificate, NID_basic_constraints, "critical,CA:TRUE") ||
+      !x509_add_extension(pair->certificate, pair->certificate, NID_key_usage,
+                          "critical,digitalSignature,keyEncipherment,keyCertSign") ||
+      !x509_add_extension(pair->certificate, pair->certificate, NID_subject_key_identifier, "hash") ||
       !X509_sign(pair->certificate, pair->key, EVP_sha256())) {
-    set_openssl_error(error, REASON_INTERNAL, "Cannot make a certificate authority");
+    x509_fail(error, REASON_INTERNAL, "Cannot make a certificate authority");
     return NULL;
   }
   return g_steal_pointer(&pair);
@@ -132,16 +124,17 @@ X509Pair *x509_issue(const X509Pair *authority, const X509Request *request, GErr
   }
   g_autoptr(X509Pair) pair = new_pair(request->common_name, request->organizations, request->lifetime_seconds);
   X509 *issuer = authority->certificate;
-  bool good = pair && X509_set_issuer_name(pair->certificate, X509_get_subject_name(issuer)) &&
-              add_extension(pair->certificate, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
-              add_extension(pair->certificate, issuer, NID_key_usage, "critical,digitalSignature,keyEncipherment") &&
-              add_extension(pair->certificate, issuer, NID_ext_key_usage, extended_usage(request)) &&
-              add_extension(pair->certificate, issuer, NID_authority_key_identifier, "keyid") &&
-              (!names || add_extension(pair->certificate, issuer, NID_subject_alt_name, names));
+  bool good =
+      pair && X509_set_issuer_name(pair->certificate, X509_get_subject_name(issuer)) &&
+      x509_add_extension(pair->certificate, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
+      x509_add_extension(pair->certificate, issuer, NID_key_usage, "critical,digitalSignature,keyEncipherment") &&
+      x509_add_extension(pair->certificate, issuer, NID_ext_key_usage, extended_usage(request)) &&
+      x509_add_extension(pair->certificate, issuer, NID_authority_key_identifier, "keyid") &&
+      (!names || x509_add_extension(pair->certificate, issuer, NID_subject_alt_name, names));
   if (good && x509_expiry(pair) > x509_expiry(authority))
     good = X509_set1_notAfter(pair->certificate, X509_get0_notAfter(issuer));
   if (!good || !X509_sign(pair->certificate, authority->key, EVP_sha256())) {
-    set_openssl_error(error, REASON_INTERNAL, "Cannot issue a certificate");
+    x509_fail(error, REASON_INTERNAL, "Cannot issue a certificate");
     return NULL;
   }
   return g_steal_pointer(&pair);
@@ -158,7 +151,7 @@ static bool write_key(EVP_PKEY *key, const char *path, GError **error)
 {
   g_autoptr(BIO) bio = BIO_new(BIO_s_secmem());
   if (!bio || !PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL))
-    return set_openssl_error(error, REASON_INTERNAL, path);
+    return x509_fail(error, REASON_INTERNAL, path);
   return write_bio(bio, path, 0600, error);
 }
 
@@ -168,7 +161,7 @@ bool x509_save(const X509Pair *pair, const char *directory, const char *name, GE
   g_autofree char *certificate_path = g_strdup_printf("%s/%s.crt", directory, name);
   g_autoptr(BIO) bio = BIO_new(BIO_s_mem());
   if (!bio || !PEM_write_bio_X509(bio, pair->certificate))
-    return set_openssl_error(error, REASON_INTERNAL, certificate_path);
+    return x509_fail(error, REASON_INTERNAL, certificate_path);
   return write_key(pair->key, key_path, error) && write_bio(bio, certificate_path, 0644, error);
 }
 
@@ -195,17 +188,22 @@ X509Pair *x509_load(const char *directory, const char *name, GError **error)
 {
   g_autofree char *key_path = g_strdup_printf("%s/%s.key", directory, name);
   g_autofree char *certificate_path = g_strdup_printf("%s/%s.crt", directory, name);
+  return x509_load_files(certificate_path, key_path, error);
+}
+
+X509Pair *x509_load_files(const char *certificate_path, const char *key_path, GError **error)
+{
   g_autoptr(BIO) key_bio = BIO_new_file(key_path, "re");
   g_autoptr(BIO) certificate_bio = BIO_new_file(certificate_path, "re");
   g_autoptr(X509Pair) pair = g_new0(X509Pair, 1);
   if (!key_bio || !certificate_bio) {
-    set_openssl_error(error, REASON_FILE, key_bio ? certificate_path : key_path);
+    x509_fail(error, REASON_FILE, key_bio ? certificate_path : key_path);
     return NULL;
   }
   pair->key = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL);
   pair->certificate = PEM_read_bio_X509(certificate_bio, NULL, NULL, NULL);
   if (!pair->key || !pair->certificate || !X509_check_private_key(pair->certificate, pair->key)) {
-    set_openssl_error(error, REASON_CONFIG, pair->key ? certificate_path : key_path);
+    x509_fail(error, REASON_CONFIG, pair->key ? certificate_path : key_path);
     return NULL;
   }
   return g_steal_pointer(&pair);
@@ -240,7 +238,7 @@ bool x509_new_key_file(const char *path, GError **error)
 {
   g_autoptr(EVP_PKEY) key = EVP_EC_gen("P-256");
   if (!key)
-    return set_openssl_error(error, REASON_INTERNAL, path);
+    return x509_fail(error, REASON_INTERNAL, path);
   return write_key(key, path, error);
 }
 
@@ -250,7 +248,7 @@ bool x509_verify_ed25519(const char *key_path, const void *message, gsize length
   g_autoptr(BIO) bio = BIO_new_file(key_path, "re");
   g_autoptr(EVP_PKEY) key = bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
   if (!key)
-    return set_openssl_error(error, REASON_FILE, key_path);
+    return x509_fail(error, REASON_FILE, key_path);
   g_autoptr(EVP_MD_CTX) context = EVP_MD_CTX_new();
   bool good = EVP_PKEY_get_id(key) == EVP_PKEY_ED25519 && EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1 &&
               EVP_DigestVerify(context, signature, 64, message, length) == 1;

@@ -42,6 +42,9 @@ char *x509_key_pem(const X509Pair *pair);
 /* Reads them back and checks that key and certificate belong together. NULL with REASON_FILE or REASON_CONFIG. */
 X509Pair *x509_load(const char *directory, const char *name, GError **error);
 
+/* The same with the paths of both. */
+X509Pair *x509_load_files(const char *certificate_path, const char *key_path, GError **error);
+
 /* When the certificate ends, seconds since 1970. */
 int64_t x509_expiry(const X509Pair *pair);
 

@@ -157,6 +157,8 @@ void cluster_config_complete(ClusterConfig *config, GPtrArray *problems)
   if (g_strv_length(config->authorization_modes) == 0)
     need(NULL, "authorization-mode", problems);
   need_together(config->cert_file, "tls-cert-file", config->key_file, "tls-private-key-file", problems);
+  need_together(config->signing_cert_file, "cluster-signing-cert-file", config->signing_key_file,
+                "cluster-signing-key-file", problems);
   need_together(config->etcd_cert_file, "etcd-certfile", config->etcd_key_file, "etcd-keyfile", problems);
   if (config->no_node && config->with_node)
     g_ptr_array_add(problems, g_strdup("--no-node and --components=node exclude each other"));
@@ -168,6 +170,8 @@ void cluster_config_complete(ClusterConfig *config, GPtrArray *problems)
   in_pki(config, &config->cert_file, "apiserver.crt");
   in_pki(config, &config->key_file, "apiserver.key");
   in_pki(config, &config->client_ca_file, "ca.crt");
+  in_pki(config, &config->signing_cert_file, "ca.crt");
+  in_pki(config, &config->signing_key_file, "ca.key");
   in_pki(config, &config->service_account_signing_key_file, "sa.key");
   if (!config->service_account_issuers) {
     config->service_account_issuers = g_new0(char *, 2);

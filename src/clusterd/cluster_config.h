@@ -36,6 +36,8 @@ typedef struct ClusterConfig {
   char **enabled_plugins, **disabled_plugins; /* of admission; may be NULL */
   /* aggregation; all three or none */
   char *proxy_client_cert_file, *proxy_client_key_file, *front_proxy_ca_file;
+  char *signing_cert_file, *signing_key_file; /* the CA of certificate signing requests */
+  int64_t signing_lifetime_seconds;
   /* storage */
   char **etcd_servers; /* NULL: the embedded store */
   char *etcd_ca_file, *etcd_cert_file, *etcd_key_file;

@@ -23,6 +23,13 @@ static char *issue_secret_token(void *data, const Object *account, const char *s
   return api_server_issue_secret_token(clusterd->server, account, secret, error);
 }
 
+static bool may(void *data, const Identity *identity, const char *verb, const char *group, const char *resource,
+                const char *subresource)
+{
+  Clusterd *clusterd = data;
+  return api_server_may(clusterd->server, identity, verb, group, resource, subresource);
+}
+
 static bool start_controllers(Clusterd *clusterd, InformerSet *informers, Controllers **controllers, GError **error)
 {
   g_autofree char *path = certificates_root_ca(clusterd->config);
@@ -30,7 +37,13 @@ static bool start_controllers(Clusterd *clusterd, InformerSet *informers, Contro
   if (!ca)
     return false;
   g_autofree char *pem = g_strndup(g_bytes_get_data(ca, NULL), g_bytes_get_size(ca));
-  ControllersConfig config = { .root_ca_pem = pem, .issue_secret_token = issue_secret_token, .issuer = clusterd };
+  ControllersConfig config = { .root_ca_pem = pem,
+                               .issue_secret_token = issue_secret_token,
+                               .may = may,
+                               .issuer = clusterd,
+                               .signing_cert_file = clusterd->config->signing_cert_file,
+                               .signing_key_file = clusterd->config->signing_key_file,
+                               .signing_lifetime_seconds = clusterd->config->signing_lifetime_seconds };
   *controllers = controllers_start(clusterd->registry, informers, &config);
   return true;
 }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#define DURATION_MAX_SECONDS (INT64_C(100) * 8766 * 3600)
 #define MEMBER(name) G_STRUCT_OFFSET(ClusterConfig, name)
 
 static const char *const component_names[] = { "controllers", "scheduler", "node", "proxy", "dns", NULL };
@@ -61,6 +62,13 @@ const Option option_table[] = {
     .help = "where others are told to find these keys; at this server's own address when not given" },
   { NULL, "service-account-signing-key-file", NULL, OPTION_TEXT, "FILE", MEMBER(service_account_signing_key_file),
     .help = "the key that signs them (PEM); sa.key in --cert-dir when not given" },
+
+  { NULL, "cluster-signing-cert-file", NULL, OPTION_TEXT, "FILE", MEMBER(signing_cert_file),
+    .help = "the CA that signs approved CertificateSigningRequests (PEM); ca.crt in --cert-dir when not given" },
+  { NULL, "cluster-signing-key-file", NULL, OPTION_TEXT, "FILE", MEMBER(signing_key_file),
+    .help = "its private key (PEM); ca.key in --cert-dir when not given" },
+  { NULL, "cluster-signing-duration", NULL, OPTION_DURATION, "DURATION", MEMBER(signing_lifetime_seconds), "8760h0m0s",
+    .help = "how long the certificates are valid, at most" },
 
   { "Authorization and admission", "authorization-mode", NULL, OPTION_LIST, "MODES", MEMBER(authorization_modes),
     "RBAC", .choices = authorization_modes, .help = "who decides, in this order; the first that allows is followed" },
@@ -142,6 +150,29 @@ static char *set_number(int64_t *member, const char *text, int64_t max)
              : g_strdup_printf("\"%s\" must be a number from 0 to %" G_GINT64_FORMAT, text, max);
 }
 
+/* Go's durations in whole seconds: "8760h0m0s", "90s". */
+static char *set_duration(int64_t *member, const char *text)
+{
+  static const struct {
+    char unit;
+    int64_t seconds;
+  } units[] = { { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
+  int64_t total = 0;
+  const char *c = text;
+  for (gsize i = 0; i < G_N_ELEMENTS(units) && *c; i++) {
+    char *end;
+    guint64 number = g_ascii_isdigit(*c) ? g_ascii_strtoull(c, &end, 10) : 0;
+    if (!g_ascii_isdigit(*c) || *end != units[i].unit)
+      continue;
+    total += (int64_t)MIN(number, DURATION_MAX_SECONDS) * units[i].seconds;
+    c = end + 1;
+  }
+  if (*c || !*text || total > DURATION_MAX_SECONDS)
+    return g_strdup_printf("\"%s\" must be a duration of at most 100 years, as 1h30m0s", text);
+  *member = total;
+  return NULL;
+}
+
 static char *set_list(char ***member, const Option *option, const char *text, bool replace)
 {
   g_autoptr(GStrvBuilder) items = g_strv_builder_new();
@@ -181,6 +212,8 @@ char *option_set(const Option *option, ClusterConfig *config, const char *text, 
     return set_flag(member, text);
   case OPTION_NUMBER:
     return set_number(member, text, option->max);
+  case OPTION_DURATION:
+    return set_duration(member, text);
   case OPTION_ACTION:
     break;
   }

@@ -7,13 +7,14 @@
 #include "clusterd/cluster_config.h"
 
 typedef enum OptionType {
-  OPTION_TEXT,    /* char * */
-  OPTION_ADDRESS, /* char *: IPv4 */
-  OPTION_RANGE,   /* char *: IPv4 range, "10.96.0.0/12" */
-  OPTION_LIST,    /* char **: separated by commas, may be given several times */
-  OPTION_FLAG,    /* bool: --name, --name=false */
-  OPTION_NUMBER,  /* int64_t of at most `max` */
-  OPTION_ACTION,  /* no setting: command_line.c knows what to do */
+  OPTION_TEXT,     /* char * */
+  OPTION_ADDRESS,  /* char *: IPv4 */
+  OPTION_RANGE,    /* char *: IPv4 range, "10.96.0.0/12" */
+  OPTION_LIST,     /* char **: separated by commas, may be given several times */
+  OPTION_FLAG,     /* bool: --name, --name=false */
+  OPTION_NUMBER,   /* int64_t of at most `max` */
+  OPTION_DURATION, /* int64_t, seconds: "1h30m0s" */
+  OPTION_ACTION,   /* no setting: command_line.c knows what to do */
 } OptionType;
 
 typedef struct Option {

@@ -24,3 +24,6 @@ TESTS += %D%/proxy.sh
 
 dist_check_SCRIPTS += %D%/aggregation.sh
 TESTS += %D%/aggregation.sh
+
+dist_check_SCRIPTS += %D%/csr.sh
+TESTS += %D%/csr.sh

@@ -1,6 +1,7 @@
 /* Certificate signing requests. Source: k8s.io/kubernetes/pkg/{apis,registry}/certificates. */
 #include <string.h>
 
+#include "base/certificate_request.h"
 #include "base/json.h"
 #include "base/timestamp.h"
 #include "clusterd/api/strategies.h"
@@ -9,7 +10,7 @@
 
 #define LIFETIME_MIN 600
 #define LEGACY_SIGNER "kubernetes.io/legacy-unknown"
-#define PEM_BEGIN "-----BEGIN CERTIFICATE REQUEST-----"
+#define SHOWN_MAX 16384 /* bytes of a request that an error repeats */
 
 static const char *const known_usages[] = { "any",
                                             "cert sign",
@@ -36,20 +37,20 @@ static const char *const known_usages[] = { "any",
                                             "timestamping",
                                             NULL };
 
-/* That the request is PEM of the right type; what is in it, the signer will see. */
+/* That the request is PEM of the right type and signed with its own key. */
 static void check_request(const json_t *spec, FieldErrors *errors)
 {
   gsize length = 0;
   g_autofree guchar *bytes = g_base64_decode(json_str(spec, "request", ""), &length);
-  g_autofree char *text = g_strndup((const char *)bytes, length);
-  if (length == 0 || strstr(text, PEM_BEGIN))
+  g_autoptr(GError) error = NULL;
+  g_autoptr(CertificateRequest) request = length ? certificate_request_parse(bytes, length, &error) : NULL;
+  if (length == 0 || request)
     return;
   g_autoptr(GString) shown = g_string_new("[]byte{");
-  for (gsize i = 0; i < length; i++)
+  for (gsize i = 0; i < MIN(length, SHOWN_MAX); i++)
     g_string_append_printf(shown, "%s0x%x", i ? ", " : "", bytes[i]);
   g_string_append_c(shown, '}');
-  field_errors_add_shown(errors, FIELD_INVALID, "spec.request", shown->str,
-                         "PEM block type must be CERTIFICATE REQUEST");
+  field_errors_add_shown(errors, FIELD_INVALID, "spec.request", shown->str, error->message);
 }
 
 static void check_usages(const json_t *usages, FieldErrors *errors)

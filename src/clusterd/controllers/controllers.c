@@ -1,5 +1,6 @@
 #include "clusterd/controllers/controllers.h"
 
+#include "clusterd/controllers/certificate_signing.h"
 #include "clusterd/controllers/cluster_role_aggregation.h"
 #include "clusterd/controllers/context.h"
 #include "clusterd/controllers/daemon_set.h"
@@ -23,6 +24,7 @@
 #define CONTROLLERS(X)                                                                                                 \
   X(namespace_controller_new, namespace_controller_free)                                                               \
   X(service_account_controller_new, namespace_content_controller_free)                                                 \
+  X(certificate_signing_controller_new, certificate_signing_controller_free)                                           \
   X(cluster_role_aggregation_new, cluster_role_aggregation_free)                                                       \
   X(secret_tokens_controller_new, secret_tokens_controller_free)                                                       \
   X(root_ca_controller_new, namespace_content_controller_free)                                                         \

@@ -13,10 +13,17 @@ typedef struct Controllers Controllers;
 /* The token the Secret called SECRET holds for ACCOUNT. The caller frees; NULL with *ERROR. Any thread. */
 typedef char *(*SecretTokenIssue)(void *issuer, const Object *account, const char *secret, GError **error);
 
+/* Whether IDENTITY may do this to a resource of the cluster. Any thread. */
+typedef bool (*AccessCheck)(void *issuer, const Identity *identity, const char *verb, const char *group,
+                            const char *resource, const char *subresource);
+
 typedef struct ControllersConfig {
-  const char *root_ca_pem;             /* published in every namespace; NULL: not published */
-  SecretTokenIssue issue_secret_token; /* NULL: Secrets get no tokens */
-  void *issuer;
+  const char *root_ca_pem;                          /* published in every namespace; NULL: not published */
+  SecretTokenIssue issue_secret_token;              /* NULL: Secrets get no tokens */
+  AccessCheck may;                                  /* NULL: no certificate is approved by itself */
+  void *issuer;                                     /* of both */
+  const char *signing_cert_file, *signing_key_file; /* the CA that signs certificate requests; NULL: none does */
+  int64_t signing_lifetime_seconds;                 /* of a certificate, at most */
 } ControllersConfig;
 
 /* Makes all controllers and hooks them to INFORMERS, which must not be started yet; they begin to work when it is.

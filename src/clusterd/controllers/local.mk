@@ -1,6 +1,7 @@
 noinst_LIBRARIES += %D%/libcontrollers.a
 %C%_libcontrollers_a_CPPFLAGS = $(AM_CPPFLAGS) -DG_LOG_DOMAIN=\"controllers\"
-%C%_libcontrollers_a_SOURCES = %D%/cluster_role_aggregation.c %D%/cluster_role_aggregation.h %D%/context.h %D%/controllers.c %D%/controllers.h \
+%C%_libcontrollers_a_SOURCES = %D%/certificate_signers.c %D%/certificate_signers.h \
+	%D%/certificate_signing.c %D%/certificate_signing.h %D%/cluster_role_aggregation.c %D%/cluster_role_aggregation.h %D%/context.h %D%/controllers.c %D%/controllers.h \
 	%D%/daemon_pod.c %D%/daemon_set.c %D%/daemon_set.h \
 	%D%/deployment.c %D%/deployment.h %D%/deployment_math.c %D%/deployment_math.h %D%/deployment_rollback.c %D%/deployment_rollout.h \
 	%D%/deployment_sets.c %D%/deployment_status.c \

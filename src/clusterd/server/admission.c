@@ -8,7 +8,8 @@
 #include "clusterd/server/registry_private.h"
 
 /* What every write must pass whatever is enabled; after the plugins. */
-static const AdmissionPlugin *const rules[] = { &admission_service_address, &admission_rbac_escalation };
+static const AdmissionPlugin *const rules[] = { &admission_service_address, &admission_rbac_escalation,
+                                                &admission_certificate_requestor };
 
 /* A plugin, or a rule, of this registry. */
 typedef struct Member {

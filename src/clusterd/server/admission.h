@@ -117,6 +117,7 @@ extern const AdmissionPlugin admission_anti_affinity;
 extern const AdmissionPlugin admission_certificate_approval;
 extern const AdmissionPlugin admission_certificate_signing;
 extern const AdmissionPlugin admission_certificate_subject;
+extern const AdmissionPlugin admission_certificate_requestor; /* a rule, no plugin: it always runs */
 extern const AdmissionPlugin admission_default_ingress_class;
 extern const AdmissionPlugin admission_default_storage_class;
 extern const AdmissionPlugin admission_default_tolerations;

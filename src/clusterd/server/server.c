@@ -384,3 +384,10 @@ char *api_server_issue_secret_token(ApiServer *server, const Object *account, co
 {
   return service_account_tokens_issue_for_secret(server->authenticator.tokens, account, secret, error);
 }
+
+bool api_server_may(ApiServer *server, const Identity *identity, const char *verb, const char *group,
+                    const char *resource, const char *subresource)
+{
+  Attributes attributes = { .verb = verb, .group = group, .resource = resource, .subresource = subresource };
+  return authorizer_allows(server->authorizer, identity, &attributes);
+}

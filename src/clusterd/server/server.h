@@ -32,5 +32,9 @@ char *api_server_issue_token(ApiServer *server, const char *namespace_, const ch
                              const char *const *audiences, int64_t lifetime_seconds, const char *pod_name,
                              const char *pod_uid, int64_t *expires_us, GError **error);
 
+/* Whether IDENTITY may do this to a resource of the cluster. */
+bool api_server_may(ApiServer *server, const Identity *identity, const char *verb, const char *group,
+                    const char *resource, const char *subresource);
+
 /* The token the Secret called SECRET holds for ACCOUNT: it ends with either. The caller frees. */
 char *api_server_issue_secret_token(ApiServer *server, const Object *account, const char *secret, GError **error);

@@ -1,10 +1,8 @@
-/* Certificate signing requests: who may approve and sign for a signer, and that nobody asks for a certificate of the
- * group that may do everything. */
-#include <openssl/bio.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
+/* Certificate signing requests: that they carry who asks, who may approve and sign for a signer, and that nobody asks
+ * for a certificate of the group that may do everything. */
 #include <string.h>
 
+#include "base/certificate_request.h"
 #include "base/json.h"
 #include "clusterd/server/admission.h"
 #include "clusterd/server/authorizer.h"
@@ -68,46 +66,43 @@ static bool check_signing(void *state, const AdmissionRequest *request, GError *
 /* --- subjects ------------------------------------------------------------------------------------------------------
  */
 
-static bool names_masters(X509_REQ *request)
-{
-  X509_NAME *subject = X509_REQ_get_subject_name(request);
-  for (int i = -1; (i = X509_NAME_get_index_by_NID(subject, NID_organizationName, i)) >= 0;) {
-    const ASN1_STRING *value = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i));
-    unsigned char *text = NULL;
-    int length = ASN1_STRING_to_UTF8(&text, value);
-    bool masters = length == (int)strlen(MASTERS) && memcmp(text, MASTERS, strlen(MASTERS)) == 0;
-    OPENSSL_free(text);
-    if (masters)
-      return true;
-  }
-  return false;
-}
-
-/* NULL when the request's bytes are no PEM of a certificate request. */
-static X509_REQ *parse(const json_t *request)
-{
-  gsize length = 0;
-  g_autofree guchar *pem = g_base64_decode(json_str(json_object_get(request, "spec"), "request", ""), &length);
-  BIO *bio = BIO_new_mem_buf(pem, (int)MIN(length, (gsize)G_MAXINT));
-  X509_REQ *parsed = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
-  BIO_free(bio);
-  return parsed;
-}
-
 static bool check_subject(void *state, const AdmissionRequest *request, GError **error)
 {
+  gsize length;
   if (!admission_creates(request, GROUP, "certificatesigningrequests") ||
       !g_str_equal(signer_of(request->object), CLIENT_SIGNER))
     return true;
-  X509_REQ *parsed = parse(request->object);
-  if (!parsed)
-    return admission_forbid(request, error, "failed to parse CSR: PEM block type must be CERTIFICATE REQUEST");
-  bool masters = names_masters(parsed);
-  X509_REQ_free(parsed);
-  return !masters ||
+  g_autofree guchar *pem = g_base64_decode(json_str(json_object_get(request->object, "spec"), "request", ""), &length);
+  g_autoptr(GError) problem = NULL;
+  g_autoptr(CertificateRequest) asked = certificate_request_parse(pem, length, &problem);
+  if (!asked)
+    return admission_forbid(request, error, "failed to parse CSR: %s", problem->message);
+  return !g_strv_contains((const char *const *)asked->organizations, MASTERS) ||
          admission_forbid(request, error, "use of %s signer with %s group is not allowed", CLIENT_SIGNER, MASTERS);
 }
 
+/* --- who asks ------------------------------------------------------------------------------------------------------
+ */
+
+static bool record_requestor(void *state, AdmissionRequest *request, GError **error)
+{
+  static const char *const members[] = { "username", "uid", "groups", "extra" };
+  const Identity *identity = request->caller ? request->caller->identity : NULL;
+  if (request->operation != ADMISSION_CREATE || !is_request(request, NULL) || !identity)
+    return true;
+  g_autoptr(json_t) user = identity_user_info(identity);
+  json_t *spec = json_ensure_object(request->object, "spec", NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS(members); i++) {
+    json_t *value = json_object_get(user, members[i]);
+    if (value)
+      json_object_set_new(spec, members[i], json_deep_copy(value));
+    else
+      json_object_del(spec, members[i]);
+  }
+  return true;
+}
+
+const AdmissionPlugin admission_certificate_requestor = { .name = "CertificateRequestor", .mutate = record_requestor };
 const AdmissionPlugin admission_certificate_approval = { .name = "CertificateApproval", .validate = check_approval };
 const AdmissionPlugin admission_certificate_signing = { .name = "CertificateSigning", .validate = check_signing };
 const AdmissionPlugin admission_certificate_subject = { .name = "CertificateSubjectRestriction",
