@@ -160,6 +160,8 @@ void cluster_config_complete(ClusterConfig *config, GPtrArray *problems)
   need_together(config->signing_cert_file, "cluster-signing-cert-file", config->signing_key_file,
                 "cluster-signing-key-file", problems);
   need_together(config->etcd_cert_file, "etcd-certfile", config->etcd_key_file, "etcd-keyfile", problems);
+  if (config->audit_log_path && !config->audit_policy_file)
+    g_ptr_array_add(problems, g_strdup("--audit-log-path needs --audit-policy-file: without it nothing is audited"));
   if (config->no_node && config->with_node)
     g_ptr_array_add(problems, g_strdup("--no-node and --components=node exclude each other"));
   if (config->client_ca_file && config->write_kubeconfig)

@@ -38,6 +38,8 @@ typedef struct ClusterConfig {
   char *proxy_client_cert_file, *proxy_client_key_file, *front_proxy_ca_file;
   char *signing_cert_file, *signing_key_file; /* the CA of certificate signing requests */
   int64_t signing_lifetime_seconds;
+  char *audit_policy_file, *audit_log_path;
+  int64_t audit_log_max_size, audit_log_max_backups; /* MiB; files */
   /* storage */
   char **etcd_servers; /* NULL: the embedded store */
   char *etcd_ca_file, *etcd_cert_file, *etcd_key_file;

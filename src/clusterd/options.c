@@ -84,6 +84,15 @@ const Option option_table[] = {
   { NULL, "requestheader-client-ca-file", NULL, OPTION_TEXT, "FILE", MEMBER(front_proxy_ca_file),
     .help = "who signed it (PEM): extension API servers are told to trust it" },
 
+  { "Audit", "audit-policy-file", NULL, OPTION_TEXT, "FILE", MEMBER(audit_policy_file),
+    .help = "what is audited: a Policy of audit.k8s.io/v1 (YAML); nothing when not given" },
+  { NULL, "audit-log-path", NULL, OPTION_TEXT, "FILE", MEMBER(audit_log_path),
+    .help = "where audit events go, a line each; -: standard output" },
+  { NULL, "audit-log-maxsize", NULL, OPTION_NUMBER, "MIB", MEMBER(audit_log_max_size), "100", 1 << 20,
+    .help = "begin a new file when this one would become larger; 0: never" },
+  { NULL, "audit-log-maxbackup", NULL, OPTION_NUMBER, "NUMBER", MEMBER(audit_log_max_backups), NULL, 10000,
+    .help = "how many old files are kept; 0: all" },
+
   { "Storage", "etcd-servers", NULL, OPTION_LIST, "URLS", MEMBER(etcd_servers),
     .help = "keep the objects in this etcd cluster; in a file in --data-dir when not given" },
   { NULL, "etcd-cafile", NULL, OPTION_TEXT, "FILE", MEMBER(etcd_ca_file),

@@ -27,3 +27,6 @@ TESTS += %D%/aggregation.sh
 
 dist_check_SCRIPTS += %D%/csr.sh
 TESTS += %D%/csr.sh
+
+dist_check_SCRIPTS += %D%/audit.sh %D%/health.sh
+TESTS += %D%/audit.sh %D%/health.sh

@@ -7,14 +7,19 @@
 #include "clusterd/server/query.h"
 #include "clusterd/server/registry.h"
 #include "clusterd/server/request_info.h"
+#include "clusterd/server/request_trace.h"
 #include "clusterd/server/server.h"
 #include "clusterd/server/service_account_tokens.h"
 #include "clusterd/server/session_set.h"
 
+/* What clients are told: the release of Kubernetes whose API this is. */
+#define API_SERVER_VERSION "v1.32.0"
+
 typedef struct ApiRequest {
   ApiServer *server;
   Registry *registry;
-  HttpRequest *http; /* NULL once answered */
+  HttpRequest *http;   /* NULL once answered */
+  RequestTrace *trace; /* lives until the answer has ended: not to be used after it was given */
   Query *query;
   RequestInfo *info;
   Identity *identity;     /* whom the request counts as from */
@@ -30,6 +35,7 @@ Authorizer *api_server_authorizer(ApiServer *server);
 ServiceAccountTokens *api_server_tokens(ApiServer *server);
 const Authenticator *api_server_authenticator(const ApiServer *server);
 const ApiServerConfig *api_server_config(const ApiServer *server);
+const Tracing *api_server_tracing(const ApiServer *server);
 const NodeAccess *api_server_node(ApiServer *server);
 bool api_server_is_ready(ApiServer *server);
 SessionSet *api_server_sessions(ApiServer *server);

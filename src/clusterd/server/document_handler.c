@@ -1,7 +1,6 @@
-/* Everything that is not a resource: discovery, OpenAPI, version, health, metrics, token keys. What is derived from the
- * scheme is made once per state of the scheme and then served as bytes with an ETag. */
+/* Everything that is not a resource: discovery, OpenAPI, version, token keys; health and metrics have their own files.
+ * What is derived from the scheme is made once per state of the scheme and then served as bytes with an ETag. */
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/json.h"
 #include "base/reason.h"
@@ -10,10 +9,9 @@
 #include "clusterd/server/aggregator.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/api_request.h"
+#include "clusterd/server/document_handler.h"
 #include "config.h"
 
-/* What clients are told: the release of Kubernetes whose API this is. */
-#define API_SERVER_VERSION "v1.32.0"
 #if defined(__aarch64__)
 #define API_SERVER_ARCHITECTURE "arm64"
 #else
@@ -303,53 +301,6 @@ static void handle_version(ApiRequest *request, char *const *parts)
   respond_text(request, 200, "application/json", text);
 }
 
-/* Of the checks, "components" is readyz's alone: the process lives, and has nothing to be restarted for, while they
- * start. */
-static void handle_health(ApiRequest *request, char *const *parts)
-{
-  static const char *const checks[] = { "ping", "store", "components" };
-  g_autoptr(GString) text = g_string_new(NULL);
-  gsize n_checks = G_N_ELEMENTS(checks) - !g_str_equal(parts[0], "readyz");
-  bool single = parts[1] != NULL, known = !single, failed = false;
-  for (gsize i = 0; i < n_checks; i++) {
-    bool asked = !single || g_str_equal(parts[1], checks[i]);
-    bool good = i < 2 || api_server_is_ready(request->server);
-    known = known || asked;
-    failed = failed || (asked && !good);
-    g_string_append_printf(text, good ? "[+]%s ok\n" : "[-]%s failed: not all of them run\n", checks[i]);
-  }
-  g_string_append_printf(text, "%s check %s\n", parts[0], failed ? "failed" : "passed");
-  if (!known)
-    not_found(request);
-  else if (failed)
-    respond_text(request, 503, TEXT_PLAIN, text->str);
-  else if (!single && query_get(request->query, "verbose"))
-    respond_text(request, 200, TEXT_PLAIN, text->str);
-  else
-    respond_text(request, 200, TEXT_PLAIN, "ok");
-}
-
-static void handle_metrics(ApiRequest *request, char *const *parts)
-{
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  g_autofree char *text =
-      g_strdup_printf("# HELP apiserver_storage_revision The newest revision of the store.\n"
-                      "# TYPE apiserver_storage_revision counter\n"
-                      "apiserver_storage_revision %" G_GINT64_FORMAT "\n"
-                      "# HELP process_cpu_seconds_total Total user and system CPU time spent in seconds.\n"
-                      "# TYPE process_cpu_seconds_total counter\n"
-                      "process_cpu_seconds_total %.2f\n"
-                      "# HELP process_max_resident_memory_bytes Largest resident memory size in bytes.\n"
-                      "# TYPE process_max_resident_memory_bytes gauge\n"
-                      "process_max_resident_memory_bytes %ld\n",
-                      registry_revision(request->registry),
-                      (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
-                      usage.ru_maxrss * 1024);
-  respond_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text);
-}
-
 static void handle_openid(ApiRequest *request, char *const *parts)
 {
   g_autoptr(GError) error = NULL;
@@ -382,7 +333,7 @@ static void handle_well_known(ApiRequest *request, char *const *parts)
   respond_json(request, 200, document);
 }
 
-static void add_path(GTree *paths, char *path)
+static void add_path(void *paths, char *path)
 {
   g_tree_insert(paths, path, path);
 }
@@ -405,19 +356,18 @@ static void handle_root(ApiRequest *request, char *const *parts)
                                        "/api",
                                        "/apis",
                                        "/apis/",
-                                       "/healthz",
-                                       "/livez",
                                        "/metrics",
+                                       "/metrics/slis",
                                        "/openapi/v2",
                                        "/openapi/v3",
                                        "/openapi/v3/",
                                        "/openid/v1/jwks",
-                                       "/readyz",
                                        "/version" };
   g_autoptr(GPtrArray) kinds = api_scheme_list(registry_scheme(request->registry));
   g_autoptr(GTree) paths = g_tree_new_full(compare_paths, NULL, g_free, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
     add_path(paths, g_strdup(fixed[i]));
+  health_add_paths(add_path, paths);
   for (guint i = 0; i < kinds->len; i++) {
     const ApiKind *kind = kinds->pdata[i];
     if (*kind->group)

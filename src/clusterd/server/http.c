@@ -261,6 +261,22 @@ void http_when_done(HttpRequest *request, void (*done)(bool gone, void *data), v
   http_loop_run(request->loop, watch_peer, request);
 }
 
+void http_observe(HttpRequest *request, const HttpObserver *observer, void *data)
+{
+  request->observer = observer;
+  request->observer_data = data;
+}
+
+/* The answer is made: an observer hears of it once. */
+static void tell_answered(HttpRequest *request, int status)
+{
+  const HttpObserver *observer = g_steal_pointer(&request->observer);
+  if (!observer)
+    return;
+  observer->started(status, false, request->observer_data);
+  observer->ended(false, request->observer_data);
+}
+
 /* --- replies -------------------------------------------------------------------------------------------------------
  */
 
@@ -293,6 +309,7 @@ static void send_reply(void *data)
 
 void http_reply(HttpRequest *request, int status, const char *content_type, GBytes *body)
 {
+  tell_answered(request, status);
   request->status = status;
   request->content_type = g_strdup(content_type);
   request->reply = body;
@@ -347,6 +364,8 @@ static void stream_end(HttpStream *stream)
   tell_drained(stream);
   if (stream->on_close)
     stream->on_close(stream->data);
+  if (stream->observer)
+    stream->observer->ended(true, stream->observer_data);
   stream_unref(stream);
 }
 
@@ -499,6 +518,10 @@ HttpStream *http_stream_new(HttpRequest *request, int status, const char *conten
   request->status = status;
   request->content_type = g_strdup(content_type);
   request->stream = stream;
+  stream->observer = g_steal_pointer(&request->observer);
+  stream->observer_data = request->observer_data;
+  if (stream->observer)
+    stream->observer->started(status, true, stream->observer_data);
   http_loop_run(request->loop, start_stream, request);
   return stream;
 }
@@ -598,6 +621,7 @@ int http_takeover(HttpRequest *request, const char *head)
     http_reply(request, 500, "text/plain; charset=utf-8", NULL);
     return -1;
   }
+  tell_answered(request, 101);
   evutil_make_socket_nonblocking(ends[0]);
   request->head = g_strdup(head);
   request->relay_fd = ends[0];

@@ -63,7 +63,7 @@ char **http_header_prefixed(const HttpRequest *request, const char *prefix); /* 
 /* Calls VISIT for every header, in their order. */
 void http_headers_visit(const HttpRequest *request, void (*visit)(const char *name, const char *value, void *data),
                         void *data);
-GBytes *http_body(const HttpRequest *request);                               /* borrowed, never NULL */
+GBytes *http_body(const HttpRequest *request); /* borrowed, never NULL */
 /* True when the body was longer than HTTP_BODY_MAX: http_body is then empty. */
 bool http_body_is_too_long(const HttpRequest *request);
 const char *http_peer_address(const HttpRequest *request);
@@ -74,6 +74,14 @@ uint16_t http_local_port(const HttpRequest *request);
 /* The subject of a verified client certificate. False when the peer sent none. *VALID is false when it sent one that
  * this server's CA does not vouch for. */
 bool http_peer_subject(const HttpRequest *request, bool *valid, char **common_name, char ***organizations);
+
+/* Who is told of the answer, on whatever thread makes it. STARTED once with its status, and whether it goes on as a
+ * stream; ENDED once, after the last byte was handed over, a stream ended, or the connection was taken over. */
+typedef struct HttpObserver {
+  void (*started)(int status, bool streams, void *data);
+  void (*ended)(bool streamed, void *data);
+} HttpObserver;
+void http_observe(HttpRequest *request, const HttpObserver *observer, void *data);
 
 /* Adds a header to the reply (any number, before it is sent). */
 void http_add_header(HttpRequest *request, const char *name, const char *value);

@@ -49,6 +49,8 @@ struct HttpRequest {
   char *peer;
   void (*done)(bool gone, void *data); /* the loop's; NULL when nobody waits */
   void *done_data;
+  const HttpObserver *observer; /* may be NULL */
+  void *observer_data;
   /* the reply, on its way to the loop */
   int status;
   char *content_type;
@@ -59,6 +61,8 @@ struct HttpRequest {
 };
 
 struct HttpStream {
+  const HttpObserver *observer; /* may be NULL */
+  void *observer_data;
   gatomicrefcount references; /* of the writer and of the loop */
   HttpLoop *loop;
   struct evhttp_request *request; /* the loop's; NULL once ended */

@@ -55,6 +55,10 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/api_error.h \
 	%D%/api_request.h \
 	%D%/api_services_local.c \
+	%D%/audit_log.c \
+	%D%/audit_log.h \
+	%D%/audit_policy.c \
+	%D%/audit_policy.h \
 	%D%/authenticate.c \
 	%D%/authenticate.h \
 	%D%/authorizer.c \
@@ -89,6 +93,13 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/event_expiry.h \
 	%D%/flow_control.c \
 	%D%/flow_control.h \
+	%D%/document_handler.h \
+	%D%/health_handler.c \
+	%D%/metrics.c \
+	%D%/metrics.h \
+	%D%/metrics_handler.c \
+	%D%/request_trace.c \
+	%D%/request_trace.h \
 	%D%/eviction.c \
 	%D%/eviction.h \
 	%D%/front_proxy.c \

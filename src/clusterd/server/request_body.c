@@ -93,6 +93,14 @@ static bool check_kind(const ApiRequest *request, const Expected *expected, Code
          refuse_kind(request, expected, version, kind, error);
 }
 
+/* VALUE, which the audit log may want. */
+static json_t *traced(ApiRequest *request, json_t *value)
+{
+  if (value)
+    request_trace_request(request->trace, value);
+  return value;
+}
+
 json_t *request_body(ApiRequest *request, const ApiMessage *message, const char *version, const char *kind,
                      FieldValidation validation, GError **error)
 {
@@ -103,7 +111,8 @@ json_t *request_body(ApiRequest *request, const ApiMessage *message, const char 
     return json_object();
   if (!codec_of_content_type(http_header(request->http, "Content-Type"), &type, error))
     return NULL;
-  return codec_decode(type, message, version, kind, data, length, validation, request->warnings, error);
+  return traced(request,
+                codec_decode(type, message, version, kind, data, length, validation, request->warnings, error));
 }
 
 json_t *request_resource_body(ApiRequest *request, FieldValidation validation, GError **error)
@@ -124,6 +133,6 @@ json_t *request_resource_body(ApiRequest *request, FieldValidation validation, G
     return NULL;
   gsize length;
   const void *data = g_bytes_get_data(http_body(request->http), &length);
-  return codec_decode(type, expected.message, expected.version, expected.kind, data, length, validation,
-                      request->warnings, error);
+  return traced(request, codec_decode(type, expected.message, expected.version, expected.kind, data, length, validation,
+                                      request->warnings, error));
 }

@@ -221,6 +221,7 @@ static bool handle_patch(ApiRequest *request, GError **error)
                                          : "");
   if (!patch || (type != PATCH_APPLY && !check_duplicates(text, length, &caller, error)))
     return false;
+  request_trace_request(request->trace, patch);
   Target target = target_of(request);
   g_autoptr(Object) object = registry_patch(request->registry, &caller, &target, type, patch, force, &created, error);
   if (object)

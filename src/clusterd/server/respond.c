@@ -146,6 +146,7 @@ void respond_error(ApiRequest *request, const GError *error)
     g_autofree char *seconds = g_strdup_printf("%d", (int)retry);
     http_add_header(request->http, "Retry-After", seconds);
   }
+  request_trace_status(request->trace, status);
   respond_value(request, (int)json_int(status, "code", 500), api_builtin_message(META_PACKAGE "Status"), status);
 }
 
@@ -165,6 +166,7 @@ void respond_json(ApiRequest *request, int status, json_t *document)
 
 void respond_value(ApiRequest *request, int status, const ApiMessage *message, json_t *value)
 {
+  request_trace_response(request->trace, value);
   respond_warnings(request);
   if (request->accept.format == REPLY_PROTOBUF && message && !message->schema) {
     GBytes *bytes =
@@ -230,6 +232,7 @@ void respond_object(ApiRequest *request, int status, Object *object)
                   table_partial_metadata(object));
   } else if (request->accept.format == REPLY_JSON && !wants_pretty(request)) {
     respond_warnings(request);
+    request_trace_response_bytes(request->trace, object_bytes(object));
     reply(request, status, TYPE_JSON, g_bytes_ref(object_bytes(object)));
   } else {
     respond_value(request, status, message_of(object_kind(object)), object_value(object));
@@ -298,6 +301,7 @@ static json_t *partial_list(const ObjectList *list, const json_t *metadata, cons
 static void respond_plain_list(ApiRequest *request, const ObjectList *list, const json_t *metadata)
 {
   g_autoptr(GBytes) bytes = splice_list(request->kind, list, metadata);
+  request_trace_response_bytes(request->trace, bytes);
   if (request->accept.format == REPLY_JSON && !wants_pretty(request)) {
     respond_warnings(request);
     reply(request, 200, TYPE_JSON, g_steal_pointer(&bytes));

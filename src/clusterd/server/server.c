@@ -21,6 +21,7 @@ struct ApiServer {
   HttpServer *http;
   Authorizer *authorizer;
   Authenticator authenticator;
+  Tracing tracing;
   Documents *documents;
   FlowControl *flow;
   EventExpiry *event_expiry;
@@ -45,6 +46,11 @@ ServiceAccountTokens *api_server_tokens(ApiServer *server)
 const Authenticator *api_server_authenticator(const ApiServer *server)
 {
   return &server->authenticator;
+}
+
+const Tracing *api_server_tracing(const ApiServer *server)
+{
+  return &server->tracing;
 }
 
 const ApiServerConfig *api_server_config(const ApiServer *server)
@@ -85,6 +91,18 @@ WatchSet *api_server_watches(ApiServer *server)
 /* --- a request -----------------------------------------------------------------------------------------------------
  */
 
+/* The reason is only looked for where somebody will read it. */
+static bool decide(ApiRequest *request, const Attributes *attributes, GError **error)
+{
+  Authorizer *authorizer = request->server->authorizer;
+  if (!request_trace_wants_reason(request->trace))
+    return authorizer_check(authorizer, request->identity, attributes, error);
+  g_autofree char *why = NULL;
+  bool allowed = authorizer_decide(authorizer, request->identity, attributes, &why);
+  request_trace_authorized(request->trace, allowed, why);
+  return allowed || authorizer_refuse(request->identity, attributes, why, error);
+}
+
 static bool authorize(ApiRequest *request, GError **error)
 {
   const RequestInfo *info = request->info;
@@ -103,7 +121,7 @@ static bool authorize(ApiRequest *request, GError **error)
   const char *field = query_get(request->query, "fieldSelector");
   if (info->is_resource && !info->name && field && g_str_has_prefix(field, "metadata.name=") && !strchr(field, ','))
     attributes.name = single = g_strdup(field + strlen("metadata.name="));
-  return authorizer_check(request->server->authorizer, request->identity, &attributes, error);
+  return decide(request, &attributes, error);
 }
 
 static bool known_version(const ApiScheme *scheme, const RequestInfo *info)
@@ -169,16 +187,30 @@ static void handle_known(ApiRequest *request)
   }
 }
 
+/* Tells the trace what the request is; the policy of the audit log looks at who sent it, in whose name ever. */
+static void trace(ApiRequest *request)
+{
+  const RequestInfo *info = request->info;
+  const Identity *sender = request->identity;
+  if (info && info->is_resource)
+    request->kind = api_scheme_resource(registry_scheme(request->registry), info->group, info->version, info->resource);
+  request_trace_identify(request->trace, request->http, sender, info, request->kind != NULL,
+                         query_get(request->query, "dryRun") != NULL);
+}
+
 static bool identify(ApiRequest *request, GError **error)
 {
   const ApiServer *server = request->server;
   request->identity = authenticate(&server->authenticator, request->http, error);
+  metrics_count_authentication(server->tracing.metrics, request->identity ? "success" : "error");
+  trace(request);
   if (!request->identity)
     return false;
   Identity *other = NULL;
   if (!authenticate_impersonate(request->http, server->authorizer, request->identity, &other, error))
     return false;
   if (other) {
+    request_trace_impersonate(request->trace, other);
     request->impersonator = request->identity;
     request->identity = other;
   }
@@ -202,17 +234,23 @@ static bool enter_flow(ApiRequest *request)
   return enters;
 }
 
+static bool is_mutating(const HttpRequest *http)
+{
+  return !g_str_equal(http_method(http), "GET") && !g_str_equal(http_method(http), "HEAD");
+}
+
 static void route(ApiRequest *request)
 {
   g_autoptr(GError) error = NULL;
-  if (!identify(request, &error)) {
-    respond_error(request, error);
+  g_autoptr(GError) bad_path = NULL;
+  request->info = request_info_parse(http_method(request->http), http_path(request->http), request->query, &bad_path);
+  if (!identify(request, &error) || bad_path) {
+    respond_error(request, error ? error : bad_path);
     return;
   }
-  request->info = request_info_parse(http_method(request->http), http_path(request->http), request->query, &error);
-  if (request->info && !enter_flow(request))
+  if (!enter_flow(request))
     return;
-  if (!request->info || !authorize(request, &error)) {
+  if (!authorize(request, &error)) {
     respond_error(request, error);
     return;
   }
@@ -221,13 +259,9 @@ static void route(ApiRequest *request)
     respond_error(request, error);
     return;
   }
-  if (!request->info->is_resource) {
+  if (!request->info->is_resource)
     handle_document(request);
-    return;
-  }
-  const RequestInfo *info = request->info;
-  request->kind = api_scheme_resource(registry_scheme(request->registry), info->group, info->version, info->resource);
-  if (request->kind)
+  else if (request->kind)
     handle_known(request);
   else
     handle_unknown(request);
@@ -243,8 +277,12 @@ static void handle(HttpRequest *http, void *data)
     request.accept = (Accept){ REPLY_JSON, REPLY_OBJECT, "v1" };
   request.query = query_parse(http_query(http));
   request.warnings = json_array();
+  request.trace = request_trace_begin(&server->tracing, http);
+  bool mutating = is_mutating(http);
+  metrics_begin(server->tracing.metrics, mutating);
   route(&request);
   flow_control_end(&request.flow);
+  metrics_end(server->tracing.metrics, mutating);
   query_free(request.query);
   request_info_free(request.info);
   identity_free(request.identity);
@@ -288,6 +326,27 @@ static void authenticator_clear(Authenticator *authenticator)
   service_account_tokens_free(authenticator->tokens);
 }
 
+static bool tracing_make(Tracing *tracing, const ApiServerConfig *config, GError **error)
+{
+  AuditLogConfig log = { .path = config->audit_log_path,
+                         .max_size = config->audit_log_max_size,
+                         .max_backups = config->audit_log_max_backups };
+  tracing->metrics = metrics_new();
+  if (!config->audit_log_path || !config->audit_policy_file)
+    return true;
+  tracing->policy = audit_policy_read(config->audit_policy_file, error);
+  tracing->log = tracing->policy ? audit_log_open(&log, error) : NULL;
+  return tracing->log != NULL;
+}
+
+/* After the last answer has ended. */
+static void tracing_clear(Tracing *tracing)
+{
+  audit_log_close(tracing->log);
+  audit_policy_free(tracing->policy);
+  metrics_free(tracing->metrics);
+}
+
 ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, GError **error)
 {
   g_autoptr(ApiServer) server = g_new0(ApiServer, 1);
@@ -299,7 +358,8 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
   server->flow = flow_control_new(registry, FLOW_SEATS);
   server->watches = watch_set_new();
   server->sessions = session_set_new();
-  if (!authenticator_make(&server->authenticator, registry, config, error) ||
+  if (!tracing_make(&server->tracing, config, error) ||
+      !authenticator_make(&server->authenticator, registry, config, error) ||
       !registry_use_service_range(registry, config->service_cidr, error) ||
       !registry_choose_admission(registry, config->enabled_plugins, config->disabled_plugins, error) ||
       !bootstrap_objects(registry, config, error))
@@ -362,6 +422,7 @@ void api_server_stop(ApiServer *server)
   server->registry->authorizer = NULL;
   authorizer_free(server->authorizer);
   authenticator_clear(&server->authenticator);
+  tracing_clear(&server->tracing);
   api_server_config_clear(&server->config);
   g_free(server);
 }

@@ -94,3 +94,8 @@ check_PROGRAMS += %D%/test-flow-control
 TESTS += %D%/test-flow-control
 %C%_test_flow_control_SOURCES = %D%/test-flow-control.c
 %C%_test_flow_control_LDADD = $(admission_test_libraries)
+
+check_PROGRAMS += %D%/test-audit
+TESTS += %D%/test-audit
+%C%_test_audit_SOURCES = %D%/test-audit.c
+%C%_test_audit_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(BASE_LIBS) -lm
