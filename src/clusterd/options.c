@@ -7,7 +7,7 @@
 #define MEMBER(name) G_STRUCT_OFFSET(ClusterConfig, name)
 
 static const char *const component_names[] = { "controllers", "scheduler", "node", "proxy", "dns", NULL };
-static const char *const authorization_modes[] = { "RBAC", "AlwaysAllow", "AlwaysDeny", NULL };
+static const char *const authorization_modes[] = { "RBAC", "Node", "AlwaysAllow", "AlwaysDeny", NULL };
 
 const Option option_table[] = {
   { "What runs", "config", NULL, OPTION_TEXT, "FILE", MEMBER(config_file),

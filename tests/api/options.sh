@@ -16,7 +16,7 @@ clusterd: --secure-port: "65536" must be a number from 0 to 65535
 clusterd: --bind-address: "1.2.3" must be an IPv4 address
 clusterd: --service-cluster-ip-range: "10.0.0.0/31" must be an IPv4 range of 4 to 2^24 addresses, as 10.96.0.0/12
 clusterd: --anonymous-auth: "maybe" must be true or false
-clusterd: --authorization-mode: "ABAC" is unknown; there are RBAC, AlwaysAllow, AlwaysDeny
+clusterd: --authorization-mode: "ABAC" is unknown; there are RBAC, Node, AlwaysAllow, AlwaysDeny
 clusterd: --tls-private-key-file needs --tls-cert-file
 clusterd: --no-node and --components=node exclude each other' \
   --no-node --secure-port 65536 --foo --bind-address=1.2.3 --service-cluster-ip-range 10.0.0.0/31 \
@@ -90,4 +90,32 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyou
 run_server
 is "AlwaysAllow after RBAC, a certificate of one's own" \
   "$("$KUBECTL" --kubeconfig "$work/admin.conf" --as nobody get secrets 2>&1)" "No resources found in default namespace."
+ends_cleanly
+
+server_options=("--authorization-mode=Node,RBAC")
+: >"$work/events"
+run_server
+node() { "$KUBECTL" --kubeconfig "$work/admin.conf" --as system:node:n1 --as-group system:nodes "$@" 2>&1; }
+k create -f - >/dev/null <<END
+{"apiVersion":"v1","kind":"List","items":[
+ {"apiVersion":"v1","kind":"Node","metadata":{"name":"n1"}}, {"apiVersion":"v1","kind":"Node","metadata":{"name":"n2"}},
+ {"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"default","namespace":"default"}},
+ {"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"other","namespace":"default"}},
+ {"apiVersion":"v1","kind":"Secret","metadata":{"name":"used","namespace":"default"}},
+ {"apiVersion":"v1","kind":"Secret","metadata":{"name":"mounted","namespace":"default"}},
+ {"apiVersion":"v1","kind":"Secret","metadata":{"name":"unused","namespace":"default"}},
+ {"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"default"},"spec":{"nodeName":"n1",
+  "volumes":[{"name":"v","secret":{"secretName":"mounted"}}],
+  "containers":[{"name":"c","image":"i","envFrom":[{"secretRef":{"name":"used"}}]}]}}]}
+END
+is "a node reads what its pods need" "$(node get secret used mounted -o name | tr '\n' ' ')" "secret/used secret/mounted "
+is "and nothing else" "$(node get secret unused)" \
+  "Error from server (Forbidden): secrets \"unused\" is forbidden: User \"system:node:n1\" cannot get resource \"secrets\" in API group \"\" in the namespace \"default\": no relationship found between node 'n1' and this object"
+like "not all of them" "$(node get secrets)" "*secrets is forbidden:*no relationship found between node 'n1' and this object"
+is "its own node" "$(node get node n1 -o name)" "node/n1"
+like "no other" "$(node get node n2)" "*node 'n1' cannot read 'n2', only its own Node object"
+is "its pods" "$(node get pods -A --field-selector spec.nodeName=n1 -o name)" "pod/p"
+like "not all" "$(node get pods -A)" "*can only list/watch pods with spec.nodeName field selector"
+is "a token for its pod's account" "$(node create token default >/dev/null && echo made)" "made"
+like "for no other" "$(node create token other)" "*no relationship found between node 'n1' and this object"
 done_testing

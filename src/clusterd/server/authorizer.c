@@ -4,6 +4,8 @@
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/server/bootstrap_private.h"
+#include "clusterd/server/node_authorizer.h"
 #include "clusterd/server/registry_private.h"
 
 #define RBAC_GROUP "rbac.authorization.k8s.io"
@@ -23,8 +25,10 @@ typedef struct Index {
 
 struct Authorizer {
   Registry *registry;
-  bool rules_count, all_may; /* the modes: RBAC, AlwaysAllow. That one of them allows is enough: order does not show. */
-  GMutex lock;               /* guards `index` */
+  /* The modes: RBAC and AlwaysAllow, and Node below. That one of them allows is enough: their order does not show. */
+  bool rules_count, all_may;
+  json_t *node_rules; /* what nodes may; NULL: the mode Node is not asked for */
+  GMutex lock;        /* guards `index` */
   Index *index;
   _Atomic bool stale;
 };
@@ -211,6 +215,7 @@ Authorizer *authorizer_new(Registry *registry, const char *const *modes)
   authorizer->registry = registry;
   authorizer->rules_count = !modes || g_strv_contains(modes, "RBAC");
   authorizer->all_may = modes && g_strv_contains(modes, "AlwaysAllow");
+  authorizer->node_rules = modes && g_strv_contains(modes, "Node") ? bootstrap_rules("system:node") : NULL;
   authorizer->stale = true;
   g_mutex_init(&authorizer->lock);
   for (gsize i = 0; i < G_N_ELEMENTS(watched); i++)
@@ -224,6 +229,7 @@ void authorizer_free(Authorizer *authorizer)
     return;
   registry_unobserve(authorizer->registry, authorizer);
   index_unref(authorizer->index);
+  json_decref(authorizer->node_rules);
   g_mutex_clear(&authorizer->lock);
   g_free(authorizer);
 }
@@ -287,9 +293,15 @@ static bool is_master(const Identity *identity)
 static bool decide(Authorizer *authorizer, const Identity *identity, const Attributes *attributes, char **why)
 {
   Question question = { attributes, why };
-  return authorizer->all_may || is_master(identity) ||
-         (authorizer->rules_count &&
-          visit_rules(authorizer, identity, attributes->namespace_, visit_allows, &question));
+  g_autofree char *objection = NULL;
+  if (authorizer->all_may || is_master(identity) ||
+      (authorizer->node_rules &&
+       node_authorizer_allows(authorizer->registry, authorizer->node_rules, identity, attributes, &objection)) ||
+      (authorizer->rules_count && visit_rules(authorizer, identity, attributes->namespace_, visit_allows, &question)))
+    return true;
+  if (why)
+    *why = g_steal_pointer(&objection);
+  return false;
 }
 
 bool authorizer_allows(Authorizer *authorizer, const Identity *identity, const Attributes *attributes)
@@ -334,7 +346,10 @@ bool authorizer_refuse(const Identity *identity, const Attributes *attributes, c
 
 bool authorizer_check(Authorizer *authorizer, const Identity *identity, const Attributes *attributes, GError **error)
 {
-  return authorizer_allows(authorizer, identity, attributes) || authorizer_refuse(identity, attributes, NULL, error);
+  g_autofree char *why = NULL;
+  bool tells = authorizer->node_rules != NULL; /* others have nothing to say against a request */
+  return decide(authorizer, identity, attributes, tells ? &why : NULL) ||
+         authorizer_refuse(identity, attributes, why, error);
 }
 
 /* --- reviews -------------------------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@
 
 typedef struct Authorizer Authorizer;
 
-/* Observes REGISTRY, which must outlive it. MODES ("RBAC", "AlwaysAllow", "AlwaysDeny"; NULL: RBAC) are asked in their
- * order until one allows; whoever is in system:masters is asked nothing. */
+/* Observes REGISTRY, which must outlive it. MODES ("RBAC", "Node", "AlwaysAllow", "AlwaysDeny"; NULL: RBAC) are asked
+ * in their order until one allows; whoever is in system:masters is asked nothing. */
 Authorizer *authorizer_new(Registry *registry, const char *const *modes);
 void authorizer_free(Authorizer *authorizer);
 

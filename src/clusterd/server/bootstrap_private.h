@@ -13,5 +13,8 @@ extern const Caller bootstrap_self;
  * A kind this server does not have is skipped. */
 bool bootstrap_ensure(Registry *registry, Target target, json_t *value, Object **present, GError **error);
 
+/* The rules of the default ClusterRole called NAME. New array; NULL when there is no such role. */
+json_t *bootstrap_rules(const char *name);
+
 /* bootstrap_roles.c: the default roles and bindings; what is there and marked for it gets what it lacks. */
 bool bootstrap_rbac_objects(Registry *registry, GError **error);

@@ -43,6 +43,14 @@ static json_t *rules_of(const char *text)
   return rules;
 }
 
+json_t *bootstrap_rules(const char *name)
+{
+  for (const BootstrapRole *role = bootstrap_roles; role->name; role++)
+    if (!role->namespace_ && g_str_equal(role->name, name))
+      return rules_of(role->rules);
+  return NULL;
+}
+
 static json_t *default_metadata(void)
 {
   return json_pack("{s:{s:s}, s:{s:s}}", "annotations", "rbac.authorization.kubernetes.io/autoupdate", "true", "labels",

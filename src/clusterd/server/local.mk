@@ -117,6 +117,8 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/identity.c \
 	%D%/identity.h \
 	%D%/node_access.h \
+	%D%/node_authorizer.c \
+	%D%/node_authorizer.h \
 	%D%/outbound.c \
 	%D%/outbound.h \
 	%D%/outbound_post.c \

@@ -11,6 +11,7 @@ typedef struct Attributes {
   const char *verb;
   const char *path; /* of a non-resource request, else NULL */
   const char *group, *resource, *subresource, *namespace_, *name;
+  const char *fields; /* the field selector of a list or watch as it was sent; NULL: none */
 } Attributes;
 
 bool rbac_rule_allows(const json_t *rule, const Attributes *attributes);

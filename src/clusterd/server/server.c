@@ -113,6 +113,7 @@ static bool authorize(ApiRequest *request, GError **error)
     attributes.subresource = info->subresource;
     attributes.namespace_ = info->namespace_;
     attributes.name = info->name;
+    attributes.fields = query_get(request->query, "fieldSelector");
   } else {
     attributes.path = http_path(request->http);
   }
