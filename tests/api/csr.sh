@@ -45,6 +45,10 @@ Certificate will expire"
 is "logs in" "$(request POST /apis/authentication.k8s.io/v1/selfsubjectreviews --cert "$work/jane.crt" --key "$work/jane.key" \
   -H 'Content-Type: application/json' -d '{}' | sed -n 's/.*"userInfo":{"username":"jane","groups":\["dev","ops","system:authenticated"\].*/yes/p')" "yes"
 
+is "by this very certificate" "$(request POST /apis/authentication.k8s.io/v1/selfsubjectreviews --cert "$work/jane.crt" --key "$work/jane.key" \
+  -H 'Content-Type: application/json' -d '{}' | sed -n 's/.*"authentication.kubernetes.io\/credential-id":\["\([^"]*\).*/\1/p')" \
+  "X509SHA256=$(openssl x509 -in "$work/jane.crt" -noout -fingerprint -sha256 | sed 's/.*=//; s/://g' | tr A-F a-f)"
+
 request_file mallory "/CN=mallory"
 ask mallory kubernetes.io/kube-apiserver-client "$client" >/dev/null
 is "denied" "$(k certificate deny mallory; state mallory)" "certificatesigningrequest.certificates.k8s.io/mallory denied

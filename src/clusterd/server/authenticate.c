@@ -13,13 +13,16 @@ static Identity *unauthorized(GError **error)
   return NULL;
 }
 
-static Identity *identity_of_subject(const char *name, char *const *organizations)
+static Identity *identity_of_subject(const char *name, char *const *organizations, const char *fingerprint)
 {
   g_autoptr(GStrvBuilder) groups = g_strv_builder_new();
   g_strv_builder_addv(groups, (const char **)(uintptr_t)organizations);
   g_strv_builder_add(groups, AUTHENTICATED);
   g_auto(GStrv) all = g_strv_builder_end(groups);
-  return identity_new(name, NULL, (const char *const *)all);
+  Identity *identity = identity_new(name, NULL, (const char *const *)all);
+  g_autofree char *credential = g_strconcat("X509SHA256=", fingerprint, NULL);
+  identity_add_extra(identity, "authentication.kubernetes.io/credential-id", credential);
+  return identity;
 }
 
 /* The tokens that say nothing of an audience. */
@@ -65,12 +68,12 @@ Identity *authenticate(const Authenticator *authenticator, const HttpRequest *re
 {
   static const char *const nobody[] = { "system:unauthenticated", NULL };
   bool valid = false;
-  g_autofree char *name = NULL;
+  g_autofree char *name = NULL, *fingerprint = NULL;
   g_auto(GStrv) organizations = NULL;
-  bool certified = http_peer_subject(request, &valid, &name, &organizations);
+  bool certified = http_peer_subject(request, &valid, &name, &organizations, &fingerprint);
   const char *token = bearer_token(request);
   if (certified && valid && name && *name)
-    return identity_of_subject(name, organizations);
+    return identity_of_subject(name, organizations, fingerprint);
   Identity *identity = token ? authenticate_token(authenticator, token, NULL, NULL) : NULL;
   if (identity)
     return identity;

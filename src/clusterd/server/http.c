@@ -173,7 +173,23 @@ static char *subject_text(X509_NAME *name, int index)
   return text;
 }
 
-bool http_peer_subject(const HttpRequest *request, bool *valid, char **common_name, char ***organizations)
+static char *fingerprint_of(const X509 *certificate)
+{
+  static const char digits[] = "0123456789abcdef";
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int length = 0;
+  X509_digest(certificate, EVP_sha256(), digest, &length);
+  char *text = g_malloc(2 * length + 1);
+  for (unsigned int i = 0; i < length; i++) {
+    text[2 * i] = digits[digest[i] >> 4];
+    text[2 * i + 1] = digits[digest[i] & 15];
+  }
+  text[2 * length] = 0;
+  return text;
+}
+
+bool http_peer_subject(const HttpRequest *request, bool *valid, char **common_name, char ***organizations,
+                       char **fingerprint)
 {
   /* the connection rests while its request is answered, so this thread may look at it */
   struct evhttp_connection *connection = evhttp_request_get_connection(request->request);
@@ -192,6 +208,7 @@ bool http_peer_subject(const HttpRequest *request, bool *valid, char **common_na
       g_strv_builder_add(found, organization);
   }
   *organizations = g_strv_builder_end(found);
+  *fingerprint = fingerprint_of(certificate);
   return true;
 }
 

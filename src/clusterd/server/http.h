@@ -72,8 +72,9 @@ const char *http_peer_address(const HttpRequest *request);
 uint16_t http_local_port(const HttpRequest *request);
 
 /* The subject of a verified client certificate. False when the peer sent none. *VALID is false when it sent one that
- * this server's CA does not vouch for. */
-bool http_peer_subject(const HttpRequest *request, bool *valid, char **common_name, char ***organizations);
+ * this server's CA does not vouch for. *FINGERPRINT is the certificate's SHA-256 in hexadecimal. */
+bool http_peer_subject(const HttpRequest *request, bool *valid, char **common_name, char ***organizations,
+                       char **fingerprint);
 
 /* Who is told of the answer, on whatever thread makes it. STARTED once with its status, and whether it goes on as a
  * stream; ENDED once, after the last byte was handed over, a stream ended, or the connection was taken over. */
