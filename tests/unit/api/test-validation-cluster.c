@@ -105,8 +105,13 @@ static void test_endpoint_slice_update(void)
 
 #define BASE_REQUEST                                                                                                   \
   "{'kind':'CertificateSigningRequest','apiVersion':'certificates.k8s.io/"                                             \
-  "v1','metadata':{'name':'c'},'spec':{'request':'LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K','signerName':'"    \
-  "example.com/s','usages':['client auth']}}"
+  "v1','metadata':{'name':'c'},'spec':{'request':'"                                                                    \
+  "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIR01HNENBUUF3RERFS01BZ0dBMVVFQXd3Qll6QlpNQk1H"                   \
+  "QnlxR1NNNDlBZ0VHQ0NxR1NNNDlBd0VIQTBJQQpCTDBnQ3pOSUlxRmozSzRHL2V2MGpKc1dndG5zME4xUEFhRFZyVEd2Q1ZY"                   \
+  "RXhIclFmY2tJTU1tTFVNOHM0R2ovCnpETExRMFc2alJOZHE1ZXNBNjh5MTBpZ0FEQUtCZ2dxaGtqT1BRUURBZ05JQURCRkFp"                   \
+  "RUF2Q1JjbGZSaENueksKZUVXQTUvSGdGQ29ZVVJocFl2UGFNeHRzN200T3hmWUNJQUZtQ29OL09xY2tSaXV1RlB2cVFtZ1lK"                   \
+  "UjNFWXZMRwo2WmZReUllbDU0bTEKLS0tLS1FTkQgQ0VSVElGSUNBVEUgUkVRVUVTVC0tLS0tCg=="                                       \
+  "','signerName':'example.com/s','usages':['client auth']}}"
 
 static void test_request(void)
 {
