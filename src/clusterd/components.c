@@ -83,6 +83,7 @@ static bool server_start(Clusterd *clusterd, GError **error)
     .service_ip = service_ip,
     .service_cidr = config->service_cidr,
     .advertise_address = clusterd->node_ip,
+    .event_ttl_seconds = config->event_ttl_seconds,
   };
   clusterd->server = api_server_start(clusterd->registry, &server, error);
   if (!clusterd->server || !certificates_write_kubeconfig(config, api_server_port(clusterd->server), error)) {

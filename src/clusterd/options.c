@@ -100,6 +100,8 @@ const Option option_table[] = {
   { NULL, "etcd-certfile", NULL, OPTION_TEXT, "FILE", MEMBER(etcd_cert_file),
     .help = "the certificate to show to etcd (PEM)" },
   { NULL, "etcd-keyfile", NULL, OPTION_TEXT, "FILE", MEMBER(etcd_key_file), .help = "its private key (PEM)" },
+  { NULL, "event-ttl", NULL, OPTION_DURATION, "DURATION", MEMBER(event_ttl_seconds), "1h0m0s",
+    .help = "how long events are kept after they were last written" },
 
   { "Networks", "service-cluster-ip-range", "serviceCIDR", OPTION_RANGE, "RANGE", MEMBER(service_cidr), "10.96.0.0/12",
     .help = "where services get their addresses from" },

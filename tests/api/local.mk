@@ -13,8 +13,8 @@ dist_check_SCRIPTS += %D%/admission.sh %D%/quota.sh
 TESTS += %D%/admission.sh %D%/quota.sh
 EXTRA_DIST += %D%/harness.sh %D%/pki.sh
 
-dist_check_SCRIPTS += %D%/legacy.sh %D%/legacy-pods.sh %D%/flow.sh %D%/events.sh %D%/crd.sh
-TESTS += %D%/legacy.sh %D%/legacy-pods.sh %D%/flow.sh %D%/events.sh %D%/crd.sh
+dist_check_SCRIPTS += %D%/legacy.sh %D%/legacy-pods.sh %D%/flow.sh %D%/events.sh %D%/event-ttl.sh %D%/crd.sh
+TESTS += %D%/legacy.sh %D%/legacy-pods.sh %D%/flow.sh %D%/events.sh %D%/event-ttl.sh %D%/crd.sh
 dist_check_SCRIPTS += %D%/webhooks.sh
 TESTS += %D%/webhooks.sh
 EXTRA_DIST += %D%/https-server.py
