@@ -41,6 +41,7 @@ bool codec_of_content_type(const char *content_type, CodecType *type, GError **e
 /* "Pod in version "v1" cannot be handled as a Pod: " and INNER's text; takes INNER. Always false. */
 static bool cannot_be_handled(GError **error, const char *version, const char *kind, GError *inner)
 {
+  g_assert(inner);
   Reason reason = reason_of(inner) == REASON_REQUEST_TOO_LARGE ? REASON_REQUEST_TOO_LARGE : REASON_BAD_REQUEST;
   reason_set(error, reason, "%s in version \"%s\" cannot be handled as a %s: %s", kind, version, kind, inner->message);
   g_error_free(inner);
