@@ -193,7 +193,7 @@ static bool holds(const json_t *list, const char *text)
   size_t i;
   json_t *item;
   json_array_foreach (list, i, item)
-    if (json_is_string(item) && g_str_equal(json_string_value(item), text))
+    if (text && json_is_string(item) && g_str_equal(json_string_value(item), text))
       return true;
   return false;
 }

@@ -388,6 +388,14 @@ static void dispatch_stop(Dispatcher *dispatcher, Watch *watch)
   watch_unref(watch);
 }
 
+static void dispatch_change(Dispatcher *dispatcher, const Resource *resource, Change *change)
+{
+  g_assert(change);
+  for (guint i = 0; i < resource->watches->len; i++)
+    dispatch_to(dispatcher, resource->watches->pdata[i], change, 0, false);
+  dispatcher->revision = change->revision;
+}
+
 static void message_free(Message *message)
 {
   g_clear_pointer(&message->change, change_unref);
@@ -400,9 +408,7 @@ static bool dispatch_message(Dispatcher *dispatcher, Message *message)
 {
   switch (message->kind) {
   case MESSAGE_CHANGE:
-    for (guint i = 0; i < message->resource->watches->len; i++)
-      dispatch_to(dispatcher, message->resource->watches->pdata[i], message->change, 0, false);
-    dispatcher->revision = message->change->revision;
+    dispatch_change(dispatcher, message->resource, message->change);
     break;
   case MESSAGE_START:
     dispatch_start(dispatcher, message);
