@@ -321,6 +321,20 @@ const json_t *object_labels(const Object *object)
   return json_is_null(labels) ? NULL : labels;
 }
 
+bool object_selected(const Object *object, const LabelSelector *labels, const FieldSelector *fields)
+{
+  Object *self = (Object *)(uintptr_t)object;
+  if (labels && !label_selector_matches(labels, object_labels(object)))
+    return false;
+  if (!fields)
+    return true;
+  if (!object->kind->compact || g_atomic_pointer_get(&self->value))
+    return field_selector_matches(fields, object_json(object));
+  gsize length;
+  const char *text = g_bytes_get_data(object->bytes, &length);
+  return field_selector_matches_text(fields, text, length);
+}
+
 GBytes *object_bytes(const Object *object)
 {
   Object *self = (Object *)(uintptr_t)object;

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "clusterd/api/kind.h"
+#include "clusterd/api/selector.h"
 
 typedef struct Object Object;
 
@@ -45,6 +46,9 @@ json_t *object_metadata(const Object *object, const char *name);
 
 /* metadata.labels, kept once it was asked for; borrowed, NULL when there are none. */
 const json_t *object_labels(const Object *object);
+
+/* True when the selectors, each of which may be NULL, take OBJECT. */
+bool object_selected(const Object *object, const LabelSelector *labels, const FieldSelector *fields);
 
 /* The value as compact JSON in UTF-8, beginning with `{"kind":"K","apiVersion":"V",` so that a list item is `{` and
  * the bytes from object_item_offset on. metadata begins with resourceVersion, name, namespace and uid. Borrowed. */

@@ -32,6 +32,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(LabelSelector, label_selector_free)
  * with upstream's text. */
 FieldSelector *field_selector_parse(const ApiKind *kind, const char *text, GError **error);
 bool field_selector_matches(const FieldSelector *selector, const json_t *object);
+
+/* The same of an object that is JSON text: only the members asked for are parsed. */
+bool field_selector_matches_text(const FieldSelector *selector, const char *text, gsize length);
 bool field_selector_is_everything(const FieldSelector *selector);
 /* The value VALUE of `metadata.name=VALUE` when the selector asks for exactly one name, else NULL. Borrowed. */
 const char *field_selector_single_name(const FieldSelector *selector);

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/api/json_scan.h"
 #include "clusterd/api/selector.h"
 
 typedef struct FieldTerm {
@@ -128,32 +129,53 @@ FieldSelector *field_selector_parse(const ApiKind *kind, const char *text, GErro
   return g_steal_pointer(&selector);
 }
 
-/* The member as text; numbers are written into BUFFER. */
-static const char *member_text(const FieldTerm *term, const json_t *object, char *buffer, gsize size)
+#define NUMBER_MAX 24 /* bytes of a member that is a number */
+
+/* A member as text; numbers are written into BUFFER. */
+static const char *value_text(const json_t *value, char buffer[static NUMBER_MAX])
 {
-  const json_t *value = object;
-  for (char **step = term->path; *step && value; step++)
-    value = json_object_get(value, *step);
   if (json_is_string(value))
     return json_string_value(value);
   if (json_is_boolean(value))
     return json_is_true(value) ? "true" : "false";
   if (json_is_integer(value)) {
-    g_snprintf(buffer, (gulong)size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    g_snprintf(buffer, NUMBER_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
     return buffer;
   }
   return "";
+}
+
+static bool term_matches(const FieldTerm *term, const json_t *member)
+{
+  char buffer[NUMBER_MAX];
+  const char *value = value_text(member, buffer);
+  if (!*value && term->fallback)
+    value = term->fallback;
+  return (strcmp(value, term->value) == 0) != term->negated;
 }
 
 bool field_selector_matches(const FieldSelector *selector, const json_t *object)
 {
   for (guint i = 0; i < selector->terms->len; i++) {
     const FieldTerm *term = selector->terms->pdata[i];
-    char buffer[24];
-    const char *value = member_text(term, object, buffer, sizeof buffer);
-    if (!*value && term->fallback)
-      value = term->fallback;
-    if ((strcmp(value, term->value) == 0) == term->negated)
+    const json_t *member = object;
+    for (char **step = term->path; *step && member; step++)
+      member = json_object_get(member, *step);
+    if (!term_matches(term, member))
+      return false;
+  }
+  return true;
+}
+
+bool field_selector_matches_text(const FieldSelector *selector, const char *text, gsize length)
+{
+  for (guint i = 0; i < selector->terms->len; i++) {
+    const FieldTerm *term = selector->terms->pdata[i];
+    const char *member;
+    gsize member_length;
+    bool found = json_scan_member(text, length, (const char *const *)term->path, &member, &member_length);
+    g_autoptr(json_t) value = found ? json_loadb(member, member_length, JSON_DECODE_ANY, NULL) : NULL;
+    if (!term_matches(term, value))
       return false;
   }
   return true;

@@ -96,16 +96,6 @@ static bool resolve(Listing *listing, GError **error)
   return true;
 }
 
-static bool selects(const ListOptions *options, Object *object)
-{
-  if (!options->labels && !options->fields)
-    return true;
-  if (options->labels && !label_selector_matches(options->labels, object_labels(object)))
-    return false;
-  g_autoptr(json_t) value = options->fields ? object_value(object) : NULL;
-  return !options->fields || field_selector_matches(options->fields, value);
-}
-
 static bool full(const Listing *listing)
 {
   return listing->options->limit && listing->objects->len >= listing->options->limit;
@@ -134,7 +124,7 @@ static void take_from_memory(Listing *listing)
       continue;
     }
     Object *object = g_tree_node_value(node);
-    if (!selects(listing->options, object))
+    if (!object_selected(object, listing->options->labels, listing->options->fields))
       continue;
     g_ptr_array_add(listing->objects, object_ref(object));
     if (full(listing))
@@ -173,7 +163,7 @@ static bool take_page(Listing *listing, GPtrArray *entries, gsize skip, GError *
                                                    entry->mod_revision, error);
     if (!object)
       return false;
-    if (!selects(listing->options, object))
+    if (!object_selected(object, listing->options->labels, listing->options->fields))
       continue;
     g_ptr_array_add(listing->objects, g_steal_pointer(&object));
     if (full(listing))
@@ -254,7 +244,7 @@ static bool list_single(Listing *listing, const char *name)
   g_rw_lock_reader_lock(&listing->registry->state);
   bool current = is_current(listing);
   Object *object = current ? g_tree_lookup(listing->resource->objects, key) : NULL;
-  if (object && selects(listing->options, object))
+  if (object && object_selected(object, listing->options->labels, listing->options->fields))
     g_ptr_array_add(listing->objects, object_ref(object));
   listing->at =
       listing->revision ? listing->revision : MAX(listing->resource->newest, registry_revision(listing->registry));

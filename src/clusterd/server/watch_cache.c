@@ -250,12 +250,7 @@ static bool watch_selects(const Watch *watch, Object *object)
   if (!object || (watch->namespace_ && !g_str_equal(watch->namespace_, object_namespace(object))) ||
       (watch->name && !g_str_equal(watch->name, object_name(object))))
     return false;
-  if (!watch->labels && !watch->fields)
-    return true;
-  if (watch->labels && !label_selector_matches(watch->labels, object_labels(object)))
-    return false;
-  g_autoptr(json_t) value = watch->fields ? object_value(object) : NULL;
-  return !watch->fields || field_selector_matches(watch->fields, value);
+  return object_selected(object, watch->labels, watch->fields);
 }
 
 static void watch_bookmark(Watch *watch, int64_t revision)

@@ -138,7 +138,10 @@ static bool field_selects(const char *query, const json_t *object)
   g_autoptr(GError) error = NULL;
   g_autoptr(FieldSelector) selector = field_selector_parse(&pod, query, &error);
   g_assert_no_error(error);
-  return field_selector_matches(selector, object);
+  bool selected = field_selector_matches(selector, object);
+  g_autofree char *text = json_text(object);
+  g_assert_cmpint(field_selector_matches_text(selector, text, strlen(text)), ==, selected);
+  return selected;
 }
 
 static void test_fields(void)

@@ -58,14 +58,19 @@ static json_t *fetch_document(Pull *pull, const char *kind, const char *what, ch
   return json_parse(text ? text : "", length, true, error);
 }
 
-static ssize_t read_file(void *source, const void **block, GError **error)
+/* A packed layer that is read back. */
+typedef struct PackedLayer {
+  int fd;
+  guint8 block[64 << 10];
+} PackedLayer;
+
+static ssize_t read_layer(void *source, const void **block, GError **error)
 {
-  static __thread guint8 buffer[65536];
-  const int *fd = source;
-  ssize_t got = read(*fd, buffer, sizeof buffer);
+  PackedLayer *layer = source;
+  ssize_t got = read(layer->fd, layer->block, sizeof layer->block);
   if (got < 0)
     reason_set_errno(error, REASON_FILE, errno, "Cannot read a layer back");
-  *block = buffer;
+  *block = layer->block;
   return got;
 }
 
@@ -92,7 +97,9 @@ static bool fetch_layer(Pull *pull, const json_t *descriptor, const char *diff_i
     return reason_set(error, REASON_IMAGE_INVALID, "%s: content does not match its digest", digest);
   if (lseek(fd, 0, SEEK_SET) < 0)
     return reason_set_errno(error, REASON_FILE, errno, "Cannot read a layer back");
-  return image_loader_unpack(pull->loader, blob, read_file, &fd, error);
+  g_autofree PackedLayer *layer = g_new(PackedLayer, 1);
+  layer->fd = fd;
+  return image_loader_unpack(pull->loader, blob, read_layer, layer, error);
 }
 
 /* The configuration and layers of one image manifest. */
