@@ -20,7 +20,19 @@ void default_secret(json_t *value)
   json_object_del(value, "stringData");
 }
 
-static size_t check_keys(const json_t *data, const char *path, FieldErrors *errors)
+/* Of base64's four characters for three bytes, one or two may be filling. */
+static size_t decoded_size(const json_t *value)
+{
+  const char *text = json_string_value(value);
+  size_t length = json_string_length(value), padding = 0;
+  while (padding < MIN(length, 2) && text[length - 1 - padding] == '=')
+    padding++;
+  size_t whole = length / 4 * 3;
+  return whole - MIN(whole, padding);
+}
+
+/* Checks the keys of DATA; returns the bytes of its values. */
+static size_t check_data(const json_t *data, bool base64, const char *path, FieldErrors *errors)
 {
   const char *key;
   json_t *value;
@@ -29,7 +41,7 @@ static size_t check_keys(const json_t *data, const char *path, FieldErrors *erro
     g_autofree char *key_path = field_path_key(path, key);
     g_autoptr(json_t) name = json_string(key);
     api_validate_format("configMapKey", name, key_path, errors);
-    total += json_string_length(value);
+    total += base64 ? decoded_size(value) : json_string_length(value);
   }
   return total;
 }
@@ -53,7 +65,7 @@ static void config_map_validate_create(const json_t *object, FieldErrors *errors
   const json_t *data = json_object_get(object, "data"), *binary = json_object_get(object, "binaryData");
   const char *key;
   json_t *value;
-  size_t total = check_keys(data, "data", errors);
+  size_t total = check_data(data, false, "data", errors);
   json_object_foreach ((json_t *)(uintptr_t)data, key, value) {
     if (!json_object_get(binary, key))
       continue;
@@ -61,10 +73,9 @@ static void config_map_validate_create(const json_t *object, FieldErrors *errors
     g_autoptr(json_t) name = json_string(key);
     field_errors_add(errors, FIELD_INVALID, path, name, "duplicate of key present in binaryData");
   }
-  /* binaryData is base64: three bytes in four characters */
-  total += check_keys(binary, "binaryData", errors) / 4 * 3;
-  if (total > CONFIG_BYTES_MAX)
-    field_errors_add(errors, FIELD_TOO_LONG, "", NULL, "may not be more than %d bytes", CONFIG_BYTES_MAX);
+  total += check_data(binary, true, "binaryData", errors);
+  if (total > CONFIG_BYTES_MAX) /* the whole object, whose path upstream writes so */
+    field_errors_add(errors, FIELD_TOO_LONG, "[]", NULL, "may not be more than %d bytes", CONFIG_BYTES_MAX);
 }
 
 static void config_map_validate_update(const json_t *object, const json_t *old, const ApiWriteContext *context,
@@ -129,7 +140,7 @@ static void check_secret_type(const json_t *object, FieldErrors *errors)
 
 static void secret_validate_create(const json_t *object, FieldErrors *errors)
 {
-  size_t total = check_keys(json_object_get(object, "data"), "data", errors) / 4 * 3;
+  size_t total = check_data(json_object_get(object, "data"), true, "data", errors);
   if (total > CONFIG_BYTES_MAX)
     field_errors_add(errors, FIELD_TOO_LONG, "data", NULL, "may not be more than %d bytes", CONFIG_BYTES_MAX);
   check_secret_type(object, errors);

@@ -1,4 +1,5 @@
 /* Endpoints, certificate requests, priority classes, leases, revisions, storage drivers, config maps and secrets. */
+#include "base/json.h"
 #include "validation_case.h"
 
 #define BASE_ENDPOINTS                                                                                                 \
@@ -365,6 +366,35 @@ static void test_secret_update(void)
   case_updates(BASE_SECRET, cases, G_N_ELEMENTS(cases));
 }
 
+/* A megabyte of values, whatever their keys: as many bytes as are allowed, then one more. */
+static void check_size(const char *kind, const char *member, bool base64, const char *expected)
+{
+  const gsize limit = 1024 * 1024;
+  g_autofree char *fill = g_strnfill(limit / 2, 'x'), *large = g_strnfill(limit / 2 + 1, 'y');
+  g_autofree char *fill64 = g_base64_encode((const guchar *)fill, limit / 2);
+  g_autofree char *large64 = g_base64_encode((const guchar *)large, limit / 2 + 1);
+  g_autofree char *first = base64 ? g_steal_pointer(&fill64) : g_steal_pointer(&fill);
+  g_autofree char *fits = g_strdup_printf("{'kind':'%s','apiVersion':'v1','metadata':{'name':'a','namespace':'n'},"
+                                          "'%s':{'a':'%s','a-key-of-some-length':'%s'}}",
+                                          kind, member, first, first);
+  g_autofree char *change = g_strdup_printf("{'%s':{'a':'%s'}}", member, base64 ? large64 : large);
+  g_autoptr(json_t) stored = case_create(fits);
+  case_update_fails(stored, change, expected);
+  json_t *data = json_object_get(stored, member);
+  json_object_set_new(data, "a", json_string(base64 ? large64 : large));
+  g_autofree char *text = json_text(stored);
+  case_create_fails(text, expected);
+}
+
+static void test_sizes(void)
+{
+  check_size("ConfigMap", "data", false,
+             "ConfigMap \"a\" is invalid: []: Too long: may not be more than 1048576 bytes");
+  check_size("ConfigMap", "binaryData", true,
+             "ConfigMap \"a\" is invalid: []: Too long: may not be more than 1048576 bytes");
+  check_size("Secret", "data", true, "Secret \"a\" is invalid: data: Too long: may not be more than 1048576 bytes");
+}
+
 #define BASE_RUNTIME_CLASS                                                                                             \
   "{'kind':'RuntimeClass','apiVersion':'node.k8s.io/v1','metadata':{'name':'r'},'handler':'runc'}"
 
@@ -437,6 +467,7 @@ int main(int argc, char **argv)
   g_test_add_func("/validation/cluster/immutable-config-map/update", test_immutable_config_map_update);
   g_test_add_func("/validation/cluster/secret", test_secret);
   g_test_add_func("/validation/cluster/secret/update", test_secret_update);
+  g_test_add_func("/validation/cluster/sizes", test_sizes);
   g_test_add_func("/validation/cluster/runtime-class", test_runtime_class);
   g_test_add_func("/validation/cluster/runtime-class/update", test_runtime_class_update);
   g_test_add_func("/validation/cluster/pod-template", test_pod_template);
