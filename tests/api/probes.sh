@@ -4,6 +4,6 @@
 . "$(dirname "$0")/harness.sh"
 export PROBES=${LAUNCHER_REFERENCE:-}/data/probes-1.20.txt
 [ -r "$PROBES" ] || skip_all "no recording: LAUNCHER_REFERENCE is not the folder of the reference"
-start_cluster
+start_cluster --anonymous-auth=false # as the recorded server ran
 python_tests "$(dirname "$0")/probes.py"
 done_testing
