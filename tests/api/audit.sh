@@ -24,6 +24,8 @@ rules:
 - level: Metadata
   verbs: [watch]
   omitStages: []
+- level: Metadata
+  namespaces: [strict]
 - level: None
   resources: [{group: "", resources: ["*"]}]
 - level: Metadata
@@ -101,6 +103,57 @@ is "nobody" "$(events "e['user'], e['responseStatus']['code']" "e['responseStatu
 request GET '/api/v1/configmaps?watch=1&timeoutSeconds=1' >/dev/null
 is "a watch starts and ends" "$(events "e['stage']" "$(about configmaps watch) and e['stage'] == 'ResponseComplete'") $(events "e['stage'], e['responseStatus']['code']" "$(about configmaps watch) and e['stage'] == 'ResponseStarted'")" \
   "ResponseComplete ('ResponseStarted', 200)"
+
+# --- what admission notes
+note() { events "e['annotations'].get('$1')" "e.get('objectRef', {}).get('namespace') == 'strict' and $2"; }
+pod='{"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"i","securityContext":{"privileged":true}}]}}'
+cat >"$work/strict.yaml" <<END
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: strict
+  labels: {pod-security.kubernetes.io/enforce: baseline, pod-security.kubernetes.io/enforce-version: v1.30,
+    pod-security.kubernetes.io/audit: restricted}
+END
+k create -f "$work/strict.yaml" >/dev/null
+k create serviceaccount default -n strict >/dev/null 2>&1
+dry="/api/v1/namespaces/strict/pods?dryRun=All"
+post() { request POST "$1" -H 'Content-Type: application/json' -d "$2" -H "Audit-ID: $3" -o /dev/null; }
+is "a pod that is refused" "$(post "$dry" "$pod" pod-1)" $'\n403'
+is "the policy it was held to" "$(note pod-security.kubernetes.io/enforce-policy "e['auditID'] == 'pod-1'")" "baseline:v1.30"
+like "and what it does" "$(note pod-security.kubernetes.io/audit-violations "e['auditID'] == 'pod-1'")" \
+  'would violate PodSecurity "restricted:latest": privileged (container "c" must not set securityContext.privileged=true), *'
+k create deployment d -n strict --image=nginx >/dev/null 2>&1
+like "a deployment" "$(events "e['annotations']" "$(about deployments create) and e['objectRef']['namespace'] == 'strict'")" \
+  '*audit-violations*would violate PodSecurity "restricted:latest": allowPrivilegeEscalation != false (container "nginx" *'
+is "has no policy of its own" "$(note pod-security.kubernetes.io/enforce-policy "$(about deployments create)")" "None"
+k label namespace strict pod-security.kubernetes.io/enforce- pod-security.kubernetes.io/audit- >/dev/null
+post "$dry" "$pod" pod-2 >/dev/null
+is "nothing is forbidden" "$(events "e['annotations']['pod-security.kubernetes.io/enforce-policy'], len(e['annotations'])" "e['auditID'] == 'pod-2'")" \
+  "('privileged:latest', 3)"
+
+start_https
+k apply -f - >/dev/null <<END
+{"apiVersion":"admissionregistration.k8s.io/v1","kind":"MutatingWebhookConfiguration","metadata":{"name":"m"},"webhooks":[
+ {"name":"label.hooks.example","clientConfig":{"url":"$hooks/hook/label","caBundle":"$ca_bundle"},"sideEffects":"None",
+  "admissionReviewVersions":["v1"],"rules":[{"operations":["CREATE"],"apiGroups":[""],"apiVersions":["v1"],
+  "resources":["configmaps","secrets"]}]},
+ {"name":"warn.hooks.example","clientConfig":{"url":"$hooks/hook/warn","caBundle":"$ca_bundle"},"sideEffects":"None",
+  "admissionReviewVersions":["v1"],"rules":[{"operations":["CREATE"],"apiGroups":[""],"apiVersions":["v1"],
+  "resources":["configmaps"]}]}]}
+END
+for kind in configmaps secrets; do
+  post "/api/v1/namespaces/default/$kind" '{"metadata":{"name":"hooked"}}' "hooked-$kind" >/dev/null
+done
+hooked() { events "sorted((k, v.replace(' ', '')) for k, v in e['annotations'].items() if 'authorization' not in k)" "e['auditID'] == 'hooked-$1'"; }
+is "what webhooks did and said" "$(hooked configmaps)" \
+  "[('mutation.webhook.admission.k8s.io/round_0_index_0', '{\"configuration\":\"m\",\"webhook\":\"label.hooks.example\",\"mutated\":true}'), \
+('mutation.webhook.admission.k8s.io/round_0_index_1', '{\"configuration\":\"m\",\"webhook\":\"warn.hooks.example\",\"mutated\":false}'), \
+('patch.webhook.admission.k8s.io/round_0_index_0', '{\"configuration\":\"m\",\"webhook\":\"label.hooks.example\",\"patch\":[{\"op\":\"add\",\"path\":\"/metadata/labels\",\"value\":{\"hooked\":\"yes\"}}],\"patchType\":\"JSONPatch\"}'), \
+('warn.hooks.example/seen', 'yes')]"
+is "no patch of what is secret" "$(hooked secrets)" \
+  "[('mutation.webhook.admission.k8s.io/round_0_index_0', '{\"configuration\":\"m\",\"webhook\":\"label.hooks.example\",\"mutated\":true}')]"
+k delete mutatingwebhookconfiguration m >/dev/null
 
 # --- rotation: a megabyte a file, two files kept
 head -c 300000 /dev/zero | tr '\0' x >"$work/large"

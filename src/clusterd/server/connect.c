@@ -51,7 +51,9 @@ bool connect_admit(ApiRequest *request, GError **error)
   if (!sub || !sub->kind || !sub->group)
     return true;
   g_autoptr(json_t) options = options_of(request, sub);
-  Caller caller = { .identity = request->identity, .warnings = request->warnings };
+  Caller caller = { .identity = request->identity,
+                    .warnings = request->warnings,
+                    .annotations = request_trace_annotations(request->trace) };
   Target target = { request->kind, info->namespace_, info->name, info->subresource };
   return admission_admit_body(request->registry, &caller, &target, ADMISSION_CONNECT, options, error);
 }

@@ -91,6 +91,7 @@ static void read_write_options(const ApiRequest *request, Caller *caller, char *
   g_autoptr(json_t) dry_run = query_list(request->query, "dryRun");
   caller->identity = request->identity;
   caller->warnings = request->warnings;
+  caller->annotations = request_trace_annotations(request->trace);
   check_manager(given ? given : "", errors);
   caller->dry_run = check_dry_run(dry_run, errors);
   caller->field_validation = check_field_validation(query_get(request->query, "fieldValidation"), errors);

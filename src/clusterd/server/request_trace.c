@@ -7,6 +7,8 @@
 
 #define AUDIT_ID_MAX 64 /* characters of one that the client chose */
 #define USER_AGENT_MAX 1024
+/* What upstream's audit log tells only where it may tell of the object. */
+#define PATCH_PREFIX "patch.webhook.admission.k8s.io/"
 #define BODY_MAX (4u << 20) /* bytes of one object in an event; a larger one is left out */
 
 struct RequestTrace {
@@ -56,6 +58,20 @@ static json_t *response_status(const RequestTrace *trace)
   return status;
 }
 
+/* The annotations EVENT is to have. */
+static void set_annotations(const RequestTrace *trace, json_t *event)
+{
+  const char *key;
+  json_t *value, *all = json_object_get(trace->event, "annotations");
+  if (!all || trace->decision.level >= AUDIT_REQUEST)
+    return;
+  json_t *told = json_object();
+  json_object_foreach (all, key, value)
+    if (!g_str_has_prefix(key, PATCH_PREFIX))
+      json_object_set(told, key, value);
+  json_object_set_new(event, "annotations", told);
+}
+
 /* The event's text, with the bodies in it as they are. */
 static GBytes *event_bytes(const RequestTrace *trace, AuditStage stage)
 {
@@ -67,6 +83,7 @@ static GBytes *event_bytes(const RequestTrace *trace, AuditStage stage)
   json_object_set_new(event, "stageTimestamp", json_string(now));
   if (stage != AUDIT_REQUEST_RECEIVED)
     json_object_set_new(event, "responseStatus", response_status(trace));
+  set_annotations(trace, event);
   g_autofree char *text = json_text(event);
   GString *whole = g_string_new_len(text, (gssize)strlen(text) - 1); /* without the bracket at the end */
   if (trace->request_text && stage != AUDIT_REQUEST_RECEIVED)
@@ -256,10 +273,16 @@ bool request_trace_wants_reason(const RequestTrace *trace)
 
 void request_trace_authorized(RequestTrace *trace, bool allowed, const char *why)
 {
-  if (trace->event)
-    json_object_set_new(trace->event, "annotations",
-                        json_pack("{s:s, s:s}", "authorization.k8s.io/decision", allowed ? "allow" : "forbid",
-                                  "authorization.k8s.io/reason", why ? why : ""));
+  json_t *annotations = request_trace_annotations(trace);
+  if (!annotations)
+    return;
+  json_object_set_new(annotations, "authorization.k8s.io/decision", json_string(allowed ? "allow" : "forbid"));
+  json_object_set_new(annotations, "authorization.k8s.io/reason", json_string(why ? why : ""));
+}
+
+json_t *request_trace_annotations(RequestTrace *trace)
+{
+  return trace->event ? json_ensure_object(trace->event, "annotations", NULL) : NULL;
 }
 
 /* --- bodies --------------------------------------------------------------------------------------------------------

@@ -33,6 +33,10 @@ void request_trace_impersonate(RequestTrace *trace, const Identity *other);
 bool request_trace_wants_reason(const RequestTrace *trace);
 void request_trace_authorized(RequestTrace *trace, bool allowed, const char *why);
 
+/* The object admission puts its annotations in; borrowed, NULL when nothing is audited. Those of webhooks' patches are
+ * left out at levels that tell nothing of the object. */
+json_t *request_trace_annotations(RequestTrace *trace);
+
 /* Whether bodies are wanted; and them. VALUE and BYTES (JSON) are borrowed; they are taken as they are now. */
 bool request_trace_wants_request(const RequestTrace *trace);
 void request_trace_request(RequestTrace *trace, const json_t *value);

@@ -112,6 +112,32 @@ static void replace(AdmissionRequest *request, json_t *value)
     json_object_del(metadata, "managedFields");
 }
 
+/* Adds the audit annotation PREFIXround_R_index_I; takes NOTE. */
+static void annotate(const WebhookCall *call, const char *prefix, json_t *note)
+{
+  json_t *annotations = call->request->caller ? call->request->caller->annotations : NULL;
+  if (annotations) {
+    g_autofree char *key = g_strdup_printf("%sround_%u_index_%u", prefix, call->round, call->index);
+    g_autofree char *text = json_text(note);
+    json_object_set_new(annotations, key, json_string(text));
+  }
+  json_decref(note);
+}
+
+static void note_patch(const WebhookCall *call, json_t *patch)
+{
+  annotate(call, "patch.webhook.admission.k8s.io/",
+           json_pack("{s:s, s:s, s:O, s:s}", "configuration", object_name(call->configuration), "webhook",
+                     json_str(call->hook, "name", ""), "patch", patch, "patchType", "JSONPatch"));
+}
+
+static void note_mutation(const WebhookCall *call, bool changed)
+{
+  annotate(call, "mutation.webhook.admission.k8s.io/",
+           json_pack("{s:s, s:s, s:b}", "configuration", object_name(call->configuration), "webhook",
+                     json_str(call->hook, "name", ""), "mutated", changed));
+}
+
 /* *CHANGED tells whether the object is another one afterwards. */
 static bool apply(const WebhookCall *call, AdmissionRequest *request, const json_t *response, bool *changed,
                   GError **error)
@@ -134,24 +160,12 @@ static bool apply(const WebhookCall *call, AdmissionRequest *request, const json
   *changed = !json_equal(shown, patched);
   if (*changed)
     replace(request, value);
+  note_patch(call, patch);
   return true;
 }
 
 /* --- calls ---------------------------------------------------------------------------------------------------------
  */
-
-static void note_mutation(const WebhookCall *call, bool changed)
-{
-  json_t *annotations = call->request->caller ? call->request->caller->annotations : NULL;
-  if (!annotations)
-    return;
-  g_autofree char *key =
-      g_strdup_printf("mutation.webhook.admission.k8s.io/round_%u_index_%u", call->round, call->index);
-  g_autoptr(json_t) note = json_pack("{s:s, s:s, s:b}", "configuration", object_name(call->configuration), "webhook",
-                                     json_str(call->hook, "name", ""), "mutated", changed);
-  g_autofree char *text = json_text(note);
-  json_object_set_new(annotations, key, json_string(text));
-}
 
 static bool call_hook(WebhookCall *call, AdmissionRequest *request, bool *changed, GError **error)
 {

@@ -99,6 +99,12 @@ static void warn(const AdmissionRequest *request, char *text)
   g_free(text);
 }
 
+static void annotate(const AdmissionRequest *request, const char *key, const char *text)
+{
+  if (request->caller && request->caller->annotations)
+    json_object_set_new(request->caller->annotations, key, json_string(text));
+}
+
 /* --- pods ----------------------------------------------------------------------------------------------------------
  */
 
@@ -133,13 +139,25 @@ static bool changes_matter(const json_t *pod, const json_t *old)
   return !json_same(json_at(pod, "metadata", "annotations", NULL), json_at(old, "metadata", "annotations", NULL));
 }
 
+/* What is wrong with labels is told in the audit log; who set them heard of it then. */
+static void note_errors(const AdmissionRequest *request, const FieldErrors *errors)
+{
+  static const char head[] = "Namespace \"\" is invalid: ";
+  g_autoptr(GError) problem = NULL;
+  if (field_errors_finish(errors, "Namespace", "", "", &problem))
+    return;
+  g_autofree char *text = g_strconcat("Failed to parse policy: ", problem->message + strlen(head), NULL);
+  annotate(request, LABEL_PREFIX "error", text);
+}
+
 /* The namespace's policy; false when there is nothing to check. */
 static bool find_policy(const AdmissionRequest *request, NamespacePolicy *policy)
 {
   const ApiKind *kind = api_scheme_resource(registry_scheme(request->registry), "", "v1", "namespaces");
   g_autoptr(Object) namespace_ = registry_lookup(request->registry, kind, NULL, request->target->namespace_);
-  g_autoptr(FieldErrors) ignored = field_errors_new();
-  *policy = read_policy(namespace_ ? object_json(namespace_) : NULL, ignored);
+  g_autoptr(FieldErrors) errors = field_errors_new();
+  *policy = read_policy(namespace_ ? object_json(namespace_) : NULL, errors);
+  note_errors(request, errors);
   return policy->enforce.level || policy->audit.level || policy->warn.level;
 }
 
@@ -153,19 +171,37 @@ static void warn_of(const AdmissionRequest *request, PodSecurityPolicy policy, c
     warn(request, g_strdup_printf("would violate PodSecurity \"%s\": %s", text, violations));
 }
 
+/* The same for the audit log. */
+static void note_violations(const AdmissionRequest *request, PodSecurityPolicy policy, const json_t *pod)
+{
+  if (!request->caller || !request->caller->annotations)
+    return;
+  g_autofree char *violations = pod_security_violations(policy, pod, true);
+  g_autofree char *name = pod_security_policy_text(policy);
+  if (!violations)
+    return;
+  g_autofree char *text = g_strdup_printf("would violate PodSecurity \"%s\": %s", name, violations);
+  annotate(request, LABEL_PREFIX "audit-violations", text);
+}
+
 static bool check_pod(const AdmissionRequest *request, GError **error)
 {
   NamespacePolicy policy;
   const char *subresource = request->target->subresource;
   bool relevant = !subresource || g_str_equal(subresource, "ephemeralcontainers") || g_str_equal(subresource, "resize");
-  if (!relevant || (request->old && !changes_matter(request->object, request->old)) || !find_policy(request, &policy))
+  if (!relevant || (request->old && !changes_matter(request->object, request->old)))
+    return true;
+  bool restrained = find_policy(request, &policy);
+  g_autofree char *text = pod_security_policy_text(policy.enforce);
+  annotate(request, LABEL_PREFIX "enforce-policy", restrained ? text : "privileged:latest");
+  if (!restrained)
     return true;
   g_autofree char *violations = pod_security_violations(policy.enforce, request->object, true);
+  note_violations(request, policy.audit, request->object);
   if (!violations) {
     warn_of(request, policy.warn, request->object);
     return true;
   }
-  g_autofree char *text = pod_security_policy_text(policy.enforce);
   return admission_forbid(request, error, "violates PodSecurity \"%s\": %s", text, violations);
 }
 
@@ -306,8 +342,10 @@ static bool validate(void *state, const AdmissionRequest *request, GError **erro
   if (is_core(request, "namespaces"))
     return check_namespace(request, error);
   const json_t *template = template_of(request);
-  if (template && find_policy(request, &policy))
+  if (template && find_policy(request, &policy)) {
+    note_violations(request, policy.audit, template);
     warn_of(request, policy.warn, template);
+  }
   return true;
 }
 
