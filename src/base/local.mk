@@ -1,6 +1,7 @@
 noinst_LIBRARIES += %D%/libbase.a
 %C%_libbase_a_CPPFLAGS = $(AM_CPPFLAGS) -DG_LOG_DOMAIN=\"base\"
 %C%_libbase_a_SOURCES = \
+	%D%/base64url.c %D%/base64url.h \
 	%D%/capability.c %D%/capability.h \
 	%D%/certificate_request.c %D%/certificate_request.h \
 	%D%/cron_schedule.c %D%/cron_schedule.h \

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "clusterd/api/definition_schema.h"
+#include "clusterd/api/custom/definition_schema.h"
+#include "clusterd/api/custom/schema.h"
 #include "clusterd/api/json_path.h"
-#include "clusterd/api/schema.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

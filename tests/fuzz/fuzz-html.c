@@ -2,8 +2,8 @@
 #include <glib.h>
 #include <string.h>
 
-#include "clusterd/server/html_links.h"
-#include "clusterd/server/relay.h"
+#include "clusterd/server/http/html_links.h"
+#include "clusterd/server/outbound/relay.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "clusterd/api/patch.h"
+#include "clusterd/api/patch/patch.h"
 #include "clusterd/api/scheme.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

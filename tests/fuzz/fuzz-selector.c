@@ -2,7 +2,7 @@
 #include <glib.h>
 
 #include "base/json.h"
-#include "clusterd/api/selector.h"
+#include "clusterd/api/selector/selector.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,7 +2,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "clusterd/server/spdy.h"
+#include "clusterd/server/stream/spdy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

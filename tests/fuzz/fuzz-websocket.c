@@ -1,7 +1,7 @@
 /* The WebSocket decoder: whatever comes, in whatever pieces, the same events and no harm. */
 #include <glib.h>
 
-#include "clusterd/server/websocket.h"
+#include "clusterd/server/stream/websocket.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

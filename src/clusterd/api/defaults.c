@@ -3,7 +3,7 @@
 
 #include "base/json.h"
 #include "clusterd/api/codec.h"
-#include "clusterd/api/schema.h"
+#include "clusterd/api/custom/schema.h"
 #include "clusterd/api/validation.h"
 
 /* The value of a default's JSON text. The common ones are made without a parser: this runs for every absent member. */

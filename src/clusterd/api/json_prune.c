@@ -7,7 +7,7 @@
 #include "base/quantity.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
-#include "clusterd/api/schema.h"
+#include "clusterd/api/custom/schema.h"
 
 typedef struct Prune {
   GPtrArray *reports;

@@ -1,7 +1,7 @@
 #pragma once
 /*
  * The API as data: what is known of every kind. The tables behind these types are generated at build time from the
- * *.kinds files of this folder (see kinds.md) and are constant; kinds added at run time (CustomResourceDefinitions)
+ * *.kinds files (see kinds/kinds.md) and are constant; kinds added at run time (CustomResourceDefinitions)
  * make the same structures on the heap. Every engine of this folder works from them and knows no kind by name.
  */
 #include <glib.h>

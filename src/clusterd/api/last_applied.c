@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "clusterd/api/field_set.h"
+#include "clusterd/api/apply/field_set.h"
 #include "clusterd/api/json_prune.h"
 
 #define ANNOTATION "kubectl.kubernetes.io/last-applied-configuration"

@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 #include "clusterd/api/kind.h"
-#include "clusterd/api/selector.h"
+#include "clusterd/api/selector/selector.h"
 
 typedef struct Object Object;
 

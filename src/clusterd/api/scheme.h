@@ -2,7 +2,7 @@
 /* The kinds a server knows: the built-in tables, and those that CustomResourceDefinitions added at run time. */
 #include <glib.h>
 
-#include "clusterd/api/custom_definition.h"
+#include "clusterd/api/custom/custom_definition.h"
 #include "clusterd/api/kind.h"
 
 typedef struct ApiScheme ApiScheme;

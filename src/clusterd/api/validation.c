@@ -4,7 +4,7 @@
 
 #include "base/json.h"
 #include "clusterd/api/codec.h"
-#include "clusterd/api/schema.h"
+#include "clusterd/api/custom/schema.h"
 #include "clusterd/api/validation_metadata.h"
 
 typedef struct Walk {

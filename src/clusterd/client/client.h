@@ -8,7 +8,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "clusterd/server/registry.h"
+#include "clusterd/server/registry/registry.h"
 
 typedef struct Client Client;
 

@@ -4,7 +4,7 @@
 
 #include "base/json.h"
 #include "base/timestamp.h"
-#include "clusterd/api/selector.h"
+#include "clusterd/api/selector/selector.h"
 #include "clusterd/client/conditions.h"
 #include "clusterd/client/pod.h"
 #include "clusterd/controllers/deployment_rollout.h"

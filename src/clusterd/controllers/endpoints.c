@@ -4,7 +4,7 @@
 
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/api/selector.h"
+#include "clusterd/api/selector/selector.h"
 #include "clusterd/client/pod.h"
 #include "clusterd/controllers/endpoint_sets.h"
 #include "clusterd/controllers/endpoint_slices.h"

@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "clusterd/api/selector.h"
+#include "clusterd/api/selector/selector.h"
 #include "clusterd/client/informer.h"
 
 /* The owner reference with `controller: true`, borrowed, or NULL. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "clusterd/api/selector.h"
+#include "clusterd/api/selector/selector.h"
 #include "clusterd/client/node_match.h"
 #include "clusterd/client/pod.h"
 

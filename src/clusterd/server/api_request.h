@@ -1,16 +1,16 @@
 #pragma once
 /* One request to the API on its way through the server: what the handlers share. Internal to the server room. */
 #include "clusterd/server/accept.h"
-#include "clusterd/server/authenticate.h"
+#include "clusterd/server/access/authenticate.h"
+#include "clusterd/server/access/service_account_tokens.h"
 #include "clusterd/server/flow_control.h"
-#include "clusterd/server/http.h"
+#include "clusterd/server/http/http.h"
 #include "clusterd/server/query.h"
-#include "clusterd/server/registry.h"
+#include "clusterd/server/registry/registry.h"
 #include "clusterd/server/request_info.h"
 #include "clusterd/server/request_trace.h"
 #include "clusterd/server/server.h"
-#include "clusterd/server/service_account_tokens.h"
-#include "clusterd/server/session_set.h"
+#include "clusterd/server/stream/session_set.h"
 
 /* What clients are told: the release of Kubernetes whose API this is. */
 #define API_SERVER_VERSION "v1.32.0"
@@ -70,10 +70,10 @@ json_t *request_body(ApiRequest *request, const ApiMessage *message, const char 
 json_t *request_resource_body(ApiRequest *request, FieldValidation validation, GError **error);
 
 /* The handlers; each ends the request. */
-void handle_resource(ApiRequest *request);   /* resource_handler.c */
-void handle_watch(ApiRequest *request);      /* watch_handler.c */
-void handle_document(ApiRequest *request);   /* document_handler.c: everything that is no resource */
-bool handle_review(ApiRequest *request);     /* review_handler.c: false when the kind is no review */
+void handle_resource(ApiRequest *request); /* resource_handler.c */
+void handle_watch(ApiRequest *request);    /* watch_handler.c */
+void handle_document(ApiRequest *request); /* document_handler.c: everything that is no resource */
+bool handle_review(ApiRequest *request);   /* review_handler.c: false when the kind is no review */
 /* aggregated_handler.c: false when no other server answers for GROUP and VERSION (which may be NULL) */
 bool handle_aggregated(ApiRequest *request, const char *group, const char *version);
 bool handle_proxy(ApiRequest *request);      /* proxy_handler.c: false when it is no proxy subresource */

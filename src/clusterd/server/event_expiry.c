@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/registry/registry_private.h"
 
 typedef struct Entry {
   Object *event;

@@ -4,7 +4,7 @@
  * store itself, past admission and finalizers, and watches see them deleted. One thread sleeps until the event that is
  * due first. Several servers on one store may do this at once.
  */
-#include "clusterd/server/registry.h"
+#include "clusterd/server/registry/registry.h"
 
 #define EVENT_TTL_SECONDS 3600 /* kube-apiserver's --event-ttl unless said */
 

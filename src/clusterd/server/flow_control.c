@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/registry/registry_private.h"
 
 #define GROUP "flowcontrol.apiserver.k8s.io"
 #define ACCOUNT_PREFIX "system:serviceaccount:"

@@ -6,8 +6,8 @@
  * came, whatever their level, and levels do not lend to each other. Source: KEP-1040,
  * k8s.io/apiserver/pkg/util/flowcontrol. Thread-safe.
  */
-#include "clusterd/server/identity.h"
-#include "clusterd/server/registry.h"
+#include "clusterd/server/access/identity.h"
+#include "clusterd/server/registry/registry.h"
 #include "clusterd/server/request_info.h"
 
 /* kube-apiserver's --max-requests-inflight and --max-mutating-requests-inflight together. */

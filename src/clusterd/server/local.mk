@@ -3,9 +3,9 @@ noinst_LIBRARIES += %D%/libserver.a
 %C%_libserver_a_SOURCES = \
 	%D%/accept.c \
 	%D%/accept.h \
-	%D%/admission.c \
-	%D%/admission.h \
-	%D%/admission_plugins.c \
+	%D%/admission/admission.c \
+	%D%/admission/admission.h \
+	%D%/admission/admission_plugins.c \
 	%D%/admission/certificates.c \
 	%D%/admission/default_class.c \
 	%D%/admission/default_tolerations.c \
@@ -45,140 +45,138 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/admission/webhook_call.c \
 	%D%/admission/webhook_match.c \
 	%D%/admission/webhook_review.c \
-	%D%/aggregated_handler.c \
-	%D%/aggregator.c \
-	%D%/aggregator.h \
-	%D%/aggregator_check.c \
-	%D%/aggregator_discovery.c \
-	%D%/aggregator_private.h \
+	%D%/aggregation/aggregated_handler.c \
+	%D%/aggregation/aggregator.c \
+	%D%/aggregation/aggregator.h \
+	%D%/aggregation/aggregator_check.c \
+	%D%/aggregation/aggregator_discovery.c \
+	%D%/aggregation/aggregator_private.h \
 	%D%/api_error.c \
 	%D%/api_error.h \
 	%D%/api_request.h \
-	%D%/api_services_local.c \
-	%D%/audit_log.c \
-	%D%/audit_log.h \
-	%D%/audit_policy.c \
-	%D%/audit_policy.h \
-	%D%/authenticate.c \
-	%D%/authenticate.h \
-	%D%/authorizer.c \
-	%D%/authorizer.h \
-	%D%/base64url.c \
-	%D%/bootstrap_token.c \
-	%D%/bootstrap_token.h \
-	%D%/jose_key.c \
-	%D%/jose_key.h \
-	%D%/service_account_private.h \
-	%D%/service_account_verify.c \
-	%D%/base64url.h \
-	%D%/bootstrap.c \
-	%D%/bootstrap.h \
-	%D%/bootstrap_private.h \
-	%D%/bootstrap_rbac.c \
-	%D%/bootstrap_roles.c \
-	%D%/bootstrap_rbac.h \
-	%D%/client_config.c \
-	%D%/client_config.h \
-	%D%/connect.c \
-	%D%/custom_resources.c %D%/custom_resources.h \
-	%D%/custom_version.c %D%/custom_version.h \
-	%D%/definition_status.c %D%/definition_status.h \
-	%D%/continue_token.c \
-	%D%/continue_token.h \
-	%D%/document_handler.c \
-	%D%/ephemeral_containers.c \
-	%D%/bootstrap_flow.c \
-	%D%/bootstrap_flow.h \
+	%D%/aggregation/api_services_local.c \
+	%D%/audit/audit_log.c \
+	%D%/audit/audit_log.h \
+	%D%/audit/audit_policy.c \
+	%D%/audit/audit_policy.h \
+	%D%/access/authenticate.c \
+	%D%/access/authenticate.h \
+	%D%/access/authorizer.c \
+	%D%/access/authorizer.h \
+	%D%/access/bootstrap_token.c \
+	%D%/access/bootstrap_token.h \
+	%D%/access/jose_key.c \
+	%D%/access/jose_key.h \
+	%D%/access/service_account_private.h \
+	%D%/access/service_account_verify.c \
+	%D%/bootstrap/bootstrap.c \
+	%D%/bootstrap/bootstrap.h \
+	%D%/bootstrap/bootstrap_private.h \
+	%D%/bootstrap/bootstrap_rbac.c \
+	%D%/bootstrap/bootstrap_roles.c \
+	%D%/bootstrap/bootstrap_rbac.h \
+	%D%/outbound/client_config.c \
+	%D%/outbound/client_config.h \
+	%D%/handlers/connect.c \
+	%D%/custom/custom_resources.c %D%/custom/custom_resources.h \
+	%D%/custom/custom_version.c %D%/custom/custom_version.h \
+	%D%/custom/definition_status.c %D%/custom/definition_status.h \
+	%D%/registry/continue_token.c \
+	%D%/registry/continue_token.h \
+	%D%/handlers/document_handler.c \
+	%D%/registry/ephemeral_containers.c \
+	%D%/bootstrap/bootstrap_flow.c \
+	%D%/bootstrap/bootstrap_flow.h \
 	%D%/event_expiry.c \
 	%D%/event_expiry.h \
 	%D%/flow_control.c \
 	%D%/flow_control.h \
-	%D%/document_handler.h \
-	%D%/health_handler.c \
+	%D%/handlers/document_handler.h \
+	%D%/handlers/health_handler.c \
 	%D%/metrics.c \
 	%D%/metrics.h \
-	%D%/metrics_handler.c \
+	%D%/handlers/metrics_handler.c \
 	%D%/request_trace.c \
 	%D%/request_trace.h \
-	%D%/eviction.c \
-	%D%/eviction.h \
-	%D%/front_proxy.c \
-	%D%/front_proxy.h \
-	%D%/gzip.c \
-	%D%/gzip.h \
-	%D%/html_links.c \
-	%D%/html_links.h \
-	%D%/http.c \
-	%D%/http.h \
-	%D%/http_loop.c \
-	%D%/http_private.h \
-	%D%/http_relay.c \
-	%D%/http_worker.c \
-	%D%/identity.c \
-	%D%/identity.h \
+	%D%/registry/eviction.c \
+	%D%/registry/eviction.h \
+	%D%/outbound/front_proxy.c \
+	%D%/outbound/front_proxy.h \
+	%D%/http/gzip.c \
+	%D%/http/gzip.h \
+	%D%/http/html_links.c \
+	%D%/http/html_links.h \
+	%D%/http/http.c \
+	%D%/http/http.h \
+	%D%/http/http_loop.c \
+	%D%/http/http_private.h \
+	%D%/http/http_relay.c \
+	%D%/http/http_worker.c \
+	%D%/access/identity.c \
+	%D%/access/identity.h \
 	%D%/node_access.h \
-	%D%/node_authorizer.c \
-	%D%/node_authorizer.h \
-	%D%/outbound.c \
-	%D%/outbound.h \
-	%D%/outbound_post.c \
-	%D%/outbound_transfer.h \
-	%D%/pod_handler.c \
-	%D%/proxy_handler.c \
+	%D%/access/node_authorizer.c \
+	%D%/access/node_authorizer.h \
+	%D%/outbound/outbound.c \
+	%D%/outbound/outbound.h \
+	%D%/outbound/outbound_post.c \
+	%D%/outbound/outbound_transfer.h \
+	%D%/handlers/pod_handler.c \
+	%D%/handlers/proxy_handler.c \
 	%D%/query.c \
-	%D%/rbac_rules.c \
-	%D%/rbac_rules.h \
+	%D%/access/rbac_rules.c \
+	%D%/access/rbac_rules.h \
 	%D%/query.h \
-	%D%/registry.c \
-	%D%/registry.h \
-	%D%/registry_delete.c \
-	%D%/registry_list.c \
-	%D%/registry_patch.c \
-	%D%/registry_private.h \
-	%D%/registry_write.c \
-	%D%/relay.c \
-	%D%/relay.h \
-	%D%/relay_upgrade.c \
+	%D%/registry/registry.c \
+	%D%/registry/registry.h \
+	%D%/registry/registry_delete.c \
+	%D%/registry/registry_list.c \
+	%D%/registry/registry_patch.c \
+	%D%/registry/registry_private.h \
+	%D%/registry/registry_write.c \
+	%D%/outbound/relay.c \
+	%D%/outbound/relay.h \
+	%D%/outbound/relay_upgrade.c \
 	%D%/request_body.c \
 	%D%/request_info.c \
 	%D%/request_info.h \
 	%D%/request_options.c \
-	%D%/resource_handler.c \
+	%D%/handlers/resource_handler.c \
 	%D%/resource_quota.h \
 	%D%/respond.c \
-	%D%/review_handler.c \
-	%D%/scale.c \
-	%D%/scale.h \
+	%D%/handlers/review_handler.c \
+	%D%/registry/scale.c \
+	%D%/registry/scale.h \
 	%D%/server.c \
 	%D%/server.h \
 	%D%/server_peers.c \
 	%D%/server_peers.h \
 	%D%/server_config.c \
 	%D%/server_config.h \
-	%D%/service_account_tokens.c \
-	%D%/service_account_tokens.h \
-	%D%/service_resolver.c \
-	%D%/service_resolver.h \
-	%D%/session_set.c \
-	%D%/session_set.h \
-	%D%/storage_key.c %D%/storage_key.h \
-	%D%/spdy.c \
-	%D%/spdy.h \
-	%D%/spdy_dictionary.h \
-	%D%/stream_channels.c \
-	%D%/stream_channels.h \
-	%D%/stream_command.c \
-	%D%/stream_forward.c \
-	%D%/stream_forward_channels.c \
-	%D%/stream_handshake.c \
-	%D%/stream_io.c \
-	%D%/stream_io.h \
-	%D%/stream_session.h \
-	%D%/token_file.c \
-	%D%/token_file.h \
-	%D%/subresource.c \
-	%D%/watch_cache.c \
-	%D%/watch_handler.c \
-	%D%/websocket.c \
-	%D%/websocket.h \
-	%D%/write.h
+	%D%/access/service_account_tokens.c \
+	%D%/access/service_account_tokens.h \
+	%D%/outbound/service_resolver.c \
+	%D%/outbound/service_resolver.h \
+	%D%/stream/session_set.c \
+	%D%/stream/session_set.h \
+	%D%/registry/storage_key.c %D%/registry/storage_key.h \
+	%D%/stream/spdy.c \
+	%D%/stream/spdy.h \
+	%D%/stream/spdy_dictionary.h \
+	%D%/stream/stream_channels.c \
+	%D%/stream/stream_channels.h \
+	%D%/stream/stream_command.c \
+	%D%/stream/stream_forward.c \
+	%D%/stream/stream_forward_channels.c \
+	%D%/stream/stream_handshake.c \
+	%D%/stream/stream_io.c \
+	%D%/stream/stream_io.h \
+	%D%/stream/stream_session.h \
+	%D%/access/token_file.c \
+	%D%/access/token_file.h \
+	%D%/registry/subresource.c \
+	%D%/registry/watch_cache.c \
+	%D%/handlers/watch_handler.c \
+	%D%/stream/websocket.c \
+	%D%/stream/websocket.h \
+	%D%/registry/write.h

@@ -1,9 +1,9 @@
 #pragma once
 /* What is remembered of a request until its answer is complete, which may be long after its handler returned: for the
  * audit log and the metrics. Internal to the server room. */
-#include "clusterd/server/audit_log.h"
-#include "clusterd/server/audit_policy.h"
-#include "clusterd/server/http.h"
+#include "clusterd/server/audit/audit_log.h"
+#include "clusterd/server/audit/audit_policy.h"
+#include "clusterd/server/http/http.h"
 #include "clusterd/server/metrics.h"
 #include "clusterd/server/request_info.h"
 

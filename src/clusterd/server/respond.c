@@ -6,10 +6,10 @@
 #include "base/timestamp.h"
 #include "base/yaml.h"
 #include "clusterd/api/codec.h"
-#include "clusterd/api/table.h"
+#include "clusterd/api/table/table.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/api_request.h"
-#include "clusterd/server/gzip.h"
+#include "clusterd/server/http/gzip.h"
 
 #define TYPE_JSON "application/json"
 #define TYPE_YAML "application/yaml"

@@ -6,13 +6,13 @@
 
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/server/aggregator.h"
+#include "clusterd/server/access/authenticate.h"
+#include "clusterd/server/aggregation/aggregator.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/api_request.h"
-#include "clusterd/server/authenticate.h"
-#include "clusterd/server/bootstrap.h"
+#include "clusterd/server/bootstrap/bootstrap.h"
 #include "clusterd/server/event_expiry.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/registry/registry_private.h"
 #include "clusterd/server/server_peers.h"
 
 struct ApiServer {

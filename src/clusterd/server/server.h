@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "clusterd/server/node_access.h"
-#include "clusterd/server/registry.h"
+#include "clusterd/server/registry/registry.h"
 #include "clusterd/server/server_config.h"
 
 typedef struct ApiServer ApiServer;

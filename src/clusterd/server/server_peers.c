@@ -5,8 +5,8 @@
 
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/server/bootstrap.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/bootstrap/bootstrap.h"
+#include "clusterd/server/registry/registry_private.h"
 
 #define RECORDS "/registry/masterleases/"
 #define RENEW_SECONDS 5

@@ -5,7 +5,7 @@
  * stopped renewing theirs are taken away by the others. Where one has the store to itself it is that one, written down
  * once.
  */
-#include "clusterd/server/registry.h"
+#include "clusterd/server/registry/registry.h"
 
 typedef struct ServerPeers ServerPeers;
 

@@ -11,7 +11,7 @@ import sys
 sys.dont_write_bytecode = True
 ROOT = pathlib.Path(sys.argv[1])
 FACTS = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else "") / "data/api-fields.json"
-sys.path.insert(0, str(ROOT / "src/clusterd/api"))
+sys.path.insert(0, str(ROOT / "src/clusterd/api/kinds"))
 import generate  # noqa: E402
 
 MACHINERY = "k8s.io.apimachinery.pkg."
@@ -172,7 +172,7 @@ def undescribed(parser):
 
 def main():
     parser = generate.Parser()
-    files = (ROOT / "src/clusterd/api").glob("*.kinds")
+    files = (ROOT / "src/clusterd/api/kinds").glob("*.kinds")
     for path in sorted(files, key=lambda file: ("beta" in file.name or "alpha" in file.name, file.name)):
         parser.read(path)
     generate.Writer(parser).resolve()

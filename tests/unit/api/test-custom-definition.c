@@ -3,13 +3,13 @@
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/api/apply/managed_fields.h"
 #include "clusterd/api/codec.h"
-#include "clusterd/api/custom_definition.h"
-#include "clusterd/api/discovery.h"
-#include "clusterd/api/managed_fields.h"
+#include "clusterd/api/custom/custom_definition.h"
 #include "clusterd/api/object.h"
-#include "clusterd/api/openapi.h"
-#include "clusterd/api/table.h"
+#include "clusterd/api/openapi/discovery.h"
+#include "clusterd/api/openapi/openapi.h"
+#include "clusterd/api/table/table.h"
 #include "validation_case.h"
 
 #define DEFINITION(schema)                                                                                             \

@@ -4,8 +4,8 @@
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/api/custom/schema.h"
 #include "clusterd/api/json_path.h"
-#include "clusterd/api/schema.h"
 
 static ApiSchema *compile(const char *text)
 {

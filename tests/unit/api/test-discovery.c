@@ -2,7 +2,7 @@
 #include <glib.h>
 
 #include "base/json.h"
-#include "clusterd/api/discovery.h"
+#include "clusterd/api/openapi/discovery.h"
 
 static ApiScheme *scheme;
 

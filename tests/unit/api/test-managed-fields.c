@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
-#include "clusterd/api/managed_fields.h"
+#include "clusterd/api/apply/managed_fields.h"
 #include "clusterd/api/scheme.h"
 
 static ApiScheme *scheme;

@@ -4,7 +4,7 @@
 
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/api/conversion.h"
+#include "clusterd/api/conversion/conversion.h"
 #include "clusterd/api/field_errors.h"
 #include "clusterd/api/object.h"
 #include "clusterd/api/scheme.h"

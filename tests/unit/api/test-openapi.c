@@ -2,7 +2,7 @@
 #include <glib.h>
 
 #include "base/json.h"
-#include "clusterd/api/openapi.h"
+#include "clusterd/api/openapi/openapi.h"
 
 static ApiScheme *scheme;
 

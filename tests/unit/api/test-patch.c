@@ -3,7 +3,7 @@
 
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/api/patch.h"
+#include "clusterd/api/patch/patch.h"
 
 /* api_message_field searches by name: fields are sorted here so that any way of searching finds them. */
 static const ApiField port_fields[] = {

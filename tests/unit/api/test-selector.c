@@ -3,7 +3,7 @@
 
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/api/selector.h"
+#include "clusterd/api/selector/selector.h"
 
 static json_t *parse(const char *text)
 {

@@ -4,8 +4,8 @@
 #include "base/json.h"
 #include "base/timestamp.h"
 #include "clusterd/api/scheme.h"
-#include "clusterd/api/table.h"
-#include "clusterd/api/table_cells.h"
+#include "clusterd/api/table/table.h"
+#include "clusterd/api/table/table_cells.h"
 
 static int64_t now_us;
 

@@ -8,7 +8,7 @@
 #include "base/yaml.h"
 #include "clusterd/client/informer.h"
 #include "clusterd/node/kubelet.h"
-#include "clusterd/server/registry.h"
+#include "clusterd/server/registry/registry.h"
 #include "fake_runtime.h"
 
 #define WAIT_SECONDS 10

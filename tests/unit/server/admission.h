@@ -1,7 +1,7 @@
 #pragma once
 /* What the tests of admission share: a registry in a temporary folder with a namespace `default`, and writes to it from
  * JSON text. Strings come in JSON with ' for ", so that they can be read. */
-#include "clusterd/server/registry.h"
+#include "clusterd/server/registry/registry.h"
 
 typedef struct AdmissionFixture {
   char *folder;

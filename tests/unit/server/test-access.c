@@ -4,12 +4,12 @@
 #include <openssl/pem.h>
 #include <string.h>
 
+#include "base/base64url.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/server/base64url.h"
-#include "clusterd/server/jose_key.h"
-#include "clusterd/server/token_file.h"
+#include "clusterd/server/access/jose_key.h"
+#include "clusterd/server/access/token_file.h"
 
 typedef struct Fixture {
   char *folder, *path;

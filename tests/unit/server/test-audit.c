@@ -4,8 +4,8 @@
 
 #include "base/file.h"
 #include "base/reason.h"
-#include "clusterd/server/audit_log.h"
-#include "clusterd/server/audit_policy.h"
+#include "clusterd/server/audit/audit_log.h"
+#include "clusterd/server/audit/audit_policy.h"
 #include "clusterd/server/metrics.h"
 
 typedef struct Fixture {

@@ -4,8 +4,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/api/custom_definition.h"
-#include "clusterd/server/registry.h"
+#include "clusterd/api/custom/custom_definition.h"
+#include "clusterd/server/registry/registry.h"
 
 #define GROUP "apiextensions.k8s.io"
 #define PLURAL "customresourcedefinitions"

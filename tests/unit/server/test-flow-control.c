@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "clusterd/server/bootstrap_flow.h"
+#include "clusterd/server/bootstrap/bootstrap_flow.h"
 #include "clusterd/server/flow_control.h"
 
 #define GROUP "flowcontrol.apiserver.k8s.io"

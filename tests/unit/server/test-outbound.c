@@ -7,8 +7,8 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/x509.h"
-#include "clusterd/server/http.h"
-#include "clusterd/server/outbound.h"
+#include "clusterd/server/http/http.h"
+#include "clusterd/server/outbound/outbound.h"
 
 #define CROWD (HTTP_WORKERS_MAX + 16)
 

@@ -1,6 +1,6 @@
 /* PolicyRules: what they allow and cover, and how upstream tells of them. */
 #include "base/json.h"
-#include "clusterd/server/rbac_rules.h"
+#include "clusterd/server/access/rbac_rules.h"
 
 static json_t *parse(const char *text)
 {

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/server/registry.h"
+#include "clusterd/server/registry/registry.h"
 
 typedef struct Fixture {
   char *folder;

@@ -1,9 +1,9 @@
 /* What a relay changes on the way: paths in Locations. */
-#include "clusterd/server/relay.h"
+#include "clusterd/server/outbound/relay.h"
 
 #include <string.h>
 
-#include "clusterd/server/html_links.h"
+#include "clusterd/server/http/html_links.h"
 
 #define PREFIX "/api/v1/namespaces/n/pods/p/proxy"
 

@@ -4,8 +4,8 @@
 #include <zlib.h>
 
 #include "base/reason.h"
-#include "clusterd/server/spdy.h"
-#include "clusterd/server/spdy_dictionary.h"
+#include "clusterd/server/stream/spdy.h"
+#include "clusterd/server/stream/spdy_dictionary.h"
 
 static void test_dictionary(void)
 {

@@ -11,9 +11,9 @@
 
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/server/spdy.h"
-#include "clusterd/server/stream_session.h"
-#include "clusterd/server/websocket.h"
+#include "clusterd/server/stream/spdy.h"
+#include "clusterd/server/stream/stream_session.h"
+#include "clusterd/server/stream/websocket.h"
 
 /* --- a NodeProcess that is a child of the test --- */
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/reason.h"
-#include "clusterd/server/websocket.h"
+#include "clusterd/server/stream/websocket.h"
 
 /* A client's frame: masked with MASK. */
 static void append_client(GByteArray *out, guint8 first, const char *payload, gsize length)

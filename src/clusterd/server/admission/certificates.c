@@ -4,9 +4,9 @@
 
 #include "base/certificate_request.h"
 #include "base/json.h"
-#include "clusterd/server/admission.h"
-#include "clusterd/server/authorizer.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/access/authorizer.h"
+#include "clusterd/server/admission/admission.h"
+#include "clusterd/server/registry/registry_private.h"
 
 #define GROUP "certificates.k8s.io"
 #define CLIENT_SIGNER "kubernetes.io/kube-apiserver-client"

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "clusterd/server/admission.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/admission/admission.h"
+#include "clusterd/server/registry/registry_private.h"
 
 #define CLAIM_CLASS_BETA "volume.beta.kubernetes.io/storage-class"
 #define INGRESS_CLASS_LEGACY "kubernetes.io/ingress.class"

@@ -1,6 +1,6 @@
 /* Every pod tolerates a node that is not ready or not reachable for five minutes, unless it says otherwise. */
 #include "base/json.h"
-#include "clusterd/server/admission.h"
+#include "clusterd/server/admission/admission.h"
 
 #define TOLERATION_SECONDS 300
 

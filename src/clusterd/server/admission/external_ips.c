@@ -1,6 +1,6 @@
 /* DenyServiceExternalIPs: a service's external IPs take traffic meant for others; no new ones are let in. */
 #include "base/json.h"
-#include "clusterd/server/admission.h"
+#include "clusterd/server/admission/admission.h"
 
 static bool holds(const json_t *array, const json_t *text)
 {

@@ -3,8 +3,8 @@
  * Source: plugin/pkg/admission/limitranger. */
 #include "base/json.h"
 #include "clusterd/api/resource_list.h"
-#include "clusterd/server/admission.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/admission/admission.h"
+#include "clusterd/server/registry/registry_private.h"
 
 #define ANNOTATION "kubernetes.io/limit-ranger"
 #define MILLI_MAX (INT64_MAX / 1000) /* larger values are compared in whole units */

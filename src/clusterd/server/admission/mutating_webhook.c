@@ -4,11 +4,11 @@
 
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/api/patch.h"
+#include "clusterd/api/patch/patch.h"
 #include "clusterd/server/admission/webhook.h"
-#include "clusterd/server/http.h"
-#include "clusterd/server/scale.h"
-#include "clusterd/server/write.h"
+#include "clusterd/server/http/http.h"
+#include "clusterd/server/registry/scale.h"
+#include "clusterd/server/registry/write.h"
 
 #define PLURAL "mutatingwebhookconfigurations"
 #define PATCH_BYTES_MAX (4u << 20)

@@ -1,9 +1,9 @@
 /* Nothing is created in a namespace that is not there or on its way out, and the system's namespaces stay. */
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/server/admission.h"
+#include "clusterd/server/admission/admission.h"
 #include "clusterd/server/api_error.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/registry/registry_private.h"
 
 static bool check_deletion(const AdmissionRequest *request, GError **error)
 {

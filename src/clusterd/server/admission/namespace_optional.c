@@ -2,7 +2,7 @@
  * that an object's namespace is there whatever is done with it. */
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/server/admission.h"
+#include "clusterd/server/admission/admission.h"
 #include "clusterd/server/api_error.h"
 
 static bool has_namespace(const AdmissionRequest *request)

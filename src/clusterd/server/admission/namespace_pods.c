@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "clusterd/server/admission.h"
+#include "clusterd/server/admission/admission.h"
 #include "clusterd/server/admission/tolerations.h"
 
 #define NODE_SELECTOR "scheduler.alpha.kubernetes.io/node-selector"

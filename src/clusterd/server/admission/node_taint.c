@@ -1,6 +1,6 @@
 /* A new node is not ready: no pod is placed on it before the node lifecycle controller has seen that it is. */
 #include "base/json.h"
-#include "clusterd/server/admission.h"
+#include "clusterd/server/admission/admission.h"
 
 #define KEY "node.kubernetes.io/not-ready"
 #define EFFECT "NoSchedule"

@@ -6,7 +6,7 @@
  * the key afterwards looks again, and sees that object. Where one server has the store to itself there is nothing to
  * claim.
  */
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/registry/registry_private.h"
 
 /* A claim of a server that ended in the middle of a write is void after this long. */
 #define NUMBER_CLAIM_SECONDS 300

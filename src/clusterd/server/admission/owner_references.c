@@ -1,9 +1,9 @@
 /* Who makes an object the dependent of another can have it deleted, and who blocks its owner's deletion holds that up:
  * both need the right to do so directly. */
 #include "base/json.h"
-#include "clusterd/server/admission.h"
-#include "clusterd/server/authorizer.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/access/authorizer.h"
+#include "clusterd/server/admission/admission.h"
+#include "clusterd/server/registry/registry_private.h"
 
 static bool allows(const AdmissionRequest *request, const Attributes *attributes)
 {

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "clusterd/server/admission.h"
+#include "clusterd/server/admission/admission.h"
 #include "clusterd/server/admission/tolerations.h"
 
 #define HOSTNAME "kubernetes.io/hostname"

@@ -4,9 +4,9 @@
 
 #include "base/json.h"
 #include "base/timestamp.h"
-#include "clusterd/api/selector.h"
-#include "clusterd/server/admission.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/api/selector/selector.h"
+#include "clusterd/server/admission/admission.h"
+#include "clusterd/server/registry/registry_private.h"
 
 #define ANNOTATION "podpreset.admission.kubernetes.io/"
 #define MIRROR_ANNOTATION "kubernetes.io/config.mirror"

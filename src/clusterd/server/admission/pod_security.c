@@ -6,8 +6,8 @@
 
 #include "base/json.h"
 #include "clusterd/api/field_errors.h"
-#include "clusterd/server/admission.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/admission/admission.h"
+#include "clusterd/server/registry/registry_private.h"
 
 #define LABEL_PREFIX "pod-security.kubernetes.io/"
 /* Bounds of the check of what runs in a namespace that gets a new policy. */

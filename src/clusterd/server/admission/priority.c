@@ -1,7 +1,7 @@
 /* A pod's priority class becomes its priority. Source: plugin/pkg/admission/priority. */
 #include "base/json.h"
-#include "clusterd/server/admission.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/admission/admission.h"
+#include "clusterd/server/registry/registry_private.h"
 
 #define GROUP "scheduling.k8s.io"
 

@@ -5,7 +5,7 @@
 #include "base/reason.h"
 #include "base/timestamp.h"
 #include "clusterd/server/admission/quota_evaluator.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/registry/registry_private.h"
 
 /* --- charges -------------------------------------------------------------------------------------------------------
  */

@@ -2,7 +2,7 @@
 /* What the files of the ResourceQuota plugin share: resource_quota.c is the plugin, quota.c counts and charges single
  * quotas, quota_jobs.c does what is asked of a namespace, one after the other. */
 #include "clusterd/api/resource_list.h"
-#include "clusterd/server/admission.h"
+#include "clusterd/server/admission/admission.h"
 #include "clusterd/server/resource_quota.h"
 
 /* A charge whose object is not stored yet. */

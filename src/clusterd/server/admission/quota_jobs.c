@@ -4,7 +4,7 @@
 #include "base/reason.h"
 #include "clusterd/server/admission/quota.h"
 #include "clusterd/server/admission/quota_evaluator.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/registry/registry_private.h"
 
 #define JOB_WAIT_US (10 * G_USEC_PER_SEC)
 

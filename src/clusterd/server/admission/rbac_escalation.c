@@ -2,10 +2,10 @@
  * writer's own, unless the writer may `escalate` roles or `bind` this one. */
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/server/admission.h"
+#include "clusterd/server/access/authorizer.h"
+#include "clusterd/server/admission/admission.h"
 #include "clusterd/server/api_error.h"
-#include "clusterd/server/authorizer.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/registry/registry_private.h"
 
 #define RBAC_GROUP "rbac.authorization.k8s.io"
 

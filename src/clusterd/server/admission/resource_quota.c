@@ -11,7 +11,7 @@
 #include "base/timestamp.h"
 #include "clusterd/server/admission/quota.h"
 #include "clusterd/server/admission/quota_evaluator.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/registry/registry_private.h"
 
 /* --- the plugin ----------------------------------------------------------------------------------------------------
  */

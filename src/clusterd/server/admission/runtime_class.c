@@ -1,7 +1,7 @@
 /* A pod's runtime class says what it costs besides its containers, and where it can run. */
 #include "base/json.h"
 #include "clusterd/api/resource_list.h"
-#include "clusterd/server/admission.h"
+#include "clusterd/server/admission/admission.h"
 #include "clusterd/server/admission/tolerations.h"
 
 /* *CLASS gets the pod's class (NULL: none), a new reference. */

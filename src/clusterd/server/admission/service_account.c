@@ -3,8 +3,8 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
-#include "clusterd/server/admission.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/admission/admission.h"
+#include "clusterd/server/registry/registry_private.h"
 
 #define MOUNT_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
 #define VOLUME_PREFIX "kube-api-access-"

@@ -5,10 +5,10 @@
 
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/server/admission.h"
+#include "clusterd/server/admission/admission.h"
 #include "clusterd/server/admission/number_claim.h"
 #include "clusterd/server/api_error.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/registry/registry_private.h"
 
 #define NODE_PORT_MIN 30000
 #define NODE_PORT_MAX 32767

@@ -2,7 +2,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/server/admission/webhook.h"
-#include "clusterd/server/http.h"
+#include "clusterd/server/http/http.h"
 
 #define PLURAL "validatingwebhookconfigurations"
 

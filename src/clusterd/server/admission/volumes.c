@@ -4,7 +4,7 @@
 
 #include "base/json.h"
 #include "base/quantity.h"
-#include "clusterd/server/admission.h"
+#include "clusterd/server/admission/admission.h"
 
 #define CLAIM_FINALIZER "kubernetes.io/pvc-protection"
 #define VOLUME_FINALIZER "kubernetes.io/pv-protection"

@@ -4,9 +4,9 @@
  * MutatingAdmissionWebhook and ValidatingAdmissionWebhook. Source: admissionregistration.k8s.io/v1, admission.k8s.io/v1
  * and v1beta1.
  */
-#include "clusterd/server/admission.h"
-#include "clusterd/server/outbound.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/admission/admission.h"
+#include "clusterd/server/outbound/outbound.h"
+#include "clusterd/server/registry/registry_private.h"
 
 #define WEBHOOK_TIMEOUT_DEFAULT 10 /* seconds */
 #define WEBHOOK_WARNINGS_MAX 64    /* of one answer that are passed on */

@@ -4,8 +4,8 @@
 #include "base/reason.h"
 #include "clusterd/server/admission/webhook.h"
 #include "clusterd/server/api_error.h"
-#include "clusterd/server/client_config.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/outbound/client_config.h"
+#include "clusterd/server/registry/registry_private.h"
 
 #define FAILED_OPEN "failed-open.%s.webhook.admission.k8s.io/round_%u_index_%u"
 

@@ -1,10 +1,10 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "clusterd/api/selector.h"
+#include "clusterd/api/selector/selector.h"
 #include "clusterd/server/admission/webhook.h"
 #include "clusterd/server/api_error.h"
-#include "clusterd/server/registry_private.h"
+#include "clusterd/server/registry/registry_private.h"
 
 #define GROUP "admissionregistration.k8s.io"
 

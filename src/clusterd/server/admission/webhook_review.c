@@ -3,8 +3,8 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/server/admission/webhook.h"
-#include "clusterd/server/registry_private.h"
-#include "clusterd/server/scale.h"
+#include "clusterd/server/registry/registry_private.h"
+#include "clusterd/server/registry/scale.h"
 
 #define REVIEW_GROUP "admission.k8s.io"
 

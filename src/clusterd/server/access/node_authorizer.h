@@ -1,0 +1,13 @@
+#pragma once
+/* What kubelets may do: of secrets, volumes and accounts no more than the pods on their node need, of nodes and leases
+ * only their own. Source: https://kubernetes.io/docs/reference/access-authn-authz/node/ */
+#include <jansson.h>
+
+#include "clusterd/server/access/rbac_rules.h"
+#include "clusterd/server/registry/registry.h"
+
+/* Whether IDENTITY is a node (system:node:NAME in system:nodes) and may do this; RULES (PolicyRule array) are what
+ * every node may do besides. When a node may not, *WHY (which may be NULL) gets upstream's text, if there is one; the
+ * caller frees. */
+bool node_authorizer_allows(Registry *registry, const json_t *rules, const Identity *identity,
+                            const Attributes *attributes, char **why);

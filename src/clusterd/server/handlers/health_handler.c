@@ -1,0 +1,139 @@
+/* /livez, /readyz, /healthz: whether the server lives, whether it should get requests, check by check.
+ * Source: https://kubernetes.io/docs/reference/using-api/health-checks/ */
+#include <string.h>
+
+#include "base/reason.h"
+#include "clusterd/server/api_request.h"
+#include "clusterd/server/handlers/document_handler.h"
+#include "clusterd/server/registry/registry_private.h"
+
+#define TEXT_PLAIN "text/plain; charset=utf-8"
+
+static bool is_well(ApiServer *server, Registry *registry)
+{
+  return true;
+}
+
+/* Upstream's name, whichever engine it is. An engine of this process lives as long as the process. */
+static bool store_answers(ApiServer *server, Registry *registry)
+{
+  return store_sync(registry->store, NULL);
+}
+
+static bool components_run(ApiServer *server, Registry *registry)
+{
+  return api_server_is_ready(server);
+}
+
+/* The bits say which paths a check is part of. */
+enum { LIVEZ = 1 << 0, READYZ = 1 << 1, HEALTHZ = 1 << 2, ALL = LIVEZ | READYZ | HEALTHZ };
+
+static const struct HealthCheck {
+  const char *name;
+  unsigned paths;
+  bool (*check)(ApiServer *server, Registry *registry);
+} checks[] = {
+  { "ping", ALL, is_well },
+  { "log", ALL, is_well },
+  { "etcd", ALL, store_answers },
+  { "informer-sync", READYZ, components_run },
+  { "poststarthook/rbac/bootstrap-roles", ALL, is_well },
+  { "poststarthook/scheduling/bootstrap-system-priority-classes", ALL, is_well },
+  { "shutdown", READYZ, is_well },
+};
+
+static const struct HealthPath {
+  const char *name;
+  unsigned bit;
+} paths[] = { { "healthz", HEALTHZ }, { "livez", LIVEZ }, { "readyz", READYZ } };
+
+void health_add_paths(void (*add)(void *data, char *path), void *data)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS(paths); i++) {
+    add(data, g_strconcat("/", paths[i].name, NULL));
+    for (gsize j = 0; j < G_N_ELEMENTS(checks); j++)
+      if (checks[j].paths & paths[i].bit)
+        add(data, g_strconcat("/", paths[i].name, "/", checks[j].name, NULL));
+  }
+}
+
+void health_append_metrics(ApiRequest *request, GString *text)
+{
+  g_string_append(text, "# HELP kubernetes_healthcheck Whether a health check passes.\n"
+                        "# TYPE kubernetes_healthcheck gauge\n");
+  for (gsize i = 0; i < G_N_ELEMENTS(paths); i++)
+    for (gsize j = 0; j < G_N_ELEMENTS(checks); j++)
+      if (checks[j].paths & paths[i].bit)
+        g_string_append_printf(text, "kubernetes_healthcheck{name=\"%s\",type=\"%s\"} %d\n", checks[j].name,
+                               paths[i].name, checks[j].check(request->server, request->registry));
+}
+
+/* One check by itself. */
+static void answer_one(ApiRequest *request, unsigned bit, const char *name)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS(checks); i++) {
+    if (!(checks[i].paths & bit) || !g_str_equal(checks[i].name, name))
+      continue;
+    if (checks[i].check(request->server, request->registry))
+      respond_text(request, 200, TEXT_PLAIN, "ok");
+    else
+      respond_text(request, 500, TEXT_PLAIN, "internal server error: reason withheld\n");
+    return;
+  }
+  respond_text(request, 404, TEXT_PLAIN, "404 page not found\n");
+}
+
+/* The exclusions that name no check, quoted, with commas. The caller frees. */
+static char *unknown_exclusions(const char *const *excluded, unsigned bit)
+{
+  GString *text = g_string_new(NULL);
+  for (int i = 0; excluded[i]; i++) {
+    bool known = false;
+    for (gsize j = 0; j < G_N_ELEMENTS(checks); j++)
+      known = known || ((checks[j].paths & bit) && g_str_equal(checks[j].name, excluded[i]));
+    if (!known)
+      g_string_append_printf(text, "%s\"%s\"", text->len ? "," : "", excluded[i]);
+  }
+  return g_string_free(text, FALSE);
+}
+
+static void answer_all(ApiRequest *request, const struct HealthPath *path)
+{
+  g_autoptr(GString) text = g_string_new(NULL);
+  g_autofree const char **excluded = query_all(request->query, "exclude");
+  bool failed = false;
+  for (gsize i = 0; i < G_N_ELEMENTS(checks); i++) {
+    if (!(checks[i].paths & path->bit))
+      continue;
+    bool skipped = g_strv_contains(excluded, checks[i].name);
+    bool good = skipped || checks[i].check(request->server, request->registry);
+    failed = failed || !good;
+    if (skipped)
+      g_string_append_printf(text, "[+]%s excluded: ok\n", checks[i].name);
+    else
+      g_string_append_printf(text, good ? "[+]%s ok\n" : "[-]%s failed: reason withheld\n", checks[i].name);
+  }
+  g_autofree char *unknown = unknown_exclusions(excluded, path->bit);
+  if (*unknown)
+    g_string_append_printf(text, "warn: some health checks cannot be excluded: no matches for %s\n", unknown);
+  g_string_append_printf(text, "%s check %s\n", path->name, failed ? "failed" : "passed");
+  if (failed)
+    respond_text(request, 500, TEXT_PLAIN, text->str);
+  else
+    respond_text(request, 200, TEXT_PLAIN, query_get(request->query, "verbose") ? text->str : "ok");
+}
+
+void handle_health(ApiRequest *request, char *const *parts)
+{
+  http_add_header(request->http, "X-Content-Type-Options", "nosniff");
+  for (gsize i = 0; i < G_N_ELEMENTS(paths); i++) {
+    if (!g_str_equal(paths[i].name, parts[0]))
+      continue;
+    g_autofree char *check = parts[1] ? g_strjoinv("/", (char **)(uintptr_t)(parts + 1)) : NULL;
+    if (check)
+      answer_one(request, paths[i].bit, check);
+    else
+      answer_all(request, &paths[i]);
+    return;
+  }
+}

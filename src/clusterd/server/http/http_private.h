@@ -1,0 +1,98 @@
+#pragma once
+/* What http.c (requests and replies), http_loop.c (threads and TLS) and http_worker.c and http_relay.c (takeover)
+ * share. */
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/http_struct.h>
+#include <event2/keyvalq_struct.h>
+#include <openssl/ssl.h>
+
+#include "clusterd/server/http/http.h"
+
+/* One event loop. Everything of libevent's that belongs to it is touched by its thread alone; others post tasks. */
+typedef struct HttpLoop {
+  HttpServer *server;
+  struct event_base *base;
+  struct evhttp *http;
+  struct event *wake;
+  GAsyncQueue *tasks; /* HttpTask* */
+  GThread *thread;
+} HttpLoop;
+
+typedef struct HttpTask {
+  void (*run)(void *data);
+  void *data;
+} HttpTask;
+
+struct HttpServer {
+  HttpServerConfig config;
+  SSL_CTX *tls;
+  int listener;
+  uint16_t port;
+  HttpLoop *loops;
+  unsigned n_loops;
+  GMutex workers_lock;
+  GThreadPool *workers; /* NULL when draining */
+  int lent;             /* workers that wait, under the lock */
+};
+
+struct HttpRequest {
+  HttpLoop *loop;
+  struct evhttp_request *request;
+  char *path, *query;
+  const char *method;
+  GBytes *body;
+  bool body_too_long;
+  char *peer;
+  void (*done)(bool gone, void *data); /* the loop's; NULL when nobody waits */
+  void *done_data;
+  const HttpObserver *observer; /* may be NULL */
+  void *observer_data;
+  /* the reply, on its way to the loop */
+  int status;
+  char *content_type;
+  GBytes *reply;
+  HttpStream *stream;
+  char *head;
+  int relay_fd;
+};
+
+struct HttpStream {
+  const HttpObserver *observer; /* may be NULL */
+  void *observer_data;
+  gatomicrefcount references; /* of the writer and of the loop */
+  HttpLoop *loop;
+  struct evhttp_request *request; /* the loop's; NULL once ended */
+  void (*on_close)(void *data);
+  void *data;
+  GMutex lock;
+  GQueue pieces; /* GBytes*, under the lock */
+  gsize backlog; /* bytes queued or in libevent's buffer */
+  bool posted;   /* a flush is on its way to the loop */
+  bool gone;     /* the peer, or too slow */
+  bool closing;  /* the writer is done */
+  bool aborted;  /* and the body is not whole */
+  /* the loop's: told when the output has drained; NULL when nobody waits */
+  void (*ready)(void *data);
+  void *ready_data;
+};
+
+/* Runs RUN on the loop's thread (at once when called there). */
+void http_loop_run(HttpLoop *loop, void (*run)(void *data), void *data);
+bool http_loop_is_current(const HttpLoop *loop);
+
+/* Handles an HttpRequest of the HttpServer DATA; a GThreadPool's function. */
+void http_worker_run(void *request, void *data);
+
+/* Hands REQUEST to a worker. False when the server is draining. */
+bool http_loop_dispatch(HttpServer *server, HttpRequest *request);
+
+/* A new connection's request, from evhttp; called on the loop's thread. */
+void http_request_arrived(struct evhttp_request *request, void *loop);
+void http_request_free(HttpRequest *request);
+
+/* Joins an HTTP connection and the socket FD until either ends. */
+void http_relay_start(HttpLoop *loop, struct evhttp_request *request, const char *head, int fd);
