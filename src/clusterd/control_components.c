@@ -105,14 +105,18 @@ bool controllers_begin(Clusterd *clusterd, GError **error)
 {
   if (!clusterd->config->with_controllers)
     return true;
-  if (!store_is_shared(clusterd->store))
-    return start_controllers(clusterd, clusterd->informers, &clusterd->controllers, error);
+  if (!store_is_shared(clusterd->store)) {
+    bool ok = start_controllers(clusterd, clusterd->informers, &clusterd->controllers, error);
+    api_server_set_component(clusterd->server, API_COMPONENT_CONTROLLERS, ok);
+    return ok;
+  }
   clusterd->control_turn = turn_new(clusterd, false);
   return true;
 }
 
 void controllers_end(Clusterd *clusterd)
 {
+  api_server_set_component(clusterd->server, API_COMPONENT_CONTROLLERS, false);
   g_clear_pointer(&clusterd->control_turn, turn_free);
   g_clear_pointer(&clusterd->controllers, controllers_stop);
 }
@@ -121,15 +125,18 @@ bool scheduler_begin(Clusterd *clusterd, GError **error)
 {
   if (!clusterd->config->with_scheduler)
     return true;
-  if (store_is_shared(clusterd->store))
+  if (store_is_shared(clusterd->store)) {
     clusterd->schedule_turn = turn_new(clusterd, true);
-  else
-    clusterd->scheduler = scheduler_start(clusterd->registry, clusterd->informers);
+    return true;
+  }
+  clusterd->scheduler = scheduler_start(clusterd->registry, clusterd->informers);
+  api_server_set_component(clusterd->server, API_COMPONENT_SCHEDULER, true);
   return true;
 }
 
 void scheduler_end(Clusterd *clusterd)
 {
+  api_server_set_component(clusterd->server, API_COMPONENT_SCHEDULER, false);
   g_clear_pointer(&clusterd->schedule_turn, turn_free);
   g_clear_pointer(&clusterd->scheduler, scheduler_stop);
 }

@@ -18,16 +18,37 @@ is "every check" "$(k get --raw '/livez?verbose')" "[+]ping ok
 livez check passed"
 is "one is left out" "$(k get --raw '/readyz?verbose&exclude=etcd&exclude=nope' | grep -e etcd -e warn -e readyz)" \
   '[+]etcd excluded: ok
+[+]etcd-readiness ok
 warn: some health checks cannot be excluded: no matches for "nope"
 readyz check passed'
 is "one alone" "$(k get --raw /readyz/poststarthook/rbac/bootstrap-roles) $(k get --raw /livez/etcd) $(k get --raw /readyz/informer-sync)" "ok ok ok"
 is "one there is not" "$(request GET /livez/informer-sync | tail -1) $(request GET /readyz/nope | tail -1)" "404 404"
+is "the store, when the server is to be ready" "$(k get --raw /readyz/etcd-readiness) $(k get --raw '/readyz?verbose' | grep -c etcd)" "ok 2"
 is "version" "$(k get --raw /version | tr -d ' \n' | grep -o '"gitVersion":"v1.32.0"')" '"gitVersion":"v1.32.0"'
 is "the list of paths is sorted and has everything once" "$(k get --raw / | python3 -c '
 import json, sys
 paths = json.load(sys.stdin)["paths"]
 print(paths == sorted(set(paths)), [p for p in ("/api/v1", "/apis/apps", "/apis/apps/v1", "/readyz/ping", "/metrics/slis") if p not in paths])')" \
   "True []"
+
+is "parts of the control plane" "$(k get componentstatuses 2>&1 | tr -s ' ' | sed 's/ $//')" \
+  "Warning: v1 ComponentStatus is deprecated in v1.19+
+NAME STATUS MESSAGE ERROR
+controller-manager Healthy ok
+scheduler Unhealthy it does not run in this server, and nobody keeps the lease kube-scheduler
+etcd-0 Healthy ok"
+lease() { printf '{"metadata":{"name":"kube-scheduler"},"spec":{"holderIdentity":"me","leaseDurationSeconds":%s,"renewTime":"%s"}}' "$1" "$(date -u +%FT%T.%6NZ)"; }
+leases=/apis/coordination.k8s.io/v1/namespaces/kube-system/leases
+lease 600 | request POST "$leases" -H 'Content-Type: application/json' -d @- >/dev/null
+is "a scheduler that others run" "$(k get cs scheduler -o jsonpath='{.kind} {.conditions}' 2>/dev/null)" \
+  'ComponentStatus [{"message":"ok","status":"True","type":"Healthy"}]'
+request PATCH "$leases/kube-scheduler" -H 'Content-Type: application/merge-patch+json' \
+  -d '{"spec":{"renewTime":"2020-01-01T00:00:00.000000Z"}}' >/dev/null
+is "and one that is gone" "$(k get cs scheduler -o jsonpath='{.conditions[0].status}' 2>/dev/null)" "False"
+k delete lease -n kube-system kube-scheduler >/dev/null
+is "one by its name" "$(k get cs --field-selector metadata.name=etcd-0 -o name 2>/dev/null)" "componentstatus/etcd-0"
+like "one there is not" "$(request GET /api/v1/componentstatuses/nope)" '*"message":"Component not found: nope"*500'
+is "they are only shown" "$(request POST /api/v1/componentstatuses -d '{}' | tail -1) $(request GET '/api/v1/componentstatuses?watch=1' | tail -1)" "405 405"
 
 k create configmap a --from-literal=a=b >/dev/null
 k get configmap a >/dev/null

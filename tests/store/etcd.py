@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import api_load
 
@@ -226,6 +227,29 @@ def check_load(servers, writers, watchers, tap):
                not missed and not twice and not watcher.problems, list(missed)[:5], twice[:5], watcher.problems[:5])
 
 
+def check_health(servers, etcd, tap):
+    """Without etcd no server is ready, and it says so soon; with it they are again."""
+    tap.ok("ready with etcd", servers[0].request("GET", "/readyz")[0] == 200)
+    for i in range(MEMBERS):
+        etcd.processes[i].send_signal(signal.SIGSTOP)
+    start = time.monotonic()
+    status, text = servers[0].request("GET", "/readyz")
+    seconds = time.monotonic() - start
+    tap.ok("not ready when etcd does not answer", status == 500 and b"[-]etcd failed: reason withheld\n" in text, status, text)
+    tap.ok("which is said in time", seconds < 4, seconds)
+    for i in range(MEMBERS):
+        etcd.processes[i].send_signal(signal.SIGCONT)
+    api_load.wait_until(lambda: servers[0].is_ready() and servers[1].is_ready(), "the servers are ready again", 60)
+    for i in range(MEMBERS):
+        etcd.kill(i)
+    status, text = servers[0].request("GET", "/readyz")
+    tap.ok("nor when it is gone", status == 500 and b"[-]etcd-readiness failed: reason withheld\n" in text, status, text)
+    for i in range(MEMBERS):
+        etcd.start(i)
+    api_load.wait_until(lambda: servers[0].is_ready() and servers[1].is_ready(), "the servers are ready again", 60)
+    tap.ok("ready when it is back", True)
+
+
 def check_leadership(servers, before, tap):
     """The controllers' lease goes on: to the other server at once when its holder ends in order."""
     api_load.wait_until(lambda: holder(servers[0]) or None, "somebody leads the controllers")
@@ -275,6 +299,7 @@ def main():
             check_addresses(servers, tap)
             writers, watchers, worker = run_load(servers, etcd, tap)
             check_load(servers, writers, watchers, tap)
+            check_health(servers, etcd, tap)
             check_leadership(servers, worker, tap)
         except (TimeoutError, RuntimeError) as problem:
             tap.ok("the test runs to its end", False, problem, *(server.log.read_text() for server in servers))

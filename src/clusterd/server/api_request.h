@@ -38,6 +38,7 @@ const ApiServerConfig *api_server_config(const ApiServer *server);
 const Tracing *api_server_tracing(const ApiServer *server);
 const NodeAccess *api_server_node(ApiServer *server);
 bool api_server_is_ready(ApiServer *server);
+bool api_server_component_runs(ApiServer *server, ApiComponent component);
 SessionSet *api_server_sessions(ApiServer *server);
 struct Aggregator *api_server_aggregator(ApiServer *server);
 
@@ -74,6 +75,8 @@ void handle_resource(ApiRequest *request); /* resource_handler.c */
 void handle_watch(ApiRequest *request);    /* watch_handler.c */
 void handle_document(ApiRequest *request); /* document_handler.c: everything that is no resource */
 bool handle_review(ApiRequest *request);   /* review_handler.c: false when the kind is no review */
+/* component_status_handler.c: false when the kind is not ComponentStatus */
+bool handle_component_status(ApiRequest *request);
 /* aggregated_handler.c: false when no other server answers for GROUP and VERSION (which may be NULL) */
 bool handle_aggregated(ApiRequest *request, const char *group, const char *version);
 bool handle_proxy(ApiRequest *request);      /* proxy_handler.c: false when it is no proxy subresource */

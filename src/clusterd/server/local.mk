@@ -96,6 +96,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/metrics.c \
 	%D%/metrics.h \
 	%D%/handlers/metrics_handler.c \
+	%D%/handlers/component_status_handler.c \
 	%D%/request_trace.c \
 	%D%/request_trace.h \
 	%D%/registry/eviction.c \

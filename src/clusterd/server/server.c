@@ -31,6 +31,7 @@ struct ApiServer {
   Aggregator *aggregator;
   _Atomic(const NodeAccess *) node;
   atomic_bool ready;
+  atomic_bool runs[API_COMPONENT_SCHEDULER + 1]; /* by ApiComponent */
 };
 
 Authorizer *api_server_authorizer(ApiServer *server)
@@ -61,6 +62,11 @@ const ApiServerConfig *api_server_config(const ApiServer *server)
 const NodeAccess *api_server_node(ApiServer *server)
 {
   return server->node;
+}
+
+bool api_server_component_runs(ApiServer *server, ApiComponent component)
+{
+  return server->runs[component];
 }
 
 bool api_server_is_ready(ApiServer *server)
@@ -180,7 +186,7 @@ static void handle_known(ApiRequest *request)
     reason_set(&error, REASON_NOT_ACCEPTABLE,
                "only the following media types are accepted: application/json, application/yaml");
     respond_error(request, error);
-  } else if (!handle_review(request)) {
+  } else if (!handle_review(request) && !handle_component_status(request)) {
     if (g_str_equal(request->info->verb, "watch"))
       handle_watch(request);
     else
@@ -291,14 +297,15 @@ static void handle(HttpRequest *http, void *data)
   json_decref(request.warnings);
 }
 
-/* A GET of one object comes out of memory and needs no thread of its own. */
+/* A GET of one object comes out of memory and needs no thread of its own, unless others write to the store as well: it
+ * is asked then for what is newest. */
 static bool is_quick(const HttpRequest *http, void *data)
 {
   static const char *const suffixes[] = { "/log", "/exec", "/attach", "/portforward" };
+  const ApiServer *server = data;
   const char *path = http_path(http);
   if (!g_str_equal(http_method(http), "GET") || *http_query(http) || strstr(path, "/proxy") ||
-      !(g_str_has_prefix(path, "/api/v1/namespaces/") || g_str_has_prefix(path, "/healthz") ||
-        g_str_has_prefix(path, "/livez") || g_str_has_prefix(path, "/readyz")))
+      !g_str_has_prefix(path, "/api/v1/namespaces/") || store_is_shared(server->registry->store))
     return false;
   for (gsize i = 0; i < G_N_ELEMENTS(suffixes); i++)
     if (g_str_has_suffix(path, suffixes[i]))
@@ -392,6 +399,11 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
 void api_server_set_node(ApiServer *server, const NodeAccess *node_access)
 {
   server->node = node_access;
+}
+
+void api_server_set_component(ApiServer *server, ApiComponent component, bool runs)
+{
+  server->runs[component] = runs;
 }
 
 void api_server_set_ready(ApiServer *server, bool ready)

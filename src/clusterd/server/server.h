@@ -20,6 +20,12 @@ void api_server_set_node(ApiServer *server, const NodeAccess *node_access);
 /* Whether what stands around the server runs as well: until then, which is the state at first, /readyz answers 503. */
 void api_server_set_ready(ApiServer *server, bool ready);
 
+/* Parts of a control plane that may work beside the server. */
+typedef enum ApiComponent { API_COMPONENT_CONTROLLERS, API_COMPONENT_SCHEDULER } ApiComponent;
+
+/* Says whether COMPONENT works in this process; at first it does not. Thread-safe. */
+void api_server_set_component(ApiServer *server, ApiComponent component, bool runs);
+
 uint16_t api_server_port(const ApiServer *server);
 
 /* Ends all requests and watches and frees. */

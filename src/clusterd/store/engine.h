@@ -7,7 +7,8 @@ typedef struct StoreEngine {
   bool shared; /* other processes may write, too */
   void (*close)(Store *store);
   int64_t (*revision)(Store *store);
-  bool (*sync)(Store *store, GError **error); /* NULL: watches are never behind */
+  bool (*sync)(Store *store, GError **error);                      /* NULL: watches are never behind */
+  bool (*check)(Store *store, int64_t timeout_us, GError **error); /* NULL: a read is quick */
   StoreEntry *(*get)(Store *store, const char *key, GError **error);
   GPtrArray *(*list)(Store *store, const char *prefix, int64_t revision, const char *start, unsigned limit, int64_t *at,
                      int64_t *remaining, GError **error);

@@ -23,15 +23,21 @@ void etcd_store_advance(EtcdStore *store, int64_t revision)
 /* --- reads ---------------------------------------------------------------------------------------------------------
  */
 
-static Etcd__RangeResponse *range(EtcdStore *store, const Etcd__RangeRequest *request, GError **error)
+static Etcd__RangeResponse *range_until(EtcdStore *store, const Etcd__RangeRequest *request, int64_t until_us,
+                                        GError **error)
 {
   Etcd__RangeResponse *response =
-      etcd_ask(store->transport, ETCD_RANGE, &request->base, &etcd__range_response__descriptor, etcd_deadline(), error);
+      etcd_ask(store->transport, ETCD_RANGE, &request->base, &etcd__range_response__descriptor, until_us, error);
   if (response && !response->header) {
     reason_set(error, REASON_INTERNAL, "etcd sent an answer without a revision");
     g_clear_pointer(&response, etcd_range_free);
   }
   return response;
+}
+
+static Etcd__RangeResponse *range(EtcdStore *store, const Etcd__RangeRequest *request, GError **error)
+{
+  return range_until(store, request, etcd_deadline(), error);
 }
 
 StoreEntry *etcd_entry(const Etcd__KeyValue *pair)
@@ -208,6 +214,18 @@ static bool etcd_sync(Store *base, GError **error)
   return revision && etcd_wait_delivered(store, revision, etcd_deadline(), error);
 }
 
+/* Asked as reads are, for what only a member with a leader can tell. */
+static bool etcd_check(Store *base, int64_t timeout_us, GError **error)
+{
+  static const char key[] = "/health";
+  Etcd__RangeRequest request = ETCD__RANGE_REQUEST__INIT;
+  request.key = etcd_bytes(key, strlen(key));
+  request.count_only = true;
+  g_autoptr(Etcd__RangeResponse) response =
+      range_until(etcd_store(base), &request, g_get_monotonic_time() + timeout_us, error);
+  return response != NULL;
+}
+
 /* --- life ----------------------------------------------------------------------------------------------------------
  */
 
@@ -238,6 +256,7 @@ static const StoreEngine engine = {
   .close = etcd_close,
   .revision = etcd_revision,
   .sync = etcd_sync,
+  .check = etcd_check,
   .get = etcd_get,
   .list = etcd_list,
   .put = etcd_put,

@@ -296,8 +296,14 @@ static EtcdOutcome read_answer(const EtcdStatus *status, long http, GByteArray *
   return whole == 1 ? ETCD_DONE : ETCD_UNKNOWN;
 }
 
+static long attempt_ms(int64_t until_us)
+{
+  int64_t left = until_us ? (until_us - g_get_monotonic_time()) / 1000 : ATTEMPT_MS;
+  return (long)CLAMP(left, 1, ATTEMPT_MS);
+}
+
 EtcdOutcome etcd_call_once(EtcdTransport *transport, const char *method, const ProtobufCMessage *request,
-                           const ProtobufCMessageDescriptor *type, void **response, GError **error)
+                           const ProtobufCMessageDescriptor *type, int64_t until_us, void **response, GError **error)
 {
   CURL *handle = take_handle(transport);
   if (!handle)
@@ -308,7 +314,7 @@ EtcdOutcome etcd_call_once(EtcdTransport *transport, const char *method, const P
   unsigned endpoint;
   long http = 0;
   etcd_transport_prepare(transport, handle, method, &status, &endpoint);
-  curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)ATTEMPT_MS);
+  curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, attempt_ms(until_us));
   curl_easy_setopt(handle, CURLOPT_POSTFIELDS, frame->data);
   curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)frame->len);
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, take_body);
@@ -341,7 +347,7 @@ void *etcd_ask(EtcdTransport *transport, const char *method, const ProtobufCMess
   for (unsigned attempt = 1;; attempt++) {
     void *response = NULL;
     g_autoptr(GError) problem = NULL;
-    EtcdOutcome outcome = etcd_call_once(transport, method, request, type, &response, &problem);
+    EtcdOutcome outcome = etcd_call_once(transport, method, request, type, until_us, &response, &problem);
     if (outcome == ETCD_DONE)
       return response;
     if (outcome == ETCD_REFUSED || !etcd_call_pause(transport, attempt, until_us)) {

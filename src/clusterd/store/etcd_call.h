@@ -28,10 +28,11 @@ typedef enum EtcdOutcome {
   ETCD_UNKNOWN, /* it may or may not happen, perhaps later */
 } EtcdOutcome;
 
-/* One attempt on the current endpoint; another is the current one after an attempt that did not get an answer.
- * *RESPONSE is the caller's (protobuf_c_message_free_unpacked). Thread-safe. */
+/* One attempt on the current endpoint, given up at UNTIL_US (monotonic; 0: after some seconds of its own); another is
+ * the current one after an attempt that did not get an answer. *RESPONSE is the caller's
+ * (protobuf_c_message_free_unpacked). Thread-safe. */
 EtcdOutcome etcd_call_once(EtcdTransport *transport, const char *method, const ProtobufCMessage *request,
-                           const ProtobufCMessageDescriptor *type, void **response, GError **error);
+                           const ProtobufCMessageDescriptor *type, int64_t until_us, void **response, GError **error);
 
 /* A call that only asks, repeated on all endpoints until UNTIL_US (monotonic). NULL with the last error. */
 void *etcd_ask(EtcdTransport *transport, const char *method, const ProtobufCMessage *request,

@@ -43,7 +43,8 @@ static Etcd__TxnResponse *take_turn(EtcdStore *store, const Compaction *compacti
   request.failure = looks;
   /* once: a second one would find its own first one and think that another server had the turn, which is no harm */
   Etcd__TxnResponse *response = NULL;
-  etcd_call_once(store->transport, ETCD_TXN, &request.base, &etcd__txn_response__descriptor, (void **)&response, error);
+  etcd_call_once(store->transport, ETCD_TXN, &request.base, &etcd__txn_response__descriptor, 0, (void **)&response,
+                 error);
   return response;
 }
 

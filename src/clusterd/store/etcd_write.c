@@ -88,7 +88,7 @@ static EtcdOutcome try_change(const Attempt *attempt, Etcd__TxnResponse **respon
   request.compare = compares;
   request.success = changes;
   request.failure = looks;
-  return etcd_call_once(attempt->store->transport, ETCD_TXN, &request.base, &etcd__txn_response__descriptor,
+  return etcd_call_once(attempt->store->transport, ETCD_TXN, &request.base, &etcd__txn_response__descriptor, 0,
                         (void **)response, error);
 }
 

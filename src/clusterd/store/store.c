@@ -37,6 +37,18 @@ bool store_sync(Store *store, GError **error)
   return !store->engine->sync || store->engine->sync(store, error);
 }
 
+bool store_check(Store *store, int64_t timeout_us, GError **error)
+{
+  if (store->engine->check)
+    return store->engine->check(store, timeout_us, error);
+  g_autoptr(GError) problem = NULL;
+  g_autoptr(StoreEntry) entry = store->engine->get(store, "/health", &problem); /* there is none */
+  if (entry || reason_is(problem, REASON_NOT_FOUND))
+    return true;
+  g_propagate_error(error, g_steal_pointer(&problem));
+  return false;
+}
+
 StoreEntry *store_get(Store *store, const char *key, GError **error)
 {
   return store->engine->get(store, key, error);

@@ -48,6 +48,9 @@ bool store_is_shared(const Store *store);
  * REASON_SERVICE_UNAVAILABLE when the store does not answer. */
 bool store_sync(Store *store, GError **error);
 
+/* Whether the store answers within TIMEOUT_US: it is asked, not remembered. The error says why not. */
+bool store_check(Store *store, int64_t timeout_us, GError **error);
+
 /* The entry of KEY now, or NULL with REASON_NOT_FOUND. */
 StoreEntry *store_get(Store *store, const char *key, GError **error);
 

@@ -9,20 +9,42 @@
 
 #define TEXT_PLAIN "text/plain; charset=utf-8"
 
-static bool is_well(ApiServer *server, Registry *registry)
+/* As long as upstream waits for etcd. */
+#define STORE_TIMEOUT_US (2 * G_USEC_PER_SEC)
+
+/* One look at everything. The store is asked once for all checks that are about it. */
+typedef struct Examination {
+  ApiServer *server;
+  Registry *registry;
+  bool store_asked, store_answers;
+} Examination;
+
+static Examination examine(const ApiRequest *request)
+{
+  return (Examination){ .server = request->server, .registry = request->registry };
+}
+
+static bool is_well(Examination *examination)
 {
   return true;
 }
 
-/* Upstream's name, whichever engine it is. An engine of this process lives as long as the process. */
-static bool store_answers(ApiServer *server, Registry *registry)
+/* Upstream's name, whichever engine it is. */
+static bool store_answers(Examination *examination)
 {
-  return store_sync(registry->store, NULL);
+  g_autoptr(GError) error = NULL;
+  if (examination->store_asked)
+    return examination->store_answers;
+  examination->store_asked = true;
+  examination->store_answers = store_check(examination->registry->store, STORE_TIMEOUT_US, &error);
+  if (error)
+    g_debug("health check: the store does not answer: %s", error->message);
+  return examination->store_answers;
 }
 
-static bool components_run(ApiServer *server, Registry *registry)
+static bool components_run(Examination *examination)
 {
-  return api_server_is_ready(server);
+  return api_server_is_ready(examination->server);
 }
 
 /* The bits say which paths a check is part of. */
@@ -31,11 +53,12 @@ enum { LIVEZ = 1 << 0, READYZ = 1 << 1, HEALTHZ = 1 << 2, ALL = LIVEZ | READYZ |
 static const struct HealthCheck {
   const char *name;
   unsigned paths;
-  bool (*check)(ApiServer *server, Registry *registry);
+  bool (*check)(Examination *examination);
 } checks[] = {
   { "ping", ALL, is_well },
   { "log", ALL, is_well },
   { "etcd", ALL, store_answers },
+  { "etcd-readiness", READYZ, store_answers },
   { "informer-sync", READYZ, components_run },
   { "poststarthook/rbac/bootstrap-roles", ALL, is_well },
   { "poststarthook/scheduling/bootstrap-system-priority-classes", ALL, is_well },
@@ -61,11 +84,12 @@ void health_append_metrics(ApiRequest *request, GString *text)
 {
   g_string_append(text, "# HELP kubernetes_healthcheck Whether a health check passes.\n"
                         "# TYPE kubernetes_healthcheck gauge\n");
+  Examination examination = examine(request);
   for (gsize i = 0; i < G_N_ELEMENTS(paths); i++)
     for (gsize j = 0; j < G_N_ELEMENTS(checks); j++)
       if (checks[j].paths & paths[i].bit)
         g_string_append_printf(text, "kubernetes_healthcheck{name=\"%s\",type=\"%s\"} %d\n", checks[j].name,
-                               paths[i].name, checks[j].check(request->server, request->registry));
+                               paths[i].name, checks[j].check(&examination));
 }
 
 /* One check by itself. */
@@ -74,7 +98,8 @@ static void answer_one(ApiRequest *request, unsigned bit, const char *name)
   for (gsize i = 0; i < G_N_ELEMENTS(checks); i++) {
     if (!(checks[i].paths & bit) || !g_str_equal(checks[i].name, name))
       continue;
-    if (checks[i].check(request->server, request->registry))
+    Examination examination = examine(request);
+    if (checks[i].check(&examination))
       respond_text(request, 200, TEXT_PLAIN, "ok");
     else
       respond_text(request, 500, TEXT_PLAIN, "internal server error: reason withheld\n");
@@ -102,11 +127,12 @@ static void answer_all(ApiRequest *request, const struct HealthPath *path)
   g_autoptr(GString) text = g_string_new(NULL);
   g_autofree const char **excluded = query_all(request->query, "exclude");
   bool failed = false;
+  Examination examination = examine(request);
   for (gsize i = 0; i < G_N_ELEMENTS(checks); i++) {
     if (!(checks[i].paths & path->bit))
       continue;
     bool skipped = g_strv_contains(excluded, checks[i].name);
-    bool good = skipped || checks[i].check(request->server, request->registry);
+    bool good = skipped || checks[i].check(&examination);
     failed = failed || !good;
     if (skipped)
       g_string_append_printf(text, "[+]%s excluded: ok\n", checks[i].name);
