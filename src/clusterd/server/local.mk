@@ -130,11 +130,12 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/query.h \
 	%D%/registry/registry.c \
 	%D%/registry/registry.h \
+	%D%/registry/registry_create.c \
 	%D%/registry/registry_delete.c \
 	%D%/registry/registry_list.c \
 	%D%/registry/registry_patch.c \
 	%D%/registry/registry_private.h \
-	%D%/registry/registry_write.c \
+	%D%/registry/registry_update.c \
 	%D%/outbound/relay.c \
 	%D%/outbound/relay.h \
 	%D%/outbound/relay_upgrade.c \
@@ -180,4 +181,6 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/handlers/watch_handler.c \
 	%D%/stream/websocket.c \
 	%D%/stream/websocket.h \
-	%D%/registry/write.h
+	%D%/registry/write.c \
+	%D%/registry/write.h \
+	%D%/registry/write_store.c

@@ -30,16 +30,6 @@ typedef struct Addition {
   GError *error;
 } Addition;
 
-static json_t *named(const json_t *containers, const char *name)
-{
-  size_t i;
-  json_t *container;
-  json_array_foreach (containers, i, container)
-    if (g_str_equal(json_str(container, "name", ""), name))
-      return container;
-  return NULL;
-}
-
 /* The version the client read, when it says so. */
 static bool check_version(const json_t *pod, const json_t *body, GError **error)
 {
@@ -69,7 +59,7 @@ static bool add(json_t *pod, void *data)
     json_object_set_new(spec, "ephemeralContainers", list);
   }
   json_array_foreach (json_object_get(addition->body, "ephemeralContainers"), i, container) {
-    json_t *there = named(list, json_str(container, "name", ""));
+    json_t *there = json_find(list, "name", json_str(container, "name", ""));
     if (!there) {
       json_array_append_new(list, json_deep_copy(container));
     } else {

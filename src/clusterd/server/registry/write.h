@@ -16,6 +16,9 @@ typedef struct Write {
   bool lost;              /* out: another write came between; trying again may succeed */
 } Write;
 
+/* A write of TARGET by CALLER (NULL: the server itself), all borrowed, that has neither OLD nor VALUE yet. */
+Write write_new(Registry *registry, const Caller *caller, const Target *target);
+
 void write_clear(Write *write);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Write, write_clear)
 
@@ -25,6 +28,26 @@ bool write_load(Write *write, GError **error);
 
 /* A complete value of the request's version (borrowed), with defaults, in the storage version. New reference. */
 json_t *write_prepare(const Write *write, const json_t *input, GError **error);
+
+/* The metadata of WRITE->value, and the name there, "" when there is none. Borrowed. */
+json_t *write_metadata(const Write *write);
+const char *write_name(const Write *write);
+
+/* WRITE as admission plugins see it; borrows from it. */
+AdmissionRequest write_admission(Write *write, AdmissionOperation operation);
+
+/* WRITE as strategies see it. To them a scale is a write of the object itself. */
+ApiWriteContext write_context(const Write *write);
+
+/* Notes in managedFields who changes what, unless that is done. Before admission: what the server adds to an object
+ * belongs to nobody, and whoever asks for it later may have it without a conflict. */
+void write_manage_fields(Write *write);
+
+/* Tells the caller what the strategy of the kind warns of. */
+void write_warn(const Write *write);
+
+/* Puts the members of VALUE and of its metadata in the order upstream writes them. */
+void write_order(json_t *value);
 
 /* Makes WRITE->value the first version of a new object. New reference to what is stored. */
 Object *write_create(Write *write, GError **error);
