@@ -187,13 +187,6 @@ kind: ClusterRole
 metadata: {name: widgets-view, labels: {rbac.authorization.k8s.io/aggregate-to-view: "true"}}
 rules: [{apiGroups: [acme.example], resources: [widgets], verbs: [get, list]}]
 END
-until_is() {
-  for _ in $(seq 200); do
-    [ "$("${@:3}" 2>/dev/null)" = "$2" ] && break
-    sleep 0.05
-  done
-  is "$1" "$("${@:3}" 2>/dev/null)" "$2"
-}
 may() {
   reason "{\"user\":\"ann\",\"resourceAttributes\":{\"namespace\":\"x1\",\"verb\":\"$1\",\"group\":\"$2\",\"resource\":\"$3\"}}"
 }

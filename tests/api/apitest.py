@@ -32,6 +32,12 @@ class Reply:
         return self.json().get("message")
 
 
+def status(reply):
+    """Code, reason and message of the Status in the body."""
+    document = reply.json()
+    return document.get("code"), document.get("reason"), document.get("message")
+
+
 class Api:
     """USER's client certificate, or none at all with user=None. Every request has a connection of its own."""
 

@@ -5,19 +5,6 @@ COMPONENTS=controllers,scheduler
 . "$(dirname "$0")/harness.sh"
 start_cluster
 
-# until NAME EXPECTED COMMAND...: asks until the answer is EXPECTED, 20 seconds at most.
-until_is() {
-  name=$1
-  expected=$2
-  shift 2
-  for _ in $(seq 100); do
-    got=$("$@" 2>&1)
-    [ "$got" = "$expected" ] && break
-    sleep 0.2
-  done
-  is "$name" "$got" "$expected"
-}
-
 until_is "default service account" "default" k get serviceaccount default -o 'jsonpath={.metadata.name}'
 k apply -f - >/dev/null <<END
 apiVersion: v1

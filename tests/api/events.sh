@@ -7,16 +7,6 @@ json=(-H "Content-Type: application/json")
 core=/api/v1/namespaces/default/events
 group=/apis/events.k8s.io
 
-# field NAME PATH JSONPATH EXPECTED
-field() {
-  is "$1" "$(k get --raw "$2" 2>/dev/null | python3 -c "
-import json, sys
-v = json.load(sys.stdin)
-for step in sys.argv[1].split('/'):
-    v = v[int(step)] if isinstance(v, list) else v[step]
-print(json.dumps(v, sort_keys=True) if isinstance(v, (dict, list)) else v)" "$3" 2>&1)" "$4"
-}
-
 is "an event of core" "$(request POST $core "${json[@]}" -o /dev/null -d '{"metadata":{"name":"a"},
  "involvedObject":{"kind":"Pod","apiVersion":"v1","namespace":"default","name":"p","uid":"u1","fieldPath":"spec.containers{c}"},
  "reason":"Pulled","message":"got it","type":"Normal","count":3,"source":{"component":"kubelet","host":"n"},

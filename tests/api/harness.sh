@@ -102,6 +102,18 @@ wait_until() {
   done
 }
 
+# until_is NAME EXPECTED COMMAND...: asks until the answer is EXPECTED, 20 seconds at most.
+until_is() {
+  wanted=$2
+  asked=("${@:3}")
+  for _ in $(seq 200); do
+    answer=$("${asked[@]}" 2>&1)
+    [ "$answer" = "$wanted" ] && break
+    sleep 0.1
+  done
+  is "$1" "$answer" "$wanted"
+}
+
 # Ends the server by SIGTERM as init does: it must end with status 0, which also says that no sanitizer found anything.
 ends_cleanly() {
   kill -TERM "$server_pid"
@@ -143,6 +155,16 @@ request() {
   shift 2
   curl -s --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" -w '\n%{http_code}\n' \
     -X "$method" "$@" "https://127.0.0.1:$port$path"
+}
+
+# field NAME PATH STEPS EXPECTED: a member of the object at PATH in the version that PATH names; STEPS are keys and indexes with slashes.
+field() {
+  is "$1" "$(k get --raw "$2" 2>/dev/null | python3 -c "
+import json, sys
+v = json.load(sys.stdin)
+for step in sys.argv[1].split('/'):
+    v = v[int(step)] if isinstance(v, list) else v[step]
+print(json.dumps(v, sort_keys=True) if isinstance(v, (dict, list)) else v)" "$3" 2>&1)" "$4"
 }
 
 ok() {

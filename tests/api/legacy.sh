@@ -8,16 +8,6 @@ start_cluster
 json=(-H "Content-Type: application/json")
 extensions=/apis/extensions/v1beta1/namespaces/default
 
-# field NAME PATH JSONPATH EXPECTED: what kubectl reads of an object of any version
-field() {
-  is "$1" "$(k get --raw "$2" 2>/dev/null | python3 -c "
-import json, sys
-v = json.load(sys.stdin)
-for step in sys.argv[1].split('/'):
-    v = v[int(step)] if isinstance(v, list) else v[step]
-print(json.dumps(v, sort_keys=True) if isinstance(v, (dict, list)) else v)" "$3" 2>&1)" "$4"
-}
-
 # --- a deployment of 2017 ---
 cat >"$work/deployment.yaml" <<END
 apiVersion: extensions/v1beta1
@@ -72,18 +62,6 @@ code=$(request POST $extensions/deployments "${json[@]}" -o /dev/null -d '{"meta
 is "no labels, no selector, no deployment" "$code" 422
 
 # --- going back, as kubectl did before apps/v1 ---
-# until_is NAME EXPECTED COMMAND...: asks until the answer is EXPECTED
-until_is() {
-  name=$1
-  expected=$2
-  shift 2
-  for _ in $(seq 100); do
-    got=$("$@" 2>/dev/null)
-    [ "$got" = "$expected" ] && break
-    sleep 0.1
-  done
-  is "$name" "$got" "$expected"
-}
 state() {
   k get deploy old -o 'jsonpath={.spec.template.spec.containers[0].image} {.metadata.annotations.deployment\.kubernetes\.io/revision} {.metadata.annotations.deprecated\.deployment\.rollback\.to}'
 }

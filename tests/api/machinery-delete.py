@@ -1,16 +1,11 @@
-"""Deletion: grace, finalizers, propagation, collections, namespaces (lines 15 to 18 of the checklist)."""
+"""Deletion: grace, finalizers, propagation, collections, namespaces."""
 import time
 
-from apitest import Api, done, ok, same
+from apitest import Api, done, ok, same, status
 
 MAPS = "/api/v1/namespaces/del/configmaps"
 PODS = "/api/v1/namespaces/del/pods"
 api = Api()
-
-
-def status(reply):
-    document = reply.json()
-    return document.get("code"), document.get("reason"), document.get("message")
 
 
 def make(name, **metadata):

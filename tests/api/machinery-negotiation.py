@@ -1,4 +1,4 @@
-"""Bodies, content negotiation, paths, the shapes of lists, tables and metadata (lines 1 to 3, 9 and 11 of the checklist)."""
+"""Bodies, content negotiation, paths, the shapes of lists, tables and metadata."""
 import base64
 import gzip
 import re

@@ -1,17 +1,12 @@
-"""Patches of all four kinds, and server-side apply (lines 20 to 22 of the checklist)."""
+"""Patches of all four kinds, and server-side apply."""
 import json
 
-from apitest import Api, done, ok, same
+from apitest import Api, done, ok, same, status
 
 MAPS = "/api/v1/namespaces/p/configmaps"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/p/deployments"
 SERVICES = "/api/v1/namespaces/p/services"
 api = Api()
-
-
-def status(reply):
-    document = reply.json()
-    return document.get("code"), document.get("reason"), document.get("message")
 
 
 def deployment(name, containers, **spec):

@@ -1,9 +1,9 @@
-"""Resource versions, pages, conflicts, updates and generated names (lines 4 to 6 and 12 to 14 of the checklist)."""
+"""Resource versions, pages, conflicts, updates and generated names."""
 import base64
 import json
 import re
 
-from apitest import Api, Watch, done, ok, same
+from apitest import Api, Watch, done, ok, same, status
 
 MAPS = "/api/v1/namespaces/v/configmaps"
 api = Api()
@@ -11,11 +11,6 @@ api = Api()
 
 def version(path):
     return api.get(path).json()["metadata"]["resourceVersion"]
-
-
-def status(reply):
-    document = reply.json()
-    return document.get("code"), document.get("reason"), document.get("message")
 
 
 def invalid(kind, field, text):

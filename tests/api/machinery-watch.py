@@ -1,5 +1,5 @@
-"""Watches: where they start, what they tell, how they end (lines 7 and 8 of the checklist)."""
-from apitest import Api, Watch, done, ok, same
+"""Watches: where they start, what they tell, how they end."""
+from apitest import Api, Watch, done, ok, same, status
 
 MAPS = "/api/v1/namespaces/wa/configmaps"
 INITIAL = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
@@ -8,11 +8,6 @@ api = Api()
 
 def version():
     return api.get(MAPS).json()["metadata"]["resourceVersion"]
-
-
-def status(reply):
-    document = reply.json()
-    return document.get("code"), document.get("reason"), document.get("message")
 
 
 def invalid(field, text):

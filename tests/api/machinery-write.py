@@ -1,18 +1,13 @@
-"""Subresources, errors of decoding and validation, selectors, dry runs, limits, discovery and OpenAPI (lines 19 and 24 to 28)."""
+"""Subresources, errors of decoding and validation, selectors, dry runs, limits, discovery and OpenAPI."""
 import json
 
 import protobuf
-from apitest import Api, done, ok, same
+from apitest import Api, done, ok, same, status
 
 MAPS = "/api/v1/namespaces/w/configmaps"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/w/deployments"
 PODS = "/api/v1/namespaces/w/pods"
 api = Api()
-
-
-def status(reply):
-    document = reply.json()
-    return document.get("code"), document.get("reason"), document.get("message")
 
 
 def deployment(name, replicas=1):

@@ -5,19 +5,6 @@ COMPONENTS=controllers
 . "$(dirname "$0")/harness.sh"
 start_cluster
 
-# until_is NAME EXPECTED COMMAND...: asks until the answer is EXPECTED, 20 seconds at most.
-until_is() {
-  name=$1
-  expected=$2
-  shift 2
-  for _ in $(seq 200); do
-    got=$("$@" 2>&1)
-    [ "$got" = "$expected" ] && break
-    sleep 0.1
-  done
-  is "$name" "$got" "$expected"
-}
-
 until_is "default service account" "default" k get serviceaccount default -o 'jsonpath={.metadata.name}'
 
 is "create a quota" "$(k create quota q1 --hard=pods=2,configmaps=3,requests.cpu=1 2>&1)" "resourcequota/q1 created"
