@@ -137,11 +137,6 @@ static const struct Usage *usage_of(const char *name)
   return NULL;
 }
 
-bool certificate_usage_is_known(const char *usage)
-{
-  return usage_of(usage) != NULL;
-}
-
 const char *const *certificate_usages(void)
 {
   static const char *names[G_N_ELEMENTS(usages_known) + 1];

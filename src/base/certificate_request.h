@@ -20,10 +20,7 @@ CertificateRequest *certificate_request_parse(const void *pem, gsize length, GEr
 void certificate_request_free(CertificateRequest *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CertificateRequest, certificate_request_free)
 
-/* Whether USAGE is one of certificates.k8s.io's ("digital signature", "client auth"). */
-bool certificate_usage_is_known(const char *usage);
-
-/* All of them, sorted; NULL-terminated; static. */
+/* The usages of certificates.k8s.io ("digital signature", "client auth"), sorted; NULL-terminated; static. */
 const char *const *certificate_usages(void);
 
 /* A certificate for what REQUEST asks, for USAGES, by AUTHORITY: PEM, the caller frees. It is valid from five minutes

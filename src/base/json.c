@@ -111,6 +111,26 @@ bool json_flag(const json_t *value, const char *key, bool fallback)
   return json_is_boolean(member) ? json_is_true(member) : fallback;
 }
 
+bool json_has_text(const json_t *array, const char *text)
+{
+  size_t i;
+  json_t *item;
+  json_array_foreach (array, i, item)
+    if (text && g_strcmp0(json_string_value(item), text) == 0)
+      return true;
+  return false;
+}
+
+json_t *json_find(const json_t *array, const char *key, const char *text)
+{
+  size_t i;
+  json_t *item;
+  json_array_foreach (array, i, item)
+    if (g_strcmp0(json_str(item, key, ""), text) == 0)
+      return item;
+  return NULL;
+}
+
 bool json_same(const json_t *a, const json_t *b)
 {
   return (!a && !b) || json_equal(a, b);

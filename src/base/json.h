@@ -39,5 +39,12 @@ bool json_flag(const json_t *value, const char *key, bool fallback);
 /* As json_at, made where absent: every missing step becomes an empty object. Borrowed. VALUE must be an object. */
 json_t *json_ensure_object(json_t *value, ...) G_GNUC_NULL_TERMINATED;
 
+/* Whether ARRAY holds the string TEXT. Both may be NULL. */
+bool json_has_text(const json_t *array, const char *text);
+
+/* The first object of ARRAY whose member KEY is the string TEXT; one without KEY counts as "". Borrowed; NULL: none.
+ * ARRAY may be NULL. */
+json_t *json_find(const json_t *array, const char *key, const char *text);
+
 /* True when both are NULL or json_equal. */
 bool json_same(const json_t *a, const json_t *b);

@@ -27,14 +27,6 @@ static json_t *refuse(Reader *reader, const yaml_node_t *node, const char *why)
   return NULL;
 }
 
-static bool is_one_of(const char *text, const char *const *words)
-{
-  for (; *words; words++)
-    if (strcmp(text, *words) == 0)
-      return true;
-  return false;
-}
-
 static const char *const null_words[] = { "", "~", "null", "Null", "NULL", NULL };
 static const char *const true_words[] = { "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", NULL };
 static const char *const false_words[] = { "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", NULL };
@@ -82,11 +74,11 @@ static json_t *read_float(const char *text)
 static json_t *read_plain(const char *text)
 {
   json_t *number;
-  if (is_one_of(text, null_words))
+  if (g_strv_contains(null_words, text))
     return json_null();
-  if (is_one_of(text, true_words))
+  if (g_strv_contains(true_words, text))
     return json_true();
-  if (is_one_of(text, false_words))
+  if (g_strv_contains(false_words, text))
     return json_false();
   if ((number = read_integer(text)) || (number = read_float(text)))
     return number;

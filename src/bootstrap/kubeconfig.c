@@ -122,16 +122,6 @@ static json_t *list_of(json_t *config, const char *name)
   return list;
 }
 
-static json_t *find_entry(const json_t *list, const char *name)
-{
-  size_t i;
-  json_t *entry;
-  json_array_foreach (list, i, entry)
-    if (strcmp(json_str(entry, "name", ""), name) == 0)
-      return entry;
-  return NULL;
-}
-
 static bool remove_entry(json_t *list, const char *name)
 {
   bool removed = false;
@@ -147,7 +137,7 @@ static bool remove_entry(json_t *list, const char *name)
 static void put_entry(json_t *config, const char *list_name, const char *name, const char *member, json_t *value)
 {
   json_t *list = list_of(config, list_name);
-  json_t *entry = find_entry(list, name);
+  json_t *entry = json_find(list, "name", name);
   if (!entry) {
     entry = json_pack("{s:s}", "name", name);
     json_array_append_new(list, entry);
@@ -253,7 +243,7 @@ bool kubeconfig_remove(const char *profile, GError **error)
 
 static bool use(json_t *config, const Change *change, bool *changed, GError **error)
 {
-  if (!find_entry(json_object_get(config, "contexts"), change->name))
+  if (!json_find(json_object_get(config, "contexts"), "name", change->name))
     return reason_set(error, REASON_CONFIG, "the kubeconfig has no context \"%s\"", change->name);
   *changed = strcmp(json_str(config, "current-context", ""), change->name) != 0;
   json_object_set_new(config, "current-context", json_string(change->name));
@@ -271,9 +261,10 @@ bool kubeconfig_is_configured(const Profile *profile)
   g_autofree char *path = kubeconfig_path();
   g_autofree char *server = kubeconfig_server_url(profile);
   g_autoptr(json_t) config = read_config(path, NULL);
-  const json_t *cluster = json_at(find_entry(json_object_get(config, "clusters"), profile->name), "cluster", NULL);
+  const json_t *cluster =
+      json_at(json_find(json_object_get(config, "clusters"), "name", profile->name), "cluster", NULL);
   return strcmp(json_str(cluster, "server", ""), server) == 0 &&
-         find_entry(json_object_get(config, "contexts"), profile->name) != NULL;
+         json_find(json_object_get(config, "contexts"), "name", profile->name) != NULL;
 }
 
 char *kubeconfig_current_context(void)

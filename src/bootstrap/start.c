@@ -177,11 +177,6 @@ static const Step steps[] = {
   { "kubeconfig", "Configuring kubectl ...", run_kubeconfig },
 };
 
-const char *start_step_id(size_t index)
-{
-  return index < G_N_ELEMENTS(steps) ? steps[index].id : NULL;
-}
-
 static bool run_steps(Start *start, GArray *timings, GError **error)
 {
   for (size_t i = 0; i < G_N_ELEMENTS(steps) && !start->finished; i++) {

@@ -27,6 +27,3 @@ typedef struct StartTiming {
  * (may be NULL) gets an array of StartTiming, g_array_unref. */
 bool start_run(const Home *home, Profile *profile, const StartOptions *options, Progress *progress, GArray **timings,
                GError **error);
-
-/* The id of the step at INDEX, or NULL after the last. */
-const char *start_step_id(size_t index);

@@ -82,11 +82,6 @@ void output_use_json(Output *output)
   output->json = true;
 }
 
-bool output_is_json(const Output *output)
-{
-  return output->json;
-}
-
 void output_record(Output *output, const char *path)
 {
   file_close(&output->record_fd);

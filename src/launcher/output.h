@@ -18,7 +18,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Output, output_free)
 
 /* From now on events in JSON instead of text. */
 void output_use_json(Output *output);
-bool output_is_json(const Output *output);
 
 /* Also append events to this file (made anew); NULL: no longer. */
 void output_record(Output *output, const char *path);

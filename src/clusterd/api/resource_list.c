@@ -85,13 +85,6 @@ json_t *resource_list_json(const ResourceList *list)
   return map;
 }
 
-ResourceList resource_list_copy(const ResourceList *list)
-{
-  ResourceList copy = { 0 };
-  resource_list_add(&copy, list);
-  return copy;
-}
-
 void resource_list_add(ResourceList *to, const ResourceList *from)
 {
   for (guint i = 0; i < from->n; i++) {
@@ -114,7 +107,8 @@ void resource_list_subtract(ResourceList *to, const ResourceList *from)
   }
 }
 
-void resource_list_raise(ResourceList *to, const ResourceList *from)
+/* Makes every amount of TO the larger of both. */
+static void raise_amounts(ResourceList *to, const ResourceList *from)
 {
   for (guint i = 0; i < from->n; i++) {
     bool found;
@@ -171,10 +165,10 @@ static ResourceList of_init_containers(const json_t *spec, const char *member, R
     if (g_str_equal(json_str(container, "restartPolicy", ""), "Always")) {
       resource_list_add(total, &own);
       resource_list_add(&sidecars, &own);
-      resource_list_raise(&most, &sidecars);
+      raise_amounts(&most, &sidecars);
     } else {
       resource_list_add(&own, &sidecars);
-      resource_list_raise(&most, &own);
+      raise_amounts(&most, &own);
     }
   }
   return most;
@@ -191,7 +185,7 @@ ResourceList resource_list_of_pod(const json_t *pod, const char *member, bool ov
     resource_list_add(&total, &own);
   }
   g_auto(ResourceList) initial = of_init_containers(spec, member, &total);
-  resource_list_raise(&total, &initial);
+  raise_amounts(&total, &initial);
   if (overhead)
     add_overhead(&total, spec, g_str_equal(member, "limits"));
   return total;

@@ -26,17 +26,15 @@ ResourceList resource_list_from_json(const json_t *map);
 /* The JSON object. New reference. */
 json_t *resource_list_json(const ResourceList *list);
 
-ResourceList resource_list_copy(const ResourceList *list);
-
 /* The amount of NAME, borrowed until the list changes; NULL when it is not in the list. */
 const Quantity *resource_list_get(const ResourceList *list, const char *name);
 
+/* Makes AMOUNT the amount of NAME. */
 void resource_list_set(ResourceList *list, const char *name, Quantity amount);
 
-/* Adds FROM to TO name by name; subtracts it; makes every amount of TO the larger of both. */
+/* Adds FROM to TO name by name; subtracts it. */
 void resource_list_add(ResourceList *to, const ResourceList *from);
 void resource_list_subtract(ResourceList *to, const ResourceList *from);
-void resource_list_raise(ResourceList *to, const ResourceList *from);
 
 /* True when both name the same resources with the same amounts. */
 bool resource_list_equal(const ResourceList *a, const ResourceList *b);

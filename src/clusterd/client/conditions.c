@@ -8,12 +8,7 @@
 
 json_t *condition_in(const json_t *conditions, const char *type)
 {
-  size_t i;
-  json_t *condition;
-  json_array_foreach (conditions, i, condition)
-    if (strcmp(json_str(condition, "type", ""), type) == 0)
-      return condition;
-  return NULL;
+  return json_find(conditions, "type", type);
 }
 
 json_t *condition_get(const json_t *status, const char *type)

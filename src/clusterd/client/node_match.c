@@ -9,16 +9,6 @@
 #define REQUIRED "requiredDuringSchedulingIgnoredDuringExecution"
 #define PREFERRED "preferredDuringSchedulingIgnoredDuringExecution"
 
-static bool has_value(const json_t *values, const char *value)
-{
-  size_t i;
-  json_t *text;
-  json_array_foreach (values, i, text)
-    if (strcmp(json_string_value(text), value) == 0)
-      return true;
-  return false;
-}
-
 static bool matches_number(const json_t *values, const char *value, bool greater)
 {
   const char *bound_text = json_string_value(json_array_get(values, 0));
@@ -37,9 +27,9 @@ static bool matches_expression(const json_t *expression, const char *value)
   const char *operator= json_str(expression, "operator", "");
   const json_t *values = json_object_get(expression, "values");
   if (strcmp(operator, "In") == 0)
-    return value && has_value(values, value);
+    return value && json_has_text(values, value);
   if (strcmp(operator, "NotIn") == 0)
-    return !value || !has_value(values, value);
+    return !value || !json_has_text(values, value);
   if (strcmp(operator, "Exists") == 0)
     return value != NULL;
   if (strcmp(operator, "DoesNotExist") == 0)

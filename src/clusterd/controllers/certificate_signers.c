@@ -2,15 +2,7 @@
 
 #include <string.h>
 
-static bool has(const json_t *usages, const char *usage)
-{
-  size_t i;
-  json_t *item;
-  json_array_foreach (usages, i, item)
-    if (json_is_string(item) && g_str_equal(json_string_value(item), usage))
-      return true;
-  return false;
-}
+#include "base/json.h"
 
 /* --- clients of the API --------------------------------------------------------------------------------------------
  */
@@ -26,7 +18,7 @@ static const char *client_objection(const CertificateRequest *request, const jso
       continue;
     return *owned = g_strdup_printf("invalid usage for client certificate: %s", usage);
   }
-  return has(usages, "client auth") ? NULL : "missing required usage for client certificate: client auth";
+  return json_has_text(usages, "client auth") ? NULL : "missing required usage for client certificate: client auth";
 }
 
 /* --- kubelets ------------------------------------------------------------------------------------------------------
@@ -35,8 +27,8 @@ static const char *client_objection(const CertificateRequest *request, const jso
 /* Exactly digital signature and PURPOSE, with key encipherment (which only RSA needs) or without. */
 static bool usages_are(const json_t *usages, const char *purpose)
 {
-  size_t rest = json_array_size(usages) - (has(usages, "key encipherment") ? 1 : 0);
-  return has(usages, "digital signature") && has(usages, purpose) && rest == 2;
+  size_t rest = json_array_size(usages) - (json_has_text(usages, "key encipherment") ? 1 : 0);
+  return json_has_text(usages, "digital signature") && json_has_text(usages, purpose) && rest == 2;
 }
 
 static bool is_of_nodes(const CertificateRequest *request)

@@ -41,12 +41,7 @@ struct GarbageCollector {
 
 static bool has_finalizer(const json_t *value, const char *name)
 {
-  size_t i;
-  json_t *finalizer;
-  json_array_foreach (json_at(value, "metadata", "finalizers", NULL), i, finalizer)
-    if (strcmp(json_string_value(finalizer), name) == 0)
-      return true;
-  return false;
+  return json_has_text(json_at(value, "metadata", "finalizers", NULL), name);
 }
 
 static bool is_deleting(const json_t *value)

@@ -69,27 +69,15 @@ static int index_of(const json_t *pod)
 
 bool job_pod_is_tracked(const json_t *pod)
 {
-  size_t i;
-  json_t *name;
-  json_array_foreach (json_at(pod, "metadata", "finalizers", NULL), i, name)
-    if (strcmp(json_string_value(name), JOB_FINALIZER) == 0)
-      return true;
-  return false;
+  return json_has_text(json_at(pod, "metadata", "finalizers", NULL), JOB_FINALIZER);
 }
 
 /* Uids of pods whose end the status counts already, though their finalizer may still be there. */
 static bool is_counted(const json_t *job, const char *uid)
 {
-  static const char *const lists[] = { "succeeded", "failed" };
   const json_t *uncounted = json_at(job, "status", "uncountedTerminatedPods", NULL);
-  for (size_t k = 0; k < G_N_ELEMENTS(lists); k++) {
-    size_t i;
-    json_t *known;
-    json_array_foreach (json_object_get(uncounted, lists[k]), i, known)
-      if (strcmp(json_string_value(known), uid) == 0)
-        return true;
-  }
-  return false;
+  return json_has_text(json_object_get(uncounted, "succeeded"), uid) ||
+         json_has_text(json_object_get(uncounted, "failed"), uid);
 }
 
 static int64_t end_of(const json_t *pod)

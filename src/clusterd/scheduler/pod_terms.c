@@ -69,13 +69,10 @@ static const json_t *labels_of(const Object *object)
 static bool selects_namespace(const json_t *term, const char *own, const char *namespace_, Informer *namespaces)
 {
   const json_t *names = json_object_get(term, "namespaces"), *selector = json_object_get(term, "namespaceSelector");
-  size_t i;
-  json_t *name;
   if (json_array_size(names) == 0 && !selector)
     return strcmp(own, namespace_) == 0;
-  json_array_foreach (names, i, name)
-    if (strcmp(json_string_value(name), namespace_) == 0)
-      return true;
+  if (json_has_text(names, namespace_))
+    return true;
   g_autoptr(LabelSelector) by_label = selector ? label_selector_from_json(selector, NULL) : NULL;
   g_autoptr(Object) object = by_label ? informer_get(namespaces, NULL, namespace_) : NULL;
   return object && label_selector_matches(by_label, labels_of(object));

@@ -34,10 +34,10 @@ bool api_error_forbidden(GError **error, const ApiKind *kind, const char *name, 
 bool api_error_invalid(GError **error, const char *kind, const char *group, const char *name, const char *cause,
                        const char *field, const char *format, ...) G_GNUC_PRINTF(7, 8);
 
-/* 405 with upstream's text. */
 /* What a patch made cannot be decoded: PATCHED shows it. Upstream names no object then. */
 bool api_error_patch(GError **error, const char *patched, const char *why);
 
+/* 405 with upstream's text. */
 bool api_error_method(GError **error);
 
 /* An answer that somebody else has made: STATUS (takes the reference) needs `code` and `message`. */

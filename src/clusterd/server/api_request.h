@@ -1,5 +1,5 @@
 #pragma once
-/* One request to the API on its way through the server: what the handlers share. Internal to the server room. */
+/* One request to the API on its way through the server: what the handlers share. Internal to the server. */
 #include "clusterd/server/accept.h"
 #include "clusterd/server/access/authenticate.h"
 #include "clusterd/server/access/service_account_tokens.h"

@@ -76,7 +76,8 @@ void metrics_end(Metrics *metrics, bool mutating)
   g_atomic_int_add(&metrics->in_flight[mutating], -1);
 }
 
-unsigned metrics_inflight(Metrics *metrics, bool mutating)
+/* How many are being worked on. */
+static unsigned being_handled(Metrics *metrics, bool mutating)
 {
   return (unsigned)MAX(g_atomic_int_get(&metrics->in_flight[mutating]), 0);
 }
@@ -222,7 +223,7 @@ void metrics_append(Metrics *metrics, GString *text)
   g_string_append_printf(text,
                          "apiserver_current_inflight_requests{request_kind=\"mutating\"} %u\n"
                          "apiserver_current_inflight_requests{request_kind=\"readOnly\"} %u\n",
-                         metrics_inflight(metrics, true), metrics_inflight(metrics, false));
+                         being_handled(metrics, true), being_handled(metrics, false));
   metrics_append_one(text, "apiserver_longrunning_requests", "gauge", "Watches, logs and other streams that are open.",
                      "", g_atomic_int_get(&metrics->running));
 }

@@ -24,9 +24,6 @@ typedef struct RequestLabels {
 void metrics_begin(Metrics *metrics, bool mutating);
 void metrics_end(Metrics *metrics, bool mutating);
 
-/* How many of its kind are being worked on. */
-unsigned metrics_inflight(Metrics *metrics, bool mutating);
-
 /* It was answered with CODE after SECONDS; of one that goes on for long (a watch, a log) only the number counts. */
 void metrics_count(Metrics *metrics, const RequestLabels *labels, int code, double seconds, bool long_running);
 

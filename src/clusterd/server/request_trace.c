@@ -288,12 +288,12 @@ json_t *request_trace_annotations(RequestTrace *trace)
 /* --- bodies --------------------------------------------------------------------------------------------------------
  */
 
-bool request_trace_wants_request(const RequestTrace *trace)
+static bool wants_request(const RequestTrace *trace)
 {
   return trace->event && trace->decision.level >= AUDIT_REQUEST;
 }
 
-bool request_trace_wants_response(const RequestTrace *trace)
+static bool wants_response(const RequestTrace *trace)
 {
   return trace->event && trace->decision.level >= AUDIT_REQUEST_RESPONSE;
 }
@@ -318,7 +318,7 @@ static char *body_text(const RequestTrace *trace, const json_t *value)
 
 void request_trace_request(RequestTrace *trace, const json_t *value)
 {
-  if (!request_trace_wants_request(trace))
+  if (!wants_request(trace))
     return;
   g_free(trace->request_text);
   trace->request_text = body_text(trace, value);
@@ -326,7 +326,7 @@ void request_trace_request(RequestTrace *trace, const json_t *value)
 
 void request_trace_response(RequestTrace *trace, const json_t *value)
 {
-  if (!request_trace_wants_response(trace))
+  if (!wants_response(trace))
     return;
   g_free(trace->response_text);
   trace->response_text = body_text(trace, value);
@@ -336,7 +336,7 @@ void request_trace_response_bytes(RequestTrace *trace, GBytes *bytes)
 {
   gsize length;
   const char *text = g_bytes_get_data(bytes, &length);
-  if (!request_trace_wants_response(trace) || length > BODY_MAX)
+  if (!wants_response(trace) || length > BODY_MAX)
     return;
   g_autoptr(json_t) value = trace->decision.omit_managed_fields ? json_loadb(text, length, 0, NULL) : NULL;
   g_free(trace->response_text);

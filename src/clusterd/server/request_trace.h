@@ -1,6 +1,6 @@
 #pragma once
 /* What is remembered of a request until its answer is complete, which may be long after its handler returned: for the
- * audit log and the metrics. Internal to the server room. */
+ * audit log and the metrics. Internal to the server. */
 #include "clusterd/server/audit/audit_log.h"
 #include "clusterd/server/audit/audit_policy.h"
 #include "clusterd/server/http/http.h"
@@ -37,10 +37,8 @@ void request_trace_authorized(RequestTrace *trace, bool allowed, const char *why
  * left out at levels that tell nothing of the object. */
 json_t *request_trace_annotations(RequestTrace *trace);
 
-/* Whether bodies are wanted; and them. VALUE and BYTES (JSON) are borrowed; they are taken as they are now. */
-bool request_trace_wants_request(const RequestTrace *trace);
+/* The bodies, kept where the policy wants them. VALUE and BYTES (JSON) are borrowed; they are taken as they are now. */
 void request_trace_request(RequestTrace *trace, const json_t *value);
-bool request_trace_wants_response(const RequestTrace *trace);
 void request_trace_response(RequestTrace *trace, const json_t *value);
 void request_trace_response_bytes(RequestTrace *trace, GBytes *bytes);
 

@@ -123,16 +123,6 @@ static void check_rules(Walk *walk, const json_t *schema, const char *path)
 /* --- lists and maps ------------------------------------------------------------------------------------------------
  */
 
-static bool has_string(const json_t *array, const char *text)
-{
-  size_t i;
-  json_t *item;
-  json_array_foreach (array, i, item)
-    if (g_strcmp0(json_string_value(item), text) == 0)
-      return true;
-  return false;
-}
-
 static void check_map_key(Walk *walk, const json_t *schema, const char *path, const char *key)
 {
   const json_t *items = json_object_get(schema, "items");
@@ -146,7 +136,7 @@ static void check_map_key(Walk *walk, const json_t *schema, const char *path, co
   if (strcmp(type_of(property), "array") == 0 || strcmp(type_of(property), "object") == 0)
     add(walk, FIELD_INVALID, at, "type", json_object_get(property, "type"),
         "must be a scalar type if parent array's x-kubernetes-list-type is map");
-  if (!json_object_get(property, "default") && !has_string(json_object_get(items, "required"), key))
+  if (!json_object_get(property, "default") && !json_has_text(json_object_get(items, "required"), key))
     add(walk, FIELD_REQUIRED, at, "default", NULL,
         "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property");
 }

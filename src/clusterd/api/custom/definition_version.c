@@ -11,12 +11,7 @@
 
 const json_t *definition_version(const json_t *spec, const char *name)
 {
-  size_t i;
-  json_t *version;
-  json_array_foreach (json_object_get(spec, "versions"), i, version)
-    if (g_strcmp0(json_str(version, "name", ""), name) == 0)
-      return version;
-  return NULL;
+  return json_find(json_object_get(spec, "versions"), "name", name);
 }
 
 static void add(FieldErrors *errors, FieldErrorType type, const char *path, const char *member, const json_t *parent,

@@ -78,16 +78,6 @@ static bool run_map_directive(json_t **target, json_t *patch, bool *done, GError
   return reason_set(error, REASON_INTERNAL, "unknown patch type: %s in map: %s", type, map);
 }
 
-static bool list_has(const json_t *list, const char *text)
-{
-  size_t i;
-  json_t *element;
-  json_array_foreach (list, i, element)
-    if (json_is_string(element) && strcmp(json_string_value(element), text) == 0)
-      return true;
-  return false;
-}
-
 /* $retainKeys: what the list does not name is cleared; what the patch sets must be named. */
 static bool run_retain_keys(json_t *target, json_t *patch, GError **error)
 {
@@ -101,10 +91,10 @@ static bool run_retain_keys(json_t *target, json_t *patch, GError **error)
   json_t *value;
   void *next;
   json_object_foreach (patch, key, value)
-    if (!json_is_null(value) && !has_prefix(key) && !list_has(keys, key))
+    if (!json_is_null(value) && !has_prefix(key) && !json_has_text(keys, key))
       return reason_set(error, REASON_BAD_REQUEST, "invalid patch format of retainKeys");
   json_object_foreach_safe (target, next, key, value)
-    if (!list_has(keys, key))
+    if (!json_has_text(keys, key))
       json_object_del(target, key);
   return true;
 }

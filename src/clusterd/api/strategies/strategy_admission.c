@@ -12,17 +12,6 @@
 const char *const admission_failure_policies[] = { "Fail", "Ignore", NULL };
 const char *const admission_match_policies[] = { "Equivalent", "Exact", NULL };
 
-static bool has_wildcard(const json_t *list)
-{
-  size_t index;
-  json_t *item;
-  json_array_foreach ((json_t *)(uintptr_t)list, index, item) {
-    if (json_is_string(item) && strcmp(json_string_value(item), "*") == 0)
-      return true;
-  }
-  return false;
-}
-
 void admission_check_supported(const json_t *object, const char *member, const char *const *supported, const char *path,
                                FieldErrors *errors)
 {
@@ -39,7 +28,7 @@ static void check_rule_list(const json_t *rule, const char *member, const char *
   const json_t *list = json_object_get(rule, member);
   if (json_array_size(list) == 0)
     field_errors_add_at(errors, FIELD_REQUIRED, path, member, NULL, NULL);
-  if (json_array_size(list) > 1 && has_wildcard(list))
+  if (json_array_size(list) > 1 && json_has_text(list, "*"))
     field_errors_add_at(errors, FIELD_INVALID, path, member, list, "if '*' is present, must not specify other %s",
                         what);
 }

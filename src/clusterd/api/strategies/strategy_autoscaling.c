@@ -19,19 +19,6 @@ void default_autoscaler_spec(json_t *value)
                                   "target", "type", "Utilization", "averageUtilization", 80));
 }
 
-static void check_reference(const json_t *reference, const char *path, FieldErrors *errors)
-{
-  static const char *const members[] = { "kind", "name" };
-  for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
-    const json_t *member = json_object_get(reference, members[i]);
-    g_autofree char *member_path = field_path_child(path, members[i]);
-    if (json_string_length(member) == 0)
-      field_errors_add(errors, FIELD_REQUIRED, member_path, NULL, NULL);
-    else
-      api_validate_format("pathSegment", member, member_path, errors);
-  }
-}
-
 static bool is_positive(const json_t *target, const char *member)
 {
   Quantity quantity;
@@ -98,7 +85,7 @@ static void check_source(const json_t *metric, const char *member, const char *p
     return;
   }
   if (strcmp(member, "object") == 0)
-    check_reference(json_object_get(source, "describedObject"), object_path, errors);
+    strategy_check_reference(json_object_get(source, "describedObject"), object_path, errors);
   check_named_metric(source, source_path, errors);
   if (strcmp(member, "pods") == 0 && !is_positive(target, "averageValue"))
     field_errors_add_at(errors, FIELD_REQUIRED, source_path, "target.averageValue", NULL,
@@ -194,7 +181,7 @@ void validate_autoscaler_spec(const json_t *value, const char *path, FieldErrors
   if (fewest && json_integer_value(most) < json_integer_value(fewest))
     field_errors_add_at(errors, FIELD_INVALID, path, "maxReplicas", most ? most : zero,
                         "must be greater than or equal to `minReplicas`");
-  check_reference(json_object_get(value, "scaleTargetRef"), target_path, errors);
+  strategy_check_reference(json_object_get(value, "scaleTargetRef"), target_path, errors);
 }
 
 void validate_budget_spec(const json_t *value, const char *path, FieldErrors *errors)

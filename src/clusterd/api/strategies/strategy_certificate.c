@@ -12,31 +12,6 @@
 #define LEGACY_SIGNER "kubernetes.io/legacy-unknown"
 #define SHOWN_MAX 16384 /* bytes of a request that an error repeats */
 
-static const char *const known_usages[] = { "any",
-                                            "cert sign",
-                                            "client auth",
-                                            "code signing",
-                                            "content commitment",
-                                            "crl sign",
-                                            "data encipherment",
-                                            "decipher only",
-                                            "digital signature",
-                                            "email protection",
-                                            "encipher only",
-                                            "ipsec end system",
-                                            "ipsec tunnel",
-                                            "ipsec user",
-                                            "key agreement",
-                                            "key encipherment",
-                                            "microsoft sgc",
-                                            "netscape sgc",
-                                            "ocsp signing",
-                                            "s/mime",
-                                            "server auth",
-                                            "signing",
-                                            "timestamping",
-                                            NULL };
-
 /* That the request is PEM of the right type and signed with its own key. */
 static void check_request(const json_t *spec, FieldErrors *errors)
 {
@@ -55,13 +30,14 @@ static void check_request(const json_t *spec, FieldErrors *errors)
 
 static void check_usages(const json_t *usages, FieldErrors *errors)
 {
+  const char *const *known = certificate_usages();
   g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
   size_t index;
   json_t *usage;
   json_array_foreach ((json_t *)(uintptr_t)usages, index, usage) {
     g_autofree char *path = field_path_index("spec.usages", index);
-    if (!g_strv_contains(known_usages, json_string_value(usage)))
-      field_errors_add_unsupported(errors, path, usage, known_usages);
+    if (!g_strv_contains(known, json_string_value(usage)))
+      field_errors_add_unsupported(errors, path, usage, known);
   }
   json_array_foreach ((json_t *)(uintptr_t)usages, index, usage) {
     g_autofree char *path = field_path_index("spec.usages", index);
@@ -115,13 +91,7 @@ static void check_signer(const json_t *signer, FieldErrors *errors)
 
 static const json_t *find_condition(const json_t *object, const char *type)
 {
-  size_t index;
-  json_t *condition;
-  json_array_foreach (json_at(object, "status", "conditions", NULL), index, condition) {
-    if (strcmp(json_str(condition, "type", ""), type) == 0)
-      return condition;
-  }
-  return NULL;
+  return json_find(json_at(object, "status", "conditions", NULL), "type", type);
 }
 
 static void check_conditions(const json_t *object, FieldErrors *errors)

@@ -157,3 +157,16 @@ void validate_label_selector(const json_t *value, const char *path, FieldErrors 
   g_autofree char *labels_path = field_path_child(path, "matchLabels");
   validate_labels(json_object_get(value, "matchLabels"), labels_path, errors);
 }
+
+void strategy_check_reference(const json_t *reference, const char *path, FieldErrors *errors)
+{
+  static const char *const members[] = { "kind", "name" };
+  for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
+    const json_t *member = json_object_get(reference, members[i]);
+    g_autofree char *member_path = field_path_child(path, members[i]);
+    if (json_string_length(member) == 0)
+      field_errors_add(errors, FIELD_REQUIRED, member_path, NULL, NULL);
+    else
+      api_validate_format("pathSegment", member, member_path, errors);
+  }
+}

@@ -30,5 +30,8 @@ int64_t strategy_int_or_percent(const json_t *value);
 void strategy_check_int_or_percent(const json_t *value, const char *path, FieldErrors *errors);
 void strategy_check_whole(const json_t *value, const char *path, FieldErrors *errors);
 
+/* The rules of a reference's kind and name, both required. */
+void strategy_check_reference(const json_t *reference, const char *path, FieldErrors *errors);
+
 /* Adds `PATH: Invalid value: …: field is immutable` when the members differ. */
 void strategy_check_immutable(const json_t *value, const json_t *old, const char *path, FieldErrors *errors);

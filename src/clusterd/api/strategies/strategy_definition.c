@@ -261,18 +261,17 @@ static void validate_update(const json_t *object, const json_t *old, const ApiWr
 /* The version objects are stored in from now on is remembered as long as any may be. */
 static void note_storage(json_t *object)
 {
-  json_t *status = json_ensure_object(object, "status", NULL), *version, *name;
+  json_t *status = json_ensure_object(object, "status", NULL), *version;
   if (!json_is_array(json_object_get(status, "storedVersions")))
     json_object_set_new(status, "storedVersions", json_array());
   json_t *stored = json_object_get(status, "storedVersions");
-  size_t i, n;
+  size_t i;
   json_array_foreach (json_object_get(spec_of(object), "versions"), i, version) {
+    const char *name = json_str(version, "name", "");
     if (!json_flag(version, "storage", false))
       continue;
-    json_array_foreach (stored, n, name)
-      if (g_strcmp0(json_string_value(name), json_str(version, "name", "")) == 0)
-        return;
-    json_array_append_new(stored, json_string(json_str(version, "name", "")));
+    if (!json_has_text(stored, name))
+      json_array_append_new(stored, json_string(name));
     return;
   }
 }

@@ -30,24 +30,13 @@ void default_flow_schema_spec(json_t *value)
   default_number(value, "matchingPrecedence", PRECEDENCE_DEFAULT);
 }
 
-static bool has_wildcard(const json_t *list)
-{
-  size_t index;
-  json_t *item;
-  json_array_foreach ((json_t *)(uintptr_t)list, index, item) {
-    if (strcmp(json_string_value(item), "*") == 0)
-      return true;
-  }
-  return false;
-}
-
 /* A list that may not be empty (MISSING says so) and has nothing beside "*" (WHAT names its items). True when its items
  * are to be looked at. */
 static bool check_list(const json_t *rule, const char *member, const char *missing, const char *what, const char *path,
                        FieldErrors *errors)
 {
   const json_t *list = json_object_get(rule, member);
-  bool wildcard = has_wildcard(list);
+  bool wildcard = json_has_text(list, "*");
   if (json_array_size(list) == 0)
     field_errors_add_at(errors, FIELD_REQUIRED, path, member, NULL, "%s", missing);
   else if (wildcard && json_array_size(list) > 1)

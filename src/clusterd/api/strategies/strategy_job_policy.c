@@ -23,17 +23,9 @@ static void check_count(size_t count, size_t most, const char *path, FieldErrors
 
 static bool has_container(const json_t *spec, const char *name)
 {
-  static const char *const members[] = { "containers", "initContainers" };
   const json_t *pod = json_at(spec, "template", "spec", NULL);
-  size_t index;
-  json_t *container;
-  for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
-    json_array_foreach (json_object_get(pod, members[i]), index, container) {
-      if (strcmp(json_str(container, "name", ""), name) == 0)
-        return true;
-    }
-  }
-  return false;
+  return json_find(json_object_get(pod, "containers"), "name", name) ||
+         json_find(json_object_get(pod, "initContainers"), "name", name);
 }
 
 static void check_exit_values(const json_t *codes, const char *path, FieldErrors *errors)

@@ -22,16 +22,6 @@ void default_extensions_deployment_strategy(json_t *value)
     strategy_default(value, "rollingUpdate", json_pack("{s:i, s:i}", "maxUnavailable", 1, "maxSurge", 1));
 }
 
-static bool has_volume(const json_t *volumes, const char *name)
-{
-  size_t i;
-  json_t *volume;
-  json_array_foreach (volumes, i, volume)
-    if (strcmp(json_str(volume, "name", ""), name) == 0)
-      return true;
-  return false;
-}
-
 void validate_pod_preset_spec(const json_t *value, const char *path, FieldErrors *errors)
 {
   static const char *const given[] = { "env", "envFrom", "volumes", "volumeMounts" };
@@ -45,7 +35,7 @@ void validate_pod_preset_spec(const json_t *value, const char *path, FieldErrors
   }
   for (size_t i = 0; i < json_array_size(mounts); i++) {
     const json_t *name = json_object_get(json_array_get(mounts, i), "name");
-    if (!json_is_string(name) || has_volume(json_object_get(value, "volumes"), json_string_value(name)))
+    if (!json_is_string(name) || json_find(json_object_get(value, "volumes"), "name", json_string_value(name)))
       continue;
     g_autofree char *name_path = g_strdup_printf("%s.volumeMounts[%zu].name", path, i);
     field_errors_add(errors, FIELD_NOT_FOUND, name_path, name, NULL);

@@ -8,13 +8,7 @@
 
 static const json_t *volume_named(const json_t *volumes, const char *name)
 {
-  size_t index;
-  json_t *volume;
-  json_array_foreach ((json_t *)(uintptr_t)volumes, index, volume) {
-    if (*name && strcmp(json_str(volume, "name", ""), name) == 0)
-      return volume;
-  }
-  return NULL;
+  return *name ? json_find(volumes, "name", name) : NULL;
 }
 
 static const json_t *find_member(const json_t *list, const char *member, const char *wanted)

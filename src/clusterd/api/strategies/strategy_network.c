@@ -65,18 +65,10 @@ static void check_backend_port(const json_t *service, const char *path, FieldErr
 /* Kind and name of an object that belongs to an ingress. */
 static void check_reference(const json_t *reference, const char *path, FieldErrors *errors)
 {
-  static const char *const members[] = { "kind", "name" };
   const json_t *group = json_object_get(reference, "apiGroup");
   g_autofree char *group_path = field_path_child(path, "apiGroup");
   api_validate_format("dns1123subdomain", group, group_path, errors);
-  for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
-    const json_t *member = json_object_get(reference, members[i]);
-    g_autofree char *member_path = field_path_child(path, members[i]);
-    if (json_string_length(member) == 0)
-      field_errors_add(errors, FIELD_REQUIRED, member_path, NULL, NULL);
-    else
-      api_validate_format("pathSegment", member, member_path, errors);
-  }
+  strategy_check_reference(reference, path, errors);
 }
 
 void validate_ingress_backend(const json_t *value, const char *path, FieldErrors *errors)

@@ -66,19 +66,19 @@ static bool is_huge_pages(const char *name)
          g_str_has_prefix(name, "limits.hugepages-");
 }
 
-static bool is_native(const char *name)
+bool resource_is_native(const char *name)
 {
   return !strchr(name, '/') || strstr(name, "kubernetes.io/");
 }
 
 static bool is_extended(const char *name)
 {
-  return !is_native(name) && !g_str_has_prefix(name, "requests.");
+  return !resource_is_native(name) && !g_str_has_prefix(name, "requests.");
 }
 
 bool resource_may_overcommit(const char *name)
 {
-  return is_native(name) && !g_str_has_prefix(name, "hugepages-");
+  return resource_is_native(name) && !g_str_has_prefix(name, "hugepages-");
 }
 
 /* A qualified name that is standard, or has a prefix. False when it is not even qualified. */
@@ -100,7 +100,7 @@ void resource_check_container_name(const char *name, const char *path, FieldErro
   check_name(name, path, errors);
   if (!strchr(name, '/') && !g_strv_contains(container_resources, name) && !g_str_has_prefix(name, "hugepages-"))
     field_errors_add(errors, FIELD_INVALID, path, value, "must be a standard resource for containers");
-  else if (!is_native(name) && !is_extended(name))
+  else if (!resource_is_native(name) && !is_extended(name))
     field_errors_add(errors, FIELD_INVALID, path, value, "doesn't follow extended resource name standard");
 }
 

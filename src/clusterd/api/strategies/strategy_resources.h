@@ -6,6 +6,9 @@
 #include "base/quantity.h"
 #include "clusterd/api/field_errors.h"
 
+/* Whether Kubernetes itself gives NAME its meaning: without a prefix, or with one of kubernetes.io's. */
+bool resource_is_native(const char *name);
+
 /* Whether more of NAME may be promised than there is. */
 bool resource_may_overcommit(const char *name);
 

@@ -84,10 +84,5 @@ char *cell_join_more(GPtrArray *texts, unsigned count, unsigned max)
 
 bool cell_condition_true(const json_t *conditions, const char *type)
 {
-  size_t i;
-  json_t *condition;
-  json_array_foreach (conditions, i, condition)
-    if (strcmp(json_str(condition, "type", ""), type) == 0)
-      return strcmp(json_str(condition, "status", ""), "True") == 0;
-  return false;
+  return strcmp(json_str(json_find(conditions, "type", type), "status", ""), "True") == 0;
 }

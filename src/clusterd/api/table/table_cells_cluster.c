@@ -15,13 +15,7 @@ json_t *cell_created_at(const json_t *object, int64_t now_us)
 
 static const json_t *healthy_condition(const json_t *object)
 {
-  size_t i;
-  json_t *condition;
-  json_array_foreach (json_object_get(object, "conditions"), i, condition) {
-    if (strcmp(json_str(condition, "type", ""), "Healthy") == 0)
-      return condition;
-  }
-  return NULL;
+  return json_find(json_object_get(object, "conditions"), "type", "Healthy");
 }
 
 json_t *cell_component_status(const json_t *object, int64_t now_us)
@@ -111,12 +105,8 @@ json_t *cell_node_roles(const json_t *object, int64_t now_us)
 
 static json_t *address_cell(const json_t *node, const char *type)
 {
-  size_t i;
-  json_t *address;
-  json_array_foreach (json_at(node, "status", "addresses", NULL), i, address)
-    if (strcmp(json_str(address, "type", ""), type) == 0)
-      return cell_string(json_object_get(address, "address"), "<none>");
-  return json_string("<none>");
+  const json_t *address = json_find(json_at(node, "status", "addresses", NULL), "type", type);
+  return cell_string(json_object_get(address, "address"), "<none>");
 }
 
 json_t *cell_node_internal_ip(const json_t *object, int64_t now_us)

@@ -37,12 +37,8 @@ static void count_restarts(Restarts *restarts, const json_t *status)
 /* The spec of the init container NAME says that it keeps running beside the others. */
 static bool is_sidecar(const json_t *pod, const char *name)
 {
-  size_t i;
-  json_t *container;
-  json_array_foreach (json_at(pod, "spec", "initContainers", NULL), i, container)
-    if (strcmp(json_str(container, "name", ""), name) == 0)
-      return strcmp(json_str(container, "restartPolicy", ""), "Always") == 0;
-  return false;
+  const json_t *container = json_find(json_at(pod, "spec", "initContainers", NULL), "name", name);
+  return strcmp(json_str(container, "restartPolicy", ""), "Always") == 0;
 }
 
 /* How a container ended: "PREFIXreason", "PREFIXSignal:N" or "PREFIXExitCode:N". */

@@ -20,22 +20,12 @@
 #error "name this architecture as libseccomp does"
 #endif
 
-static bool lists(const json_t *list, const char *text)
-{
-  size_t i;
-  json_t *value;
-  json_array_foreach (list, i, value)
-    if (g_strcmp0(json_string_value(value), text) == 0)
-      return true;
-  return false;
-}
-
 static bool any_of(const json_t *list, const json_t *present)
 {
   size_t i;
   json_t *value;
   json_array_foreach (list, i, value)
-    if (lists(present, json_string_value(value)))
+    if (json_has_text(present, json_string_value(value)))
       return true;
   return false;
 }
@@ -45,7 +35,7 @@ static bool all_of(const json_t *list, const json_t *present)
   size_t i;
   json_t *value;
   json_array_foreach (list, i, value)
-    if (!lists(present, json_string_value(value)))
+    if (!json_has_text(present, json_string_value(value)))
       return false;
   return true;
 }
@@ -70,8 +60,8 @@ static bool applies(const json_t *rule, const json_t *capabilities)
   const json_t *includes = json_object_get(rule, "includes"), *excludes = json_object_get(rule, "excludes");
   const json_t *arches = json_object_get(includes, "arches");
   return !any_of(json_object_get(excludes, "caps"), capabilities) &&
-         !lists(json_object_get(excludes, "arches"), GO_ARCHITECTURE) &&
-         (json_array_size(arches) == 0 || lists(arches, GO_ARCHITECTURE)) &&
+         !json_has_text(json_object_get(excludes, "arches"), GO_ARCHITECTURE) &&
+         (json_array_size(arches) == 0 || json_has_text(arches, GO_ARCHITECTURE)) &&
          all_of(json_object_get(includes, "caps"), capabilities) &&
          kernel_at_least(json_str(includes, "minKernel", NULL));
 }

@@ -4,19 +4,9 @@
 
 #include "base/json.h"
 
-static bool holds(const json_t *array, const char *text)
-{
-  size_t i;
-  json_t *item;
-  json_array_foreach (array, i, item)
-    if (json_is_string(item) && strcmp(json_string_value(item), text) == 0)
-      return true;
-  return false;
-}
-
 static bool holds_or_star(const json_t *array, const char *text)
 {
-  return holds(array, "*") || holds(array, text);
+  return json_has_text(array, "*") || json_has_text(array, text);
 }
 
 /* --- what a rule allows --------------------------------------------------------------------------------------------
@@ -41,7 +31,7 @@ static bool resource_matches(const json_t *resources, const Attributes *attribut
     return holds_or_star(resources, attributes->resource);
   g_autofree char *full = g_strdup_printf("%s/%s", attributes->resource, attributes->subresource);
   g_autofree char *any = g_strdup_printf("*/%s", attributes->subresource);
-  return holds_or_star(resources, full) || holds(resources, any);
+  return holds_or_star(resources, full) || json_has_text(resources, any);
 }
 
 bool rbac_rule_allows(const json_t *rule, const Attributes *attributes)
@@ -53,7 +43,7 @@ bool rbac_rule_allows(const json_t *rule, const Attributes *attributes)
   const json_t *names = json_object_get(rule, "resourceNames");
   return holds_or_star(json_object_get(rule, "apiGroups"), attributes->group) &&
          resource_matches(json_object_get(rule, "resources"), attributes) &&
-         (json_array_size(names) == 0 || (attributes->name && holds(names, attributes->name)));
+         (json_array_size(names) == 0 || (attributes->name && json_has_text(names, attributes->name)));
 }
 
 /* --- what rules cover ----------------------------------------------------------------------------------------------
@@ -134,8 +124,8 @@ bool rbac_rule_covers(const json_t *rule, const json_t *piece)
   const json_t *resources = json_object_get(rule, "resources"), *names = json_object_get(rule, "resourceNames");
   const char *slash = strchr(resource, '/');
   g_autofree char *any = slash ? g_strconcat("*", slash, NULL) : NULL;
-  return (holds_or_star(resources, resource) || (any && holds(resources, any))) &&
-         (json_array_size(names) == 0 || (name && holds(names, name)));
+  return (holds_or_star(resources, resource) || (any && json_has_text(resources, any))) &&
+         (json_array_size(names) == 0 || (name && json_has_text(names, name)));
 }
 
 json_t *rbac_rules_missing(const json_t *owned, const json_t *wanted)

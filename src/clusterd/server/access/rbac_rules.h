@@ -14,6 +14,7 @@ typedef struct Attributes {
   const char *fields; /* the field selector of a list or watch as it was sent; NULL: none */
 } Attributes;
 
+/* Whether RULE (a PolicyRule) allows what ATTRIBUTES say. */
 bool rbac_rule_allows(const json_t *rule, const Attributes *attributes);
 
 /* RULES taken apart: every piece has one verb and one group, resource and name, or one URL. New array. */

@@ -67,6 +67,8 @@ typedef struct AdmissionRow {
 const AdmissionRow *admission_rows(gsize *n_rows);
 
 typedef struct Admission Admission;
+
+/* Plugins for writes to REGISTRY, which must outlive them; admission_choose may follow. Freed by admission_free. */
 Admission *admission_new(Registry *registry);
 
 /* Which plugins run: those that are on by default, without those in DISABLE, with those in ENABLE (NULL-terminated
@@ -74,12 +76,16 @@ Admission *admission_new(Registry *registry);
  * text, for a name nobody knows or in both lists; nothing is changed then. */
 bool admission_choose(Admission *admission, const char *const *enable, const char *const *disable, GError **error);
 
+/* Lets every plugin look at what is stored already. Once, before the first request. */
 void admission_load(Admission *admission);
 void admission_free(Admission *admission);
 
 /* The state of PLUGIN, which must be one of the table or of the rules. */
 void *admission_state(Admission *admission, const AdmissionPlugin *plugin);
 
+/* The steps of one write, in this order: plugins change REQUEST->object; give out what objects may not share
+ * (addresses, ports); look at the result. False with the error of the plugin that refuses. admission_finish follows in
+ * any case, and tells them by REQUEST->stored whether it came to something. Thread-safe. */
 bool admission_mutate(Admission *admission, AdmissionRequest *request, GError **error);
 bool admission_allocate(Admission *admission, AdmissionRequest *request, GError **error);
 bool admission_validate(Admission *admission, const AdmissionRequest *request, GError **error);

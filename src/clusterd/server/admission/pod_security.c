@@ -115,12 +115,7 @@ static bool is_core(const AdmissionRequest *request, const char *plural)
 
 static const json_t *container_named(const json_t *pod, const char *list, const char *name)
 {
-  size_t i;
-  json_t *container;
-  json_array_foreach (json_at(pod, "spec", list, NULL), i, container)
-    if (g_str_equal(json_str(container, "name", ""), name))
-      return container;
-  return NULL;
+  return json_find(json_at(pod, "spec", list, NULL), "name", name);
 }
 
 /* Images, and containers that were not there: nothing else of a pod that matters can change. */

@@ -70,9 +70,6 @@ bool pod_check_found(PodFinding *finding, const char *reason, char *detail);
 /* The names of the containers for which BAD is true. Array of borrowed texts. */
 GPtrArray *pod_check_select(const PodView *pod, bool (*bad)(const json_t *container, const PodView *pod));
 
-/* Whether a seccomp profile may be this TYPE. */
-bool pod_check_seccomp_type(const char *type);
-
 /* The profiles pod and containers set that are not allowed: true when there are any. *INHERITED is whether the pod sets
  * an allowed one for all. */
 bool pod_check_bad_seccomp(const PodView *pod, PodFinding *finding, bool *inherited);

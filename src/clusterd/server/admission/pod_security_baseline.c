@@ -9,11 +9,6 @@
 #define SECCOMP_PREFIX "container.seccomp.security.alpha.kubernetes.io/"
 #define SECCOMP_FIELD_SINCE 19
 
-static bool is_one_of(const char *text, const char *const *list)
-{
-  return g_strv_contains(list, text);
-}
-
 /* --- AppArmor ------------------------------------------------------------------------------------------------------
  */
 
@@ -88,7 +83,7 @@ static bool capabilities(const PodView *pod, PodFinding *finding)
     json_t *capability;
     json_array_foreach (json_at(pod->containers->pdata[i], "securityContext", "capabilities", "add", NULL), index,
                         capability)
-      if (json_is_string(capability) && !is_one_of(json_string_value(capability), default_capabilities))
+      if (json_is_string(capability) && !g_strv_contains(default_capabilities, json_string_value(capability)))
         g_ptr_array_add(added, (void *)(uintptr_t)json_string_value(capability));
     if (added->len > before)
       g_ptr_array_add(names, (void *)(uintptr_t)json_str(pod->containers->pdata[i], "name", ""));
@@ -230,7 +225,7 @@ typedef struct SelinuxFaults {
 static bool selinux_type_allowed(const char *type, int minor)
 {
   static const char *const types[] = { "", "container_t", "container_init_t", "container_kvm_t", NULL };
-  return is_one_of(type, types) || (minor >= 31 && g_str_equal(type, "container_engine_t"));
+  return g_strv_contains(types, type) || (minor >= 31 && g_str_equal(type, "container_engine_t"));
 }
 
 /* Notes what is wrong with the options of CONTEXT; true when anything is. */
@@ -274,7 +269,8 @@ static bool selinux(const PodView *pod, PodFinding *finding)
 /* --- seccomp -------------------------------------------------------------------------------------------------------
  */
 
-bool pod_check_seccomp_type(const char *type)
+/* Whether a seccomp profile may be this TYPE. */
+static bool is_seccomp_type(const char *type)
 {
   return g_str_equal(type, "RuntimeDefault") || g_str_equal(type, "Localhost");
 }
@@ -290,13 +286,13 @@ bool pod_check_bad_seccomp(const PodView *pod, PodFinding *finding, bool *inheri
   g_autoptr(GPtrArray) names = g_ptr_array_new();
   g_autoptr(GPtrArray) types = g_ptr_array_new();
   const char *own = seccomp_type(pod->context);
-  bool by_pod = own && !pod_check_seccomp_type(own);
+  bool by_pod = own && !is_seccomp_type(own);
   *inherited = own && !by_pod;
   if (by_pod)
     g_ptr_array_add(types, (void *)(uintptr_t)own);
   for (guint i = 0; i < pod->containers->len; i++) {
     const char *type = seccomp_type(pod_check_context(pod->containers->pdata[i]));
-    if (!type || pod_check_seccomp_type(type))
+    if (!type || is_seccomp_type(type))
       continue;
     g_ptr_array_add(types, (void *)(uintptr_t)type);
     g_ptr_array_add(names, (void *)(uintptr_t)json_str(pod->containers->pdata[i], "name", ""));

@@ -27,19 +27,9 @@ static bool escalation(const PodView *pod, PodFinding *finding)
                          g_strdup_printf("%s must set securityContext.allowPrivilegeEscalation=false", who));
 }
 
-static bool holds_text(const json_t *array, const char *text)
-{
-  size_t i;
-  json_t *element;
-  json_array_foreach (array, i, element)
-    if (g_strcmp0(json_string_value(element), text) == 0)
-      return true;
-  return false;
-}
-
 static bool keeps_capabilities(const json_t *container, const PodView *pod)
 {
-  return !holds_text(json_at(container, "securityContext", "capabilities", "drop", NULL), "ALL");
+  return !json_has_text(json_at(container, "securityContext", "capabilities", "drop", NULL), "ALL");
 }
 
 /* Adds what CONTAINER adds to its capabilities and may not. */

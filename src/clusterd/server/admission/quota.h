@@ -53,6 +53,7 @@ typedef struct Job {
 
 /* --- quota.c --- */
 
+/* What REQUEST uses, of its own; counted by reference. */
 Charge *charge_new(const AdmissionRequest *request);
 Charge *charge_ref(Charge *charge);
 void charge_unref(void *charge);

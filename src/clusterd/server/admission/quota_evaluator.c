@@ -4,17 +4,13 @@
 
 #include "base/json.h"
 #include "base/timestamp.h"
+#include "clusterd/api/strategies/strategy_resources.h"
 
 #define REQUESTS "requests."
 #define LIMITS "limits."
 #define CLASS_CLAIMS ".storageclass.storage.k8s.io/persistentvolumeclaims"
 #define CLASS_STORAGE ".storageclass.storage.k8s.io/requests.storage"
 #define BETA_CLASS "volume.beta.kubernetes.io/storage-class"
-
-static bool is_one_of(const char *name, const char *const *list)
-{
-  return g_strv_contains(list, name);
-}
 
 static bool is_core(const ApiKind *kind, const char *plural)
 {
@@ -31,12 +27,6 @@ static char *count_name(const ApiKind *kind)
 /* --- names ---------------------------------------------------------------------------------------------------------
  */
 
-/* "nvidia.com/gpu", and "requests.nvidia.com/gpu". */
-static bool is_native(const char *name)
-{
-  return !strchr(name, '/') || strstr(name, "kubernetes.io/");
-}
-
 static bool measures_pods(const char *name)
 {
   static const char *const names[] = { "cpu",
@@ -50,27 +40,28 @@ static bool measures_pods(const char *name)
                                        "limits.ephemeral-storage",
                                        "pods",
                                        NULL };
-  return is_one_of(name, names) || g_str_has_prefix(name, "hugepages-") ||
-         g_str_has_prefix(name, REQUESTS "hugepages-") || (!is_native(name) && g_str_has_prefix(name, REQUESTS));
+  return g_strv_contains(names, name) || g_str_has_prefix(name, "hugepages-") ||
+         g_str_has_prefix(name, REQUESTS "hugepages-") ||
+         (!resource_is_native(name) && g_str_has_prefix(name, REQUESTS));
 }
 
 static bool measures_services(const char *name)
 {
   static const char *const names[] = { "services", "services.nodeports", "services.loadbalancers", NULL };
-  return is_one_of(name, names);
+  return g_strv_contains(names, name);
 }
 
 static bool measures_claims(const char *name)
 {
   static const char *const names[] = { "persistentvolumeclaims", "requests.storage", NULL };
-  return is_one_of(name, names) || g_str_has_suffix(name, CLASS_CLAIMS) || g_str_has_suffix(name, CLASS_STORAGE);
+  return g_strv_contains(names, name) || g_str_has_suffix(name, CLASS_CLAIMS) || g_str_has_suffix(name, CLASS_STORAGE);
 }
 
 /* Kinds whose number had a name before every kind's had one. */
 static bool has_legacy_name(const ApiKind *kind)
 {
   static const char *const plurals[] = { "configmaps", "resourcequotas", "replicationcontrollers", "secrets", NULL };
-  return !*kind->group && is_one_of(kind->plural, plurals);
+  return !*kind->group && g_strv_contains(plurals, kind->plural);
 }
 
 /* Events come and go by the thousand and are never counted. */
@@ -110,8 +101,8 @@ static void add_compute(ResourceList *usage, const ResourceList *requests, const
   resource_list_set(usage, "pods", resource_count(1));
   for (guint i = 0; i < requests->n; i++) {
     const ResourceEntry *entry = &requests->entries[i];
-    bool plain = is_one_of(entry->name, native) || g_str_has_prefix(entry->name, "hugepages-");
-    bool extended = !is_native(entry->name) && !g_str_has_prefix(entry->name, REQUESTS);
+    bool plain = g_strv_contains(native, entry->name) || g_str_has_prefix(entry->name, "hugepages-");
+    bool extended = !resource_is_native(entry->name) && !g_str_has_prefix(entry->name, REQUESTS);
     g_autofree char *name = g_strconcat(REQUESTS, entry->name, NULL);
     if (plain)
       resource_list_set(usage, entry->name, entry->amount);
@@ -120,7 +111,7 @@ static void add_compute(ResourceList *usage, const ResourceList *requests, const
   }
   for (guint i = 0; i < limits->n; i++) {
     g_autofree char *name = g_strconcat(LIMITS, limits->entries[i].name, NULL);
-    if (is_one_of(limits->entries[i].name, native))
+    if (g_strv_contains(native, limits->entries[i].name))
       resource_list_set(usage, name, limits->entries[i].amount);
   }
 }

@@ -156,16 +156,6 @@ static void mount_token(json_t *spec)
 /* --- what a pod may refer to ---------------------------------------------------------------------------------------
  */
 
-static bool names(const json_t *references, const char *name)
-{
-  size_t i;
-  json_t *reference;
-  json_array_foreach (references, i, reference)
-    if (g_str_equal(json_str(reference, "name", ""), name))
-      return true;
-  return false;
-}
-
 /* Secrets of one container's environment that the account does not list. */
 static bool check_environment(const AdmissionRequest *request, const char *what, const json_t *container,
                               const Object *account, GError **error)
@@ -175,7 +165,7 @@ static bool check_environment(const AdmissionRequest *request, const char *what,
   json_t *entry;
   json_array_foreach (json_object_get(container, "env"), i, entry) {
     const char *name = json_str(json_at(entry, "valueFrom", "secretKeyRef", NULL), "name", NULL);
-    if (name && !names(secrets, name))
+    if (name && !json_find(secrets, "name", name))
       return admission_forbid(
           request, error,
           "%s %s with envVar %s referencing secret.secretName=\"%s\" is not allowed because service "
@@ -184,7 +174,7 @@ static bool check_environment(const AdmissionRequest *request, const char *what,
   }
   json_array_foreach (json_object_get(container, "envFrom"), i, entry) {
     const char *name = json_str(json_object_get(entry, "secretRef"), "name", NULL);
-    if (name && !names(secrets, name))
+    if (name && !json_find(secrets, "name", name))
       return admission_forbid(request, error,
                               "%s %s with envFrom referencing secret.secretName=\"%s\" is not allowed because service "
                               "account %s does not reference that secret",
@@ -211,7 +201,7 @@ static bool check_volumes(const AdmissionRequest *request, const Object *account
   json_t *volume;
   json_array_foreach (json_at(request->object, "spec", "volumes", NULL), i, volume) {
     const char *name = json_str(json_object_get(volume, "secret"), "secretName", NULL);
-    if (name && !names(secrets, name))
+    if (name && !json_find(secrets, "name", name))
       return admission_forbid(request, error,
                               "volume with secret.secretName=\"%s\" is not allowed because service account %s does not "
                               "reference that secret",
@@ -226,7 +216,7 @@ static bool check_pull_secrets(const AdmissionRequest *request, const Object *ac
   size_t i;
   json_t *reference;
   json_array_foreach (json_at(request->object, "spec", "imagePullSecrets", NULL), i, reference)
-    if (!names(secrets, json_str(reference, "name", "")))
+    if (!json_find(secrets, "name", json_str(reference, "name", "")))
       return admission_forbid(request, error,
                               "imagePullSecrets[%zu].name=\"%s\" is not allowed because service account %s does not "
                               "reference that imagePullSecret",

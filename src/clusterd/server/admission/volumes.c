@@ -14,11 +14,8 @@ static void add_finalizer(json_t *object, const char *name)
 {
   json_t *metadata = json_ensure_object(object, "metadata", NULL);
   json_t *finalizers = json_object_get(metadata, "finalizers");
-  size_t i;
-  json_t *finalizer;
-  json_array_foreach (finalizers, i, finalizer)
-    if (g_strcmp0(json_string_value(finalizer), name) == 0)
-      return;
+  if (json_has_text(finalizers, name))
+    return;
   if (!json_is_array(finalizers)) {
     finalizers = json_array();
     json_object_set_new(metadata, "finalizers", finalizers);

@@ -17,13 +17,8 @@ static void fail(HttpRequest *http, const char *text)
 
 static bool is_available(const Object *api_service)
 {
-  size_t i;
-  json_t *condition;
-  json_array_foreach (json_at(object_json((Object *)(uintptr_t)api_service), "status", "conditions", NULL), i,
-                      condition)
-    if (g_str_equal(json_str(condition, "type", ""), "Available"))
-      return g_str_equal(json_str(condition, "status", ""), "True");
-  return false;
+  const json_t *conditions = json_at(object_json((Object *)(uintptr_t)api_service), "status", "conditions", NULL);
+  return g_str_equal(json_str(json_find(conditions, "type", "Available"), "status", ""), "True");
 }
 
 /* The headers that tell who asks, from where, and for what. The caller frees. */

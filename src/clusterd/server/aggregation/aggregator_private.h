@@ -35,4 +35,5 @@ void aggregator_keep_local(Aggregator *aggregator);
 /* aggregator_check.c: asks all remote ones at once and writes what becomes of it. */
 void aggregator_check(Aggregator *aggregator, GPtrArray *api_services);
 
+/* Whether another server answers for API_SERVICE's version: its spec names a service. */
 bool aggregator_is_remote(const Object *api_service);

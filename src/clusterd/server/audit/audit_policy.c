@@ -188,30 +188,20 @@ void audit_policy_free(AuditPolicy *policy)
 /* --- deciding ------------------------------------------------------------------------------------------------------
  */
 
-static bool holds(const json_t *list, const char *text)
-{
-  size_t i;
-  json_t *item;
-  json_array_foreach (list, i, item)
-    if (text && json_is_string(item) && g_str_equal(json_string_value(item), text))
-      return true;
-  return false;
-}
-
 /* True when the list is empty, which is everything. */
 static bool holds_or_empty(const json_t *list, const char *text)
 {
-  return json_array_size(list) == 0 || holds(list, text);
+  return json_array_size(list) == 0 || json_has_text(list, text);
 }
 
 static bool fits_user(const json_t *rule, const Identity *identity)
 {
   const json_t *users = json_object_get(rule, "users"), *groups = json_object_get(rule, "userGroups");
   bool in_group = json_array_size(groups) == 0;
-  if (json_array_size(users) > 0 && (!identity || !holds(users, identity->name)))
+  if (json_array_size(users) > 0 && (!identity || !json_has_text(users, identity->name)))
     return false;
   for (int i = 0; identity && !in_group && identity->groups[i]; i++)
-    in_group = holds(groups, identity->groups[i]);
+    in_group = json_has_text(groups, identity->groups[i]);
   return in_group;
 }
 
@@ -234,11 +224,11 @@ static bool names_resource(const json_t *list, const RequestInfo *info)
   g_autofree char *full = info->subresource ? g_strconcat(info->resource, "/", info->subresource, NULL) : NULL;
   g_autofree char *any_sub = g_strconcat(info->resource, "/*", NULL);
   g_autofree char *any_of = info->subresource ? g_strconcat("*/", info->subresource, NULL) : NULL;
-  if (json_array_size(list) == 0 || holds(list, "*"))
+  if (json_array_size(list) == 0 || json_has_text(list, "*"))
     return true;
   if (!info->subresource)
-    return holds(list, info->resource);
-  return holds(list, full) || holds(list, any_sub) || holds(list, any_of);
+    return json_has_text(list, info->resource);
+  return json_has_text(list, full) || json_has_text(list, any_sub) || json_has_text(list, any_of);
 }
 
 static bool fits_resource(const json_t *rule, const RequestInfo *info)

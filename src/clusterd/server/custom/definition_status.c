@@ -52,12 +52,7 @@ void definition_names_add(DefinitionNames *names, const json_t *definition)
 
 static json_t *find_condition(const json_t *definition, const char *type)
 {
-  size_t i;
-  json_t *condition;
-  json_array_foreach (json_at(definition, "status", "conditions", NULL), i, condition)
-    if (strcmp(json_str(condition, "type", ""), type) == 0)
-      return condition;
-  return NULL;
+  return json_find(json_at(definition, "status", "conditions", NULL), "type", type);
 }
 
 static bool has_condition(const json_t *definition, const char *type, const char *status)
@@ -132,16 +127,6 @@ static void grant_name(Grant *grant, const char *member, const char *reason, GHa
     json_object_set_new(grant->accepted, member, json_string(wanted));
 }
 
-static bool array_has(const json_t *array, const char *text)
-{
-  size_t i;
-  json_t *item;
-  json_array_foreach (array, i, item)
-    if (g_strcmp0(json_string_value(item), text) == 0)
-      return true;
-  return false;
-}
-
 /* All short names or none of the new ones. What is the definition's own already is no conflict. */
 static void grant_short_names(Grant *grant, const json_t *before, GHashTable *taken)
 {
@@ -150,7 +135,7 @@ static void grant_short_names(Grant *grant, const json_t *before, GHashTable *ta
   size_t i;
   json_array_foreach (wanted, i, name) {
     const char *text = json_string_value(name);
-    bool own = array_has(json_object_get(before, "shortNames"), text) ||
+    bool own = json_has_text(json_object_get(before, "shortNames"), text) ||
                g_strcmp0(text, json_str(before, "plural", "")) == 0 ||
                g_strcmp0(text, json_str(before, "singular", "")) == 0;
     if (own || !text || !g_hash_table_contains(taken, text))
@@ -232,7 +217,7 @@ void definition_begin_deletion(json_t *definition)
     json_decref(finalizers);
     finalizers = json_array();
   }
-  if (!array_has(finalizers, DEFINITION_FINALIZER))
+  if (!json_has_text(finalizers, DEFINITION_FINALIZER))
     json_array_append_new(finalizers, json_string(DEFINITION_FINALIZER));
   json_object_set_new(metadata, "finalizers", finalizers);
   definition_set_condition(definition, "Terminating", "True", "InstanceDeletionPending",

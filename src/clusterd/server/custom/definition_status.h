@@ -15,6 +15,7 @@ typedef struct DefinitionNames {
   GHashTable *resources, *kinds; /* sets of strings of their own */
 } DefinitionNames;
 
+/* Empty; freed by definition_names_free. */
 DefinitionNames *definition_names_new(void);
 void definition_names_free(DefinitionNames *names);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DefinitionNames, definition_names_free)
@@ -25,6 +26,7 @@ void definition_names_add(DefinitionNames *names, const json_t *definition);
  * when anything changed. */
 bool definition_update_status(json_t *definition, const DefinitionNames *taken);
 
+/* What DEFINITION's conditions say. */
 bool definition_is_established(const json_t *definition);
 bool definition_is_terminating(const json_t *definition);
 

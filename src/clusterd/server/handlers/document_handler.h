@@ -1,5 +1,5 @@
 #pragma once
-/* The handlers of what is no resource, by file. PARTS are the path's segments. Internal to the server room. */
+/* The handlers of what is no resource, by file. PARTS are the path's segments. Internal to the server. */
 #include "clusterd/server/api_request.h"
 
 /* health_handler.c; the other two call ADD (which takes PATH) for every path there is, and append the checks as

@@ -18,6 +18,7 @@
 
 typedef struct Outbound Outbound;
 
+/* Starts nothing yet. */
 Outbound *outbound_new(void);
 /* Ends all calls, whose callers see an error, and refuses new ones. */
 void outbound_close(Outbound *outbound);
