@@ -1,7 +1,7 @@
 /* Events go when their time is over, which every write begins anew, and after a restart too. */
-#include <glib/gstdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/timestamp.h"
 #include "clusterd/server/event_expiry.h"
@@ -86,12 +86,7 @@ static void tear_down(Fixture *fixture, gconstpointer data)
   g_cond_clear(&fixture->deleted);
   g_mutex_clear(&fixture->lock);
   api_scheme_free(fixture->scheme);
-  g_autoptr(GDir) dir = g_dir_open(fixture->folder, 0, NULL);
-  for (const char *name; dir && (name = g_dir_read_name(dir));) {
-    g_autofree char *path = g_build_filename(fixture->folder, name, NULL);
-    g_remove(path);
-  }
-  g_rmdir(fixture->folder);
+  file_remove_tree(fixture->folder, NULL);
   g_free(fixture->path);
   g_free(fixture->folder);
 }

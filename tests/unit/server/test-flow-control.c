@@ -1,7 +1,7 @@
 /* Priority and fairness: which flow schema a request finds, and when its priority level is full. */
-#include <glib/gstdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "clusterd/server/bootstrap/bootstrap_flow.h"
 #include "clusterd/server/flow_control.h"
@@ -55,12 +55,7 @@ static void tear_down(Fixture *fixture, gconstpointer data)
   registry_free(fixture->registry);
   store_close(fixture->store);
   api_scheme_free(fixture->scheme);
-  g_autoptr(GDir) dir = g_dir_open(fixture->folder, 0, NULL);
-  for (const char *name; dir && (name = g_dir_read_name(dir));) {
-    g_autofree char *path = g_build_filename(fixture->folder, name, NULL);
-    g_remove(path);
-  }
-  g_rmdir(fixture->folder);
+  file_remove_tree(fixture->folder, NULL);
   g_free(fixture->folder);
 }
 

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/reason.h"
 #include "clusterd/store/store_etcd.h"
+#include "store_calls.h"
 
 enum { PORTS = 4, READY_SECONDS = 30 };
 
@@ -105,43 +106,6 @@ static void tear_down(Fixture *fixture, gconstpointer data)
   g_free(fixture->folder);
 }
 
-static int64_t put(Store *store, const char *key, int64_t expected, const char *text)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GBytes) value = g_bytes_new(text, strlen(text));
-  int64_t revision = -1;
-  store_put(store, key, expected, value, &revision, &error);
-  g_assert_no_error(error);
-  return revision;
-}
-
-static void drop(Store *store, const char *key)
-{
-  g_autoptr(GError) error = NULL;
-  store_delete(store, key, -1, NULL, &error);
-  g_assert_no_error(error);
-}
-
-static Reason put_fails(Store *store, const char *key, int64_t expected)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GBytes) value = g_bytes_new("x", 1);
-  g_assert_false(store_put(store, key, expected, value, NULL, &error));
-  return reason_of(error);
-}
-
-static char *keys_at(Store *store, const char *prefix, int64_t revision, const char *start, unsigned limit,
-                     int64_t *remaining)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GPtrArray) entries = store_list(store, prefix, revision, start, limit, NULL, remaining, &error);
-  g_assert_no_error(error);
-  GString *text = g_string_new(NULL);
-  for (guint i = 0; i < entries->len; i++)
-    g_string_append_printf(text, "%s%s", i ? " " : "", ((StoreEntry *)entries->pdata[i])->key);
-  return g_string_free(text, FALSE);
-}
-
 /* --- what a watch has seen -----------------------------------------------------------------------------------------
  */
 
@@ -230,28 +194,8 @@ static void test_compare_and_swap(Fixture *fixture, gconstpointer data)
 static void test_list_at_revision(Fixture *fixture, gconstpointer data)
 {
   Store *store = fixture->store;
-  put(store, "/p/a", 0, "1");
-  put(store, "/p/b", 0, "1");
-  int64_t snapshot = put(store, "/p/c", 0, "1");
-  put(store, "/q/x", 0, "1");
-  put(store, "/p/a/more", 0, "1");
-  drop(store, "/p/b");
-  int64_t remaining = -1;
-  g_autofree char *old = keys_at(store, "/p/", snapshot, NULL, 0, &remaining);
-  g_assert_cmpstr(old, ==, "/p/a /p/b /p/c");
-  g_autofree char *now = keys_at(store, "/p/", 0, NULL, 0, &remaining);
-  g_assert_cmpstr(now, ==, "/p/a /p/a/more /p/c");
-  g_autofree char *page = keys_at(store, "/p/", snapshot, NULL, 1, &remaining);
-  g_assert_cmpstr(page, ==, "/p/a");
-  g_assert_cmpint(remaining, ==, 2);
-  g_autofree char *rest = keys_at(store, "/p/", snapshot, "/p/a", 2, &remaining);
-  g_assert_cmpstr(rest, ==, "/p/b /p/c");
-  g_assert_cmpint(remaining, ==, 0);
-
+  int64_t snapshot = check_lists(store);
   g_autoptr(GError) error = NULL;
-  g_assert_null(store_list(store, "/p/", 1000, NULL, 0, NULL, NULL, &error));
-  g_assert_true(reason_is(error, REASON_TIMEOUT));
-  g_clear_error(&error);
   g_assert_true(store_compact(store, store_revision(store), &error));
   g_assert_null(store_list(store, "/p/", snapshot, NULL, 0, NULL, NULL, &error));
   g_assert_true(reason_is(error, REASON_EXPIRED));
