@@ -112,6 +112,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/http/http_loop.c \
 	%D%/http/http_private.h \
 	%D%/http/http_relay.c \
+	%D%/http/http_stream.c \
 	%D%/http/http_worker.c \
 	%D%/access/identity.c \
 	%D%/access/identity.h \

@@ -87,8 +87,8 @@ void http_observe(HttpRequest *request, const HttpObserver *observer, void *data
 /* Adds a header to the reply (any number, before it is sent). */
 void http_add_header(HttpRequest *request, const char *name, const char *value);
 
-/* For who keeps a request waiting for long: calls DONE once on an event loop's thread, with GONE true when the peer went
- * before the request was ended (which must still be done), false when it was ended. DONE must not block. */
+/* For who keeps a request waiting for long: calls DONE once on an event loop's thread, with GONE true when the peer
+ * went before the request was ended (which must still be done), false when it was ended. DONE must not block. */
 void http_when_done(HttpRequest *request, void (*done)(bool gone, void *data), void *data);
 
 /* Answers and ends the request. Takes the reference to BODY (NULL: empty). */

@@ -94,5 +94,11 @@ bool http_loop_dispatch(HttpServer *server, HttpRequest *request);
 void http_request_arrived(struct evhttp_request *request, void *loop);
 void http_request_free(HttpRequest *request);
 
+/* Stops watching the peer of REQUEST, which is to be ended; on its loop. */
+void http_peer_unwatch(HttpRequest *request);
+
+/* Appends BYTES to BUFFER without a copy. */
+void http_bytes_append(struct evbuffer *buffer, GBytes *bytes);
+
 /* Joins an HTTP connection and the socket FD until either ends. */
 void http_relay_start(HttpLoop *loop, struct evhttp_request *request, const char *head, int fd);
