@@ -93,10 +93,11 @@ is "delete pod" "$(k delete pod p)" 'pod "p" deleted'
 # watch
 k -n x1 get cm -w -o name >"$work/watch" 2>/dev/null &
 watcher=$!
-sleep 0.7
+wait_until "what is there is listed" grep -q configmap/a "$work/watch" # the watch goes on from the revision of that list
 k -n x1 create cm w >/dev/null
 k -n x1 delete cm w >/dev/null
-sleep 0.3
+seen_twice() { [ "$(grep -c /w "$work/watch")" = 2 ]; }
+wait_until "the watch sees both" seen_twice
 kill $watcher
 is "watch" "$(grep /w "$work/watch" | tr '\n' ' ')" "configmap/w configmap/w "
 is "wait" "$(k wait --for=jsonpath='{.data.k}'=v cm/a -n x1 --timeout=5s)" "configmap/a condition met"
