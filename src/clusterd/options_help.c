@@ -81,7 +81,9 @@ char *options_man_page(void)
 {
   GString *page = g_string_new(".TH CLUSTERD 8\n.SH NAME\nclusterd \\- a Kubernetes control plane and node agent\n"
                                ".SH SYNOPSIS\n.B clusterd\n\\-\\-config FILE [options]\n.br\n"
-                               ".B clusterd\n\\-\\-no\\-node [options]\n"
+                               ".B clusterd\n\\-\\-no\\-node [options]\n.br\n"
+                               ".B clusterd image\nload|ls|rm ...\n.br\n"
+                               ".B clusterd store\nbackup|restore|check ...\n"
                                ".SH DESCRIPTION\n");
   roff(page,
        "API server, controllers, scheduler, node agent, service proxy and cluster DNS in one process. In a machine "
