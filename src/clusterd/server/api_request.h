@@ -31,6 +31,8 @@ typedef struct ApiRequest {
 } ApiRequest;
 
 /* Parts of the server the handlers use; owned by the server. */
+Registry *api_server_registry(ApiServer *server);
+FlowControl *api_server_flow(ApiServer *server);
 Authorizer *api_server_authorizer(ApiServer *server);
 ServiceAccountTokens *api_server_tokens(ApiServer *server);
 const Authenticator *api_server_authenticator(const ApiServer *server);
@@ -41,6 +43,11 @@ bool api_server_is_ready(ApiServer *server);
 bool api_server_component_runs(ApiServer *server, ApiComponent component);
 SessionSet *api_server_sessions(ApiServer *server);
 struct Aggregator *api_server_aggregator(ApiServer *server);
+
+/* request_route.c: what the HTTP server calls with each request, DATA being the ApiServer, and whether the call needs
+ * no thread of its own. */
+void api_request_handle(HttpRequest *http, void *data);
+bool api_request_is_quick(const HttpRequest *http, void *data);
 
 /* respond.c: every one ends the HTTP request. */
 void respond_error(ApiRequest *request, const GError *error);

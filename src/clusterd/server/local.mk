@@ -84,7 +84,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/registry/continue_token.c \
 	%D%/registry/continue_token.h \
 	%D%/handlers/document_handler.c \
-	%D%/registry/ephemeral_containers.c \
+	%D%/handlers/ephemeral_containers.c \
 	%D%/bootstrap/bootstrap_flow.c \
 	%D%/bootstrap/bootstrap_flow.h \
 	%D%/event_expiry.c \
@@ -144,6 +144,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/request_info.c \
 	%D%/request_info.h \
 	%D%/request_options.c \
+	%D%/request_route.c \
 	%D%/handlers/resource_handler.c \
 	%D%/resource_quota.h \
 	%D%/respond.c \
