@@ -1,3 +1,4 @@
+/* From protobuf to JSON, by the tables. */
 #include "clusterd/api/protobuf.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* From JSON to protobuf, by the tables. */
 #include <string.h>
 
 #include "base/json.h"

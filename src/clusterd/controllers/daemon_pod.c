@@ -1,3 +1,4 @@
+/* A pod of a daemon set: what binds it to its node and lets it stay there. */
 #include <string.h>
 
 #include "base/json.h"

@@ -1,3 +1,4 @@
+/* A deployment's replica sets: finding, making, scaling and numbering them. */
 #include <string.h>
 
 #include "base/json.h"

@@ -1,3 +1,4 @@
+/* A deployment's status: counts, progress and its deadline. */
 #include <stdint.h>
 #include <string.h>
 

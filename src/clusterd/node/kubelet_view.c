@@ -1,3 +1,4 @@
+/* What pods see of the cluster: objects, services and tokens, from the informers. */
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/node/kubelet_private.h"

@@ -1,12 +1,12 @@
 #pragma once
 /*
- * Events live for an hour after they were last written, as upstream's do by a lease of etcd: they are removed from the
+ * Events live for a time after they were last written, as upstream's do by a lease of etcd: they are removed from the
  * store itself, past admission and finalizers, and watches see them deleted. One thread sleeps until the event that is
  * due first. Several servers on one store may do this at once.
  */
 #include "clusterd/server/registry/registry.h"
 
-#define EVENT_TTL_SECONDS 3600 /* kube-apiserver's --event-ttl unless said */
+#define EVENT_TTL_SECONDS 3600 /* unless --event-ttl says otherwise, as kube-apiserver's */
 
 typedef struct EventExpiry EventExpiry;
 

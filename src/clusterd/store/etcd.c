@@ -1,3 +1,4 @@
+/* The engine on etcd: opening, reading, syncing. */
 #include <string.h>
 
 #include "base/reason.h"

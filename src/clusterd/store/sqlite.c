@@ -1,3 +1,4 @@
+/* The engine on SQLite: opening and closing. */
 #include <string.h>
 #include <sys/stat.h>
 

@@ -1,3 +1,4 @@
+/* Compaction of the revision log, in small steps. */
 #include "clusterd/store/sqlite_private.h"
 
 /* Revisions one step looks at: a few milliseconds of work. */

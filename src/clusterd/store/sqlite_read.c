@@ -1,3 +1,4 @@
+/* Reads and lists of the SQLite engine. */
 #include <string.h>
 
 #include "base/reason.h"

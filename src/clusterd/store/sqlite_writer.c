@@ -1,3 +1,4 @@
+/* The writing thread of the SQLite engine: group commit, and the events of each batch to the watches. */
 #include <string.h>
 
 #include "base/reason.h"

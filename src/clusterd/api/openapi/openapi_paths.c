@@ -1,3 +1,4 @@
+/* The paths of OpenAPI v2 and v3: what can be asked of each resource, with which parameters. */
 #include <string.h>
 
 #include "base/json.h"

@@ -1,3 +1,4 @@
+/* The schemas of OpenAPI v2 and v3: what each kind looks like. */
 #include <string.h>
 
 #include "base/json.h"

@@ -1,3 +1,4 @@
+/* The lists of a strategic merge patch: merging, directives, order. */
 #include <string.h>
 
 #include "base/json.h"

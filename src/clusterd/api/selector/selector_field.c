@@ -1,3 +1,4 @@
+/* Field selectors: parsed, matched and shown. */
 #include <string.h>
 
 #include "base/json.h"

@@ -1,3 +1,4 @@
+/* One requirement of a label selector: its rules, what it matches, its text. */
 #include <string.h>
 
 #include "base/reason.h"

@@ -1,3 +1,4 @@
+/* Cells of nodes, component statuses, configuration and priority classes, and those many kinds have. */
 #include <string.h>
 
 #include "base/timestamp.h"

@@ -1,3 +1,4 @@
+/* Cells of what makes pods, and of selectors. */
 #include <string.h>
 
 #include "base/timestamp.h"

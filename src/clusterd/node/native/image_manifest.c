@@ -1,3 +1,4 @@
+/* The manifests in an image archive, as docker save and OCI layouts have them. */
 #include <string.h>
 
 #include "base/json.h"

@@ -1,3 +1,4 @@
+/* Calling one webhook, and what its failure means. */
 #include <string.h>
 
 #include "base/json.h"

@@ -1,3 +1,4 @@
+/* Which webhooks a request concerns. */
 #include <string.h>
 
 #include "base/json.h"

@@ -1,3 +1,4 @@
+/* The AdmissionReview a webhook is sent, and reading its answer. */
 #include <string.h>
 
 #include "base/json.h"

@@ -1,3 +1,4 @@
+/* Exec and attach: the streams of a process, carried over a connection. */
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>

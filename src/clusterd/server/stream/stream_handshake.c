@@ -1,3 +1,4 @@
+/* Which protocol a client and the server agree on. */
 #include <string.h>
 
 #include "base/reason.h"
