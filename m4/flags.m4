@@ -29,6 +29,10 @@ AC_DEFUN([LAUNCHER_COMPILER_FLAGS], [
     HARDEN_CFLAGS="-fsanitize=$enable_sanitizers -fno-omit-frame-pointer -fno-sanitize-recover=all -g"
     LAUNCHER_TRY_FLAG([-Wno-maybe-uninitialized], [HARDEN_CFLAGS])
     HARDEN_LDFLAGS="-fsanitize=$enable_sanitizers"
+    # gcc's shared libubsan beside libasan writes to stderr whatever log_path says; see tests/sanitizer-reports.sh
+    AS_CASE([$enable_sanitizers], [*address*undefined* | *undefined*address*],
+      [LAUNCHER_TRY_FLAG([-static-libasan], [HARDEN_LDFLAGS])
+       LAUNCHER_TRY_FLAG([-static-libubsan], [HARDEN_LDFLAGS])])
   ])
   AS_IF([test "x$enable_fuzzing" = xyes], [HARDEN_CFLAGS="$HARDEN_CFLAGS -fsanitize=fuzzer-no-link"])
   AC_SUBST([WARN_CFLAGS])
