@@ -193,7 +193,8 @@ static void request_prepare_update(json_t *object, const json_t *old, const ApiW
 {
   strategy_split_status(object, old, context);
   strategy_carry(object, old, "spec");
-  date_conditions(object, old);
+  if (context && context->subresource) /* else the status is OLD's, which others read */
+    date_conditions(object, old);
 }
 
 const ApiStrategy strategy_certificate_signing_request = {

@@ -23,14 +23,15 @@ static void namespace_prepare_create(json_t *object)
 
 static void namespace_prepare_update(json_t *object, const json_t *old, const ApiWriteContext *context)
 {
-  bool finalize = context && context->subresource && strcmp(context->subresource, "finalize") == 0;
-  if (finalize) {
+  const char *subresource = context ? context->subresource : NULL;
+  if (subresource && strcmp(subresource, "finalize") == 0) {
     strategy_carry(object, old, "status");
     return;
   }
   strategy_split_status(object, old, context);
-  json_t *spec = json_ensure_object(object, "spec", NULL);
-  strategy_carry(spec, json_object_get(old, "spec"), "finalizers");
+  /* with the status the whole spec is OLD's, which others read: nothing is to be changed in it */
+  if (!subresource)
+    strategy_carry(json_ensure_object(object, "spec", NULL), json_object_get(old, "spec"), "finalizers");
 }
 
 const ApiStrategy strategy_namespace = {
