@@ -30,3 +30,7 @@ TESTS += %D%/csr.sh
 
 dist_check_SCRIPTS += %D%/audit.sh %D%/health.sh
 TESTS += %D%/audit.sh %D%/health.sh
+
+dist_check_SCRIPTS += %D%/concurrency.sh
+TESTS += %D%/concurrency.sh
+EXTRA_DIST += %D%/concurrency.py
