@@ -12,7 +12,7 @@
 #include "clusterd/store/store_etcd.h"
 #include "store_calls.h"
 
-enum { PORTS = 4, READY_SECONDS = 30 };
+enum { PORTS = 4, READY_SECONDS = 30, FIRST_PORT = 12000, LAST_PORT = 32000 };
 
 typedef struct Fixture {
   char *folder;
@@ -22,16 +22,23 @@ typedef struct Fixture {
   Store *store;
 } Fixture;
 
-/* A port nobody listens on. */
+/* A port nobody listens on, another one at every call. It is below those that the kernel gives to whoever connects
+ * while etcd starts. */
 static int free_port(void)
 {
-  struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-  socklen_t length = sizeof address;
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  g_assert_cmpint(bind(fd, (struct sockaddr *)(void *)&address, sizeof address), ==, 0);
-  g_assert_cmpint(getsockname(fd, (struct sockaddr *)(void *)&address, &length), ==, 0);
-  close(fd);
-  return ntohs(address.sin_port);
+  static int port;
+  if (port == 0)
+    port = g_random_int_range(FIRST_PORT, LAST_PORT);
+  for (;; port++) {
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                   .sin_port = htons((uint16_t)port) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool is_free = bind(fd, (struct sockaddr *)(void *)&address, sizeof address) == 0;
+    close(fd);
+    if (is_free)
+      return port++;
+  }
 }
 
 static Store *open_at(const char *const *urls)
