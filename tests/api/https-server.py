@@ -75,6 +75,12 @@ def hook_data(review):
     return respond(review, patch=[{"op": "add", "path": "/data", "value": {"from": "webhook"}}])
 
 
+def hook_note(review):
+    """Members a schema knows, and some it does not."""
+    return respond(review, patch=[{"op": "add", "path": "/data", "value": {"kept": "yes", "unknown": "no"}},
+                                  {"op": "add", "path": "/extra", "value": {"a": 1}}] + add_label(review, "hooked", "yes"))
+
+
 def hook_convert(review):
     """v1 has spec.hostPort ("a:1"), all else spec.host and spec.port."""
     request = review["request"]
@@ -114,6 +120,8 @@ HOOKS = {
     "count": hook_count,
     "back": hook_back,
     "data": hook_data,
+    "note": hook_note,
+    "badnote": lambda review: respond(review, patch=[{"op": "add", "path": "/data", "value": {"kept": 1}}]),
     "convert": hook_convert,
     "refuse": hook_refuse,
 }

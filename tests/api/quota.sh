@@ -73,4 +73,13 @@ like "a claim in use" "$(k get pvc data)" "*data*Terminating*"
 k delete pod user --grace-period=0 --force >/dev/null 2>&1
 until_is "is gone when it is not" 'Error from server (NotFound): persistentvolumeclaims "data" not found' k get pvc data
 
+k create namespace old >/dev/null
+k create quota none -n old --hard=count/deployments.apps=0 >/dev/null
+until_is "a quota of none" "0" k get quota none -n old -o 'jsonpath={.status.used.count/deployments\.apps}'
+old='{"metadata":{"name":"d"},"spec":{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}}'
+for group in extensions/v1beta1 apps/v1; do
+  like "what is refused has the group it was asked for in: $group" \
+    "$(request POST "/apis/$group/namespaces/old/deployments" -H 'Content-Type: application/json' -d "$old")" \
+    "*\"message\":\"deployments.${group%/*} \\\\\"d\\\\\" is forbidden: exceeded quota: none, *\"group\":\"${group%/*}\"*403"
+done
 done_testing

@@ -230,6 +230,27 @@ is "called again after another one's change" "$(k -n x1 create cm m5 -o 'jsonpat
   '{"count":"2","hooked":"yes"}'
 remove
 
+# --- what a webhook adds to a custom resource keeps to its schema ---
+k create -f - >/dev/null <<END
+{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"notes.x.example"},"spec":{
+ "group":"x.example","scope":"Namespaced","names":{"plural":"notes","kind":"Note"},"versions":[
+ {"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object","properties":{
+  "data":{"type":"object","properties":{"kept":{"type":"string"},"filled":{"type":"string","default":"in"}}}}}}}]}}
+END
+k wait --for condition=established crd/notes.x.example >/dev/null
+mutating m1 "note|$(rules CREATE x.example v1 notes)" >/dev/null
+notes=/apis/x.example/v1/namespaces/x1/notes
+note='{"apiVersion":"x.example/v1","kind":"Note","metadata":{"name":"n"}}'
+like "what the schema knows stays, the rest goes" "$(request POST $notes "${json[@]}" -d "$note")" \
+  '*"data":{"kept":"yes","filled":"in"}}*201'
+is "so it is stored" "$(k -n x1 get note n -o 'jsonpath={.data}{.extra}{.metadata.labels}')" \
+  '{"filled":"in","kept":"yes"}{"hooked":"yes"}'
+remove
+mutating m1 "badnote|$(rules CREATE x.example v1 notes)" >/dev/null
+message "what the schema forbids is refused" 422 'Note.x.example "m" is invalid: data.kept: Invalid value: "integer": data.kept in body must be of type string: "integer"' \
+  POST $notes "${json[@]}" -d "${note/\"n\"/\"m\"}"
+remove
+
 # --- calls that come back, more of them than there are workers ---
 validating v1 "back|$on_maps,$only_x1,\"timeoutSeconds\":30" >/dev/null
 crowd=70

@@ -236,6 +236,13 @@ static int version_rank(const char *version)
   return (strcmp(stage, "beta") == 0 ? 500000 : 0) + (int)(major * 1000 + minor);
 }
 
+/* The one place where upstream has them in another order. */
+static int kind_rank(const ApiKind *kind)
+{
+  bool odd = g_str_equal(kind->group, "autoscaling") && g_str_equal(kind->version, "v2beta2");
+  return odd ? version_rank("v2beta1") - 1 : version_rank(kind->version);
+}
+
 static int compare_discovery(gconstpointer a, gconstpointer b)
 {
   const ApiKind *first = *(const ApiKind *const *)a, *second = *(const ApiKind *const *)b;
@@ -244,7 +251,7 @@ static int compare_discovery(gconstpointer a, gconstpointer b)
     return rank_first < rank_second ? -1 : 1;
   int order = strcmp(first->group, second->group);
   if (order == 0)
-    order = version_rank(second->version) - version_rank(first->version);
+    order = kind_rank(second) - kind_rank(first);
   if (order == 0)
     order = strcmp(first->version, second->version);
   return order ? order : strcmp(first->plural, second->plural);

@@ -220,7 +220,8 @@ bool admission_forbid(const AdmissionRequest *request, GError **error, const cha
   va_start(args, format);
   g_autofree char *why = g_strdup_vprintf(format, args);
   va_end(args);
-  return api_error_forbidden(error, request->kind, admission_name(request), "%s", why);
+  /* the resource as it was asked for, which may be in an older group than it is stored in */
+  return api_error_forbidden(error, request->target->kind, admission_name(request), "%s", why);
 }
 
 bool admission_creates(const AdmissionRequest *request, const char *group, const char *plural)
