@@ -34,3 +34,6 @@ TESTS += %D%/audit.sh %D%/health.sh
 dist_check_SCRIPTS += %D%/concurrency.sh
 TESTS += %D%/concurrency.sh
 EXTRA_DIST += %D%/concurrency.py
+dist_check_SCRIPTS += %D%/watch-bounds.sh
+TESTS += %D%/watch-bounds.sh
+EXTRA_DIST += %D%/watch-bounds.py

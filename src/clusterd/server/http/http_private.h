@@ -73,6 +73,7 @@ struct HttpStream {
   gsize backlog; /* bytes queued or in libevent's buffer */
   bool posted;   /* a flush is on its way to the loop */
   bool gone;     /* the peer, or too slow */
+  bool too_slow; /* what waits for it is thrown away */
   bool closing;  /* the writer is done */
   bool aborted;  /* and the body is not whole */
   /* the loop's: told when the output has drained; NULL when nobody waits */

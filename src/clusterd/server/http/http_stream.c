@@ -1,4 +1,6 @@
 /* Replies that are written piece by piece from any thread, and how much of them the peer has yet to take. */
+#include <malloc.h>
+
 #include "clusterd/server/http/http_private.h"
 
 static void output_changed(struct evbuffer *output, const struct evbuffer_cb_info *change, void *data);
@@ -26,6 +28,25 @@ static void tell_drained(HttpStream *stream)
     ready(stream->ready_data);
 }
 
+static bool is_too_slow(HttpStream *stream)
+{
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&stream->lock);
+  return stream->too_slow;
+}
+
+static void give_memory_back(evutil_socket_t fd, short what, void *data)
+{
+  malloc_trim(0);
+}
+
+/* What waited for a peer that was too slow is many megabytes in pieces that the allocator would keep. A second later
+ * libevent has let go of them. */
+static void give_memory_back_soon(const HttpStream *stream)
+{
+  static const struct timeval soon = { .tv_sec = 1 };
+  event_base_once(stream->loop->base, -1, EV_TIMEOUT, give_memory_back, NULL, &soon);
+}
+
 /* On the loop: the body is over. The evhttp request must be ended even when its connection is gone, or it leaks. */
 static void stream_end(HttpStream *stream)
 {
@@ -43,6 +64,8 @@ static void stream_end(HttpStream *stream)
     evhttp_connection_free(connection); /* and its request */
   else
     evhttp_send_reply_end(request);
+  if (is_too_slow(stream))
+    give_memory_back_soon(stream);
   tell_drained(stream);
   if (stream->on_close)
     stream->on_close(stream->data);
@@ -118,14 +141,24 @@ static void output_drained(struct evbuffer *output, const struct evbuffer_cb_inf
     drained(data);
 }
 
+/* The peer may take its time for the rest, but not stand still. */
+static void finish_when_sent(HttpStream *stream, struct evhttp_connection *connection)
+{
+  const struct timeval never = { 0 }, patience = { .tv_sec = HTTP_IDLE_SECONDS };
+  bufferevent_set_timeouts(evhttp_connection_get_bufferevent(connection), &never, &patience);
+  evbuffer_add_cb(connection_output(connection), output_changed, stream);
+}
+
 static void stream_finish(HttpStream *stream)
 {
-  if (!stream->request || !evhttp_request_get_connection(stream->request))
-    stream_end(stream);
-  else if (unsent(stream) > 0)
-    evbuffer_add_cb(connection_output(evhttp_request_get_connection(stream->request)), output_changed, stream);
-  else
+  struct evhttp_connection *connection = stream->request ? evhttp_request_get_connection(stream->request) : NULL;
+  bool patient = connection && !is_too_slow(stream);
+  if (patient && unsent(stream) > 0)
+    finish_when_sent(stream, connection);
+  else if (patient)
     stream_end_soon(stream);
+  else
+    stream_end(stream);
 }
 
 static void stream_flush(void *data)
@@ -212,7 +245,8 @@ bool http_stream_write(HttpStream *stream, GBytes *piece)
 {
   g_mutex_lock(&stream->lock);
   stream->backlog += g_bytes_get_size(piece);
-  stream->gone = stream->gone || stream->backlog > HTTP_STREAM_BACKLOG_MAX;
+  stream->too_slow = stream->too_slow || stream->backlog > HTTP_STREAM_BACKLOG_MAX;
+  stream->gone = stream->gone || stream->too_slow;
   bool ok = !stream->gone;
   bool post = false;
   if (ok) {
@@ -266,7 +300,7 @@ static void close_stream(HttpStream *stream, bool aborted)
 {
   g_mutex_lock(&stream->lock);
   stream->closing = true;
-  stream->aborted = aborted;
+  stream->aborted = aborted || stream->too_slow;
   bool post = claim_flush(stream);
   g_mutex_unlock(&stream->lock);
   if (post)
