@@ -37,3 +37,7 @@ EXTRA_DIST += %D%/concurrency.py
 dist_check_SCRIPTS += %D%/watch-bounds.sh
 TESTS += %D%/watch-bounds.sh
 EXTRA_DIST += %D%/watch-bounds.py
+
+dist_check_SCRIPTS += %D%/definition-memory.sh
+TESTS += %D%/definition-memory.sh
+EXTRA_DIST += %D%/definition-memory.py

@@ -1,5 +1,6 @@
 /* Everything that is not a resource: discovery, OpenAPI, version, token keys; health and metrics have their own files.
  * What is derived from the scheme is made once per state of the scheme and then served as bytes with an ETag. */
+#include <malloc.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -22,6 +23,8 @@
 #define TEXT_PLAIN "text/plain; charset=utf-8"
 /* A missed document is remembered no longer than this: kinds come and go with CustomResourceDefinitions. */
 #define DOCUMENTS_MAX 256
+/* A document this large is written from a tree many times as large, in small pieces the allocator would keep. */
+#define TRIM_BYTES (1u << 20)
 
 typedef struct Document {
   GBytes *bytes;
@@ -108,10 +111,13 @@ static GBytes *make(const ApiScheme *scheme, const char *key)
     const char *prefix;
     GBytes *(*make)(const ApiScheme *scheme, const char *key);
   } makers[] = { { "aggregated ", make_aggregated }, { "openapi ", make_openapi_v2 }, { "v3 ", make_openapi_v3 } };
+  GBytes *bytes = NULL;
   for (gsize i = 0; i < G_N_ELEMENTS(makers); i++)
     if (g_str_has_prefix(key, makers[i].prefix))
-      return makers[i].make(scheme, key);
-  return NULL;
+      bytes = makers[i].make(scheme, key);
+  if (bytes && g_bytes_get_size(bytes) > TRIM_BYTES)
+    malloc_trim(0);
+  return bytes;
 }
 
 /* The document of KEY: its bytes (new reference) and its hash. NULL when there is none. */

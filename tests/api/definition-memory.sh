@@ -1,0 +1,7 @@
+#!/bin/bash
+# shellcheck disable=SC2154 # harness.sh sets them
+# What definitions cost a server, in memory. See definition-memory.py.
+. "$(dirname "$0")/harness.sh"
+start_cluster
+python_tests "$(dirname "$0")/definition-memory.py"
+done_testing
