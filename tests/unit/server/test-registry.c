@@ -473,6 +473,33 @@ static void test_watch_too_old(Fixture *fixture, gconstpointer data)
   g_assert_true(g_str_has_prefix(error->message, "too old resource version: 1 ("));
 }
 
+/* Large objects that change often are forgotten earlier. */
+static void test_history_bytes(Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Object) made = create_map(fixture, "a");
+  Target target = target_of(fixture, "configmaps", NULL), a = target_of(fixture, "configmaps", "a");
+  enum { SIZE = 900 << 10, CHANGES = (16 << 20) / SIZE + 2 };
+  g_autofree char *filling = g_strnfill(SIZE, 'x');
+  int64_t middle = 0, last = 0;
+  for (int i = 0; i < CHANGES; i++) {
+    g_autoptr(json_t) patch = json_pack("{s:{s:s, s:o}}", "data", "filling", filling, "round", json_sprintf("%d", i));
+    g_autoptr(Object) stored = registry_patch(fixture->registry, NULL, &a, PATCH_MERGE, patch, false, NULL, &error);
+    g_assert_no_error(error);
+    last = object_revision(stored);
+    if (i == CHANGES / 2)
+      middle = last;
+  }
+  g_assert_null(registry_watch(fixture->registry, NULL, &target, NULL, object_revision(made), see, NULL, &error));
+  g_assert_true(reason_is(error, REASON_EXPIRED));
+  Seen seen = { .text = g_string_new(NULL) };
+  Watch *watch = registry_watch(fixture->registry, NULL, &target, NULL, middle, see, &seen, NULL);
+  g_assert_nonnull(watch);
+  registry_unwatch(watch);
+  g_assert_cmpint(last, >, middle);
+  g_string_free(seen.text, TRUE);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -490,5 +517,6 @@ int main(int argc, char **argv)
   ADD("future-revision", test_future_revision);
   ADD("watch", test_watch);
   ADD("watch-too-old", test_watch_too_old);
+  ADD("history-bytes", test_history_bytes);
   return g_test_run();
 }

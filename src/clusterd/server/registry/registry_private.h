@@ -12,6 +12,7 @@
 /* Changes a resource remembers for watches that come late: enough for a client that lists and then watches. */
 #define HISTORY_MAX 1024
 #define HISTORY_SECONDS 300
+#define HISTORY_BYTES_MAX (16u << 20) /* of a resource; the newest change is kept whatever its size */
 /* How long a read waits for a revision that has not come yet, and a bookmark for the next one. */
 #define FUTURE_WAIT_SECONDS 3
 #define BOOKMARK_SECONDS 60
@@ -34,6 +35,7 @@ typedef struct Resource {
   char *prefix;        /* "/registry/deployments/" */
   GTree *objects;      /* "namespace/name" or "name" → Object* */
   GQueue history;      /* Change*, oldest first */
+  gsize history_bytes; /* of their objects */
   int64_t loaded;      /* revision of the snapshot it was loaded from */
   int64_t newest;      /* revision of the newest change */
   int64_t forgotten;   /* revision of the newest change that is no longer in the history */

@@ -131,16 +131,23 @@ static Object *object_of(Registry *registry, Resource *resource, const StoreEven
   return resource->kind->compact ? object_twin(flight->object) : object_ref(flight->object);
 }
 
+static gsize change_size(const Change *change)
+{
+  return g_bytes_get_size(object_bytes(change->object));
+}
+
 static void remember(Resource *resource, Change *change)
 {
   g_queue_push_tail(&resource->history, change_ref(change));
+  resource->history_bytes += change_size(change);
   resource->newest = change->revision;
   for (;;) {
     Change *oldest = g_queue_peek_head(&resource->history);
-    if (resource->history.length <= HISTORY_MAX &&
-        change->time_us - oldest->time_us <= HISTORY_SECONDS * G_USEC_PER_SEC)
+    bool fits = resource->history.length <= HISTORY_MAX && resource->history_bytes <= HISTORY_BYTES_MAX;
+    if (oldest == change || (fits && change->time_us - oldest->time_us <= HISTORY_SECONDS * G_USEC_PER_SEC))
       return;
     resource->forgotten = oldest->revision;
+    resource->history_bytes -= change_size(oldest);
     change_unref(g_queue_pop_head(&resource->history));
   }
 }
