@@ -15,7 +15,9 @@ install-iso:
 	  '$(DESTDIR)$(pkgdatadir)'
 	$(INSTALL_DATA) '$(iso_output)'/keys/*.pub '$(DESTDIR)$(pkgdatadir)/keys'
 
-EXTRA_DIST += %D%/build %D%/packages.list %D%/modules.list %D%/modules-initrd.list %D%/stages %D%/initrd %D%/rootfs %D%/images
+EXTRA_DIST += %D%/build %D%/packages.list %D%/modules.list %D%/modules-initrd.list %D%/stages %D%/initrd %D%/rootfs
+# folder by folder: a build tree has the finished images beside them
+EXTRA_DIST += %D%/images/base %D%/images/busybox %D%/images/hello-world %D%/images/nginx
 
 dist_check_SCRIPTS += tests/iso/image.sh tests/iso/scripts.sh tests/iso/rebuild.sh tests/iso/boot.sh
 TESTS += tests/iso/image.sh tests/iso/scripts.sh tests/iso/rebuild.sh tests/iso/boot.sh
