@@ -7,27 +7,6 @@
 #include "clusterd/api/strategies/strategies.h"
 #include "clusterd/api/validation.h"
 
-static const char *const standard_resources[] = { "cpu",
-                                                  "memory",
-                                                  "ephemeral-storage",
-                                                  "requests.cpu",
-                                                  "requests.memory",
-                                                  "requests.ephemeral-storage",
-                                                  "limits.cpu",
-                                                  "limits.memory",
-                                                  "limits.ephemeral-storage",
-                                                  "pods",
-                                                  "persistentvolumeclaims",
-                                                  "services",
-                                                  "replicationcontrollers",
-                                                  "resourcequotas",
-                                                  "secrets",
-                                                  "configmaps",
-                                                  "storage",
-                                                  "requests.storage",
-                                                  "services.nodeports",
-                                                  "services.loadbalancers",
-                                                  NULL };
 static const char *const quota_resources[] = { "cpu",
                                                "memory",
                                                "ephemeral-storage",
@@ -60,6 +39,12 @@ static const char *const integer_resources[] = { "pods",
                                                  "services.loadbalancers",
                                                  NULL };
 
+/* A quota measures every standard resource but the size of a volume. */
+static bool is_standard(const char *name)
+{
+  return strcmp(name, "storage") == 0 || g_strv_contains(quota_resources, name);
+}
+
 static bool is_huge_pages(const char *name)
 {
   return g_str_has_prefix(name, "hugepages-") || g_str_has_prefix(name, "requests.hugepages-") ||
@@ -89,7 +74,7 @@ static bool check_name(const char *name, const char *path, FieldErrors *errors)
   api_validate_format("qualifiedName", value, path, errors);
   if (field_errors_count(errors) > before)
     return false;
-  if (!strchr(name, '/') && !g_strv_contains(standard_resources, name) && !is_huge_pages(name))
+  if (!strchr(name, '/') && !is_standard(name) && !is_huge_pages(name))
     field_errors_add(errors, FIELD_INVALID, path, value, "must be a standard resource type or fully qualified");
   return true;
 }
