@@ -140,7 +140,7 @@ is "the Secret ends with the account" "$(k -n x1 get secret robot-token 2>&1)" \
   'Error from server (NotFound): secrets "robot-token" not found'
 
 # --- certificates, anonymous, impersonation
-is "a certificate of a stranger" "$("$KUBECTL" --kubeconfig "$work/foreign.conf" get pods 2>&1 | tail -1)" \
+is "a certificate of a stranger" "$("$KUBECTL" --kubeconfig "$work/foreign.conf" --cache-dir "$work/none" get pods 2>&1 | tail -1)" \
   'error: You must be logged in to the server (the server has asked for the client to provide credentials)'
 is "the stranger's Status" "$(request GET /api/v1/pods --cert "$work/pki/foreign.crt" --key "$work/pki/foreign.key")" \
   '{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}

@@ -7,6 +7,7 @@ set -u
 CLUSTERD=${CLUSTERD:-$G_TEST_BUILDDIR/src/clusterd/clusterd}
 KUBECTL=${KUBECTL:-$("$G_TEST_SRCDIR/tests/kubectl" 1.32)}
 work=$(mktemp -d "${TMPDIR:-/tmp}/api-test-XXXXXX")
+export KUBECACHEDIR=$work/cache # never what an earlier server on the same port said
 server_pid=
 tests=0
 failures=0
@@ -131,11 +132,11 @@ restart_cluster() {
 }
 
 k() {
-  "$KUBECTL" --kubeconfig "$work/admin.conf" --cache-dir "$work/cache" "$@"
+  "$KUBECTL" --kubeconfig "$work/admin.conf" "$@"
 }
 
 as_bob() {
-  "$KUBECTL" --kubeconfig "$work/bob.conf" --cache-dir "$work/cache" "$@"
+  "$KUBECTL" --kubeconfig "$work/bob.conf" "$@"
 }
 
 # kubectl 1.20, as Debian has it; see tests/kubectl.

@@ -114,7 +114,7 @@ is "can-i yes" "$(as_bob auth can-i list pods 2>&1)" "yes"
 is "allowed" "$(as_bob get pods 2>&1)" "No resources found in default namespace."
 is "not elsewhere" "$(as_bob -n x1 auth can-i list pods 2>&1)" "no"
 is "impersonation" "$(k auth can-i list pods --as=eve --as-group=dev)" "yes"
-like "foreign CA" "$("$KUBECTL" --kubeconfig "$work/foreign.conf" get pods 2>&1 | tail -1)" \
+like "foreign CA" "$("$KUBECTL" --kubeconfig "$work/foreign.conf" --cache-dir "$work/none" get pods 2>&1 | tail -1)" \
   "error: You must be logged in to the server*"
 token=$(k create token default)
 is "token's user" "$("$KUBECTL" --server "https://127.0.0.1:$port" --certificate-authority "$work/pki/ca.crt" \
