@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "clusterd/controllers/deployment_math.h"
+#include "clusterd/controllers/workloads/deployment_math.h"
 
 static json_t *spec_of(int replicas, const char *surge, const char *unavailable)
 {

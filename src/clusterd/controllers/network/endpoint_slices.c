@@ -1,0 +1,230 @@
+#include "clusterd/controllers/network/endpoint_slices.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/reason.h"
+#include "clusterd/controllers/network/endpoint_sets.h"
+#include "clusterd/controllers/pods/owner.h"
+
+#define LABEL_SERVICE "kubernetes.io/service-name"
+#define LABEL_MANAGED_BY "endpointslice.kubernetes.io/managed-by"
+
+char **endpoint_slices_index(const Object *object)
+{
+  const char *service = json_str(json_at(object_json(object), "metadata", "labels", NULL), LABEL_SERVICE, "");
+  if (!*service)
+    return NULL;
+  char **values = g_new0(char *, 2);
+  values[0] = g_strconcat(object_namespace(object), "/", service, NULL);
+  return values;
+}
+
+/* A slice as it should be. */
+typedef struct Plan {
+  Object *slice; /* borrowed; NULL: to be created */
+  const char *address_type;
+  const json_t *ports;
+  json_t *endpoints; /* owned */
+} Plan;
+
+static void plan_clear(void *pointer)
+{
+  Plan *plan = pointer;
+  json_decref(plan->endpoints);
+}
+
+static const char *id_of(const json_t *endpoint)
+{
+  const char *uid = json_str(json_object_get(endpoint, "targetRef"), "uid", NULL);
+  return uid ? uid : json_string_value(json_array_get(json_object_get(endpoint, "addresses"), 0));
+}
+
+static json_t *ports_of(const Object *slice)
+{
+  return json_object_get(object_json(slice), "ports");
+}
+
+/* An empty list may be stored as none. */
+static bool same_list(const json_t *a, const json_t *b)
+{
+  return (json_array_size(a) == 0 && json_array_size(b) == 0) || json_same(a, b);
+}
+
+/* Moves the endpoints of PENDING (id → endpoint) that SLICE holds already into its plan. */
+static void keep_known(Plan *plan, GHashTable *pending)
+{
+  size_t i;
+  json_t *known;
+  json_array_foreach (json_object_get(object_json(plan->slice), "endpoints"), i, known) {
+    json_t *wanted = g_hash_table_lookup(pending, id_of(known));
+    if (!wanted || json_array_size(plan->endpoints) >= ENDPOINT_SLICE_SIZE_MAX)
+      continue;
+    json_array_append(plan->endpoints, wanted);
+    g_hash_table_remove(pending, id_of(known));
+  }
+}
+
+static void plan_group(GArray *plans, GPtrArray *slices, const json_t *group)
+{
+  const json_t *endpoints = json_object_get(group, "endpoints"), *ports = json_object_get(group, "ports");
+  const char *address_type = json_str(group, "addressType", "IPv4");
+  g_autoptr(GHashTable) pending = g_hash_table_new(g_str_hash, g_str_equal);
+  size_t i;
+  json_t *endpoint;
+  json_array_foreach (endpoints, i, endpoint)
+    g_hash_table_insert(pending, (char *)(uintptr_t)id_of(endpoint), endpoint);
+  unsigned first = plans->len;
+  for (i = 0; i < slices->len; i++) {
+    Object *slice = g_ptr_array_index(slices, i);
+    if (!same_list(ports_of(slice), ports) || strcmp(json_str(object_json(slice), "addressType", ""), address_type))
+      continue;
+    Plan plan = { .slice = slice, .address_type = address_type, .ports = ports, .endpoints = json_array() };
+    keep_known(&plan, pending);
+    g_array_append_val(plans, plan);
+  }
+  unsigned at = first;
+  json_array_foreach (endpoints, i, endpoint) {
+    if (g_hash_table_lookup(pending, id_of(endpoint)) != endpoint)
+      continue;
+    while (at < plans->len && json_array_size(g_array_index(plans, Plan, at).endpoints) >= ENDPOINT_SLICE_SIZE_MAX)
+      at++;
+    if (at == plans->len) {
+      Plan plan = { .address_type = address_type, .ports = ports, .endpoints = json_array() };
+      g_array_append_val(plans, plan);
+    }
+    json_array_append(g_array_index(plans, Plan, at).endpoints, endpoint);
+  }
+}
+
+static json_t *make_labels(const EndpointSlices *context, const Object *owner, const json_t *labels)
+{
+  json_t *result = labels ? json_deep_copy(labels) : json_object();
+  json_object_set_new(result, LABEL_SERVICE, json_string(object_name(owner)));
+  json_object_set_new(result, LABEL_MANAGED_BY, json_string(context->managed_by));
+  return result;
+}
+
+static Object *create_slice(const EndpointSlices *context, const Object *owner, const json_t *labels, const Plan *plan,
+                            GError **error)
+{
+  g_autofree char *prefix = g_strconcat(object_name(owner), "-", NULL);
+  g_autoptr(json_t) value =
+      json_pack("{s:{s:s, s:o, s:[o]}, s:s, s:O, s:O}", "metadata", "generateName", prefix, "labels",
+                make_labels(context, owner, labels), "ownerReferences", owner_reference_new(object_json(owner)),
+                "addressType", plan->address_type, "endpoints", plan->endpoints, "ports", plan->ports);
+  return client_create(context->client, "discovery.k8s.io/v1", "endpointslices", object_namespace(owner), value, error);
+}
+
+typedef struct SliceChange {
+  const Plan *plan;
+  json_t *labels; /* owned */
+} SliceChange;
+
+static bool change_slice(json_t *value, void *data)
+{
+  const SliceChange *change = data;
+  json_t *metadata = json_object_get(value, "metadata");
+  if (same_list(json_object_get(value, "endpoints"), change->plan->endpoints) &&
+      json_same(json_object_get(metadata, "labels"), change->labels))
+    return false;
+  json_object_set(value, "endpoints", change->plan->endpoints);
+  json_object_set(metadata, "labels", change->labels);
+  return true;
+}
+
+static bool write_plan(const EndpointSlices *context, const Object *owner, const json_t *labels, const Plan *plan,
+                       GError **error)
+{
+  g_autoptr(GError) problem = NULL;
+  g_autoptr(Object) stored = NULL;
+  if (!plan->slice) {
+    stored = create_slice(context, owner, labels, plan, &problem);
+  } else {
+    g_autoptr(json_t) wanted = make_labels(context, owner, labels);
+    SliceChange change = { .plan = plan, .labels = wanted };
+    if (same_list(json_object_get(object_json(plan->slice), "endpoints"), plan->endpoints) &&
+        json_same(json_at(object_json(plan->slice), "metadata", "labels", NULL), wanted))
+      return true;
+    stored = client_modify(context->client, "discovery.k8s.io/v1", "endpointslices", object_namespace(owner),
+                           object_name(plan->slice), NULL, change_slice, &change, &problem);
+  }
+  if (stored) {
+    informer_wait_revision(context->slices, object_revision(stored));
+    return true;
+  }
+  /* Deleted under our hands, or the namespace goes away. */
+  if (reason_is(problem, REASON_NOT_FOUND) || reason_is(problem, REASON_FORBIDDEN))
+    return true;
+  g_propagate_error(error, g_steal_pointer(&problem));
+  return false;
+}
+
+static bool delete_slice(const EndpointSlices *context, const Object *slice, GError **error)
+{
+  g_autoptr(GError) problem = NULL;
+  if (client_delete(context->client, "discovery.k8s.io/v1", "endpointslices", object_namespace(slice),
+                    object_name(slice), NULL, &problem)) {
+    informer_wait_deleted(context->slices, slice);
+    return true;
+  }
+  if (reason_is(problem, REASON_NOT_FOUND))
+    return true;
+  g_propagate_error(error, g_steal_pointer(&problem));
+  return false;
+}
+
+static bool is_planned(GArray *plans, const Object *slice)
+{
+  for (unsigned i = 0; i < plans->len; i++) {
+    const Plan *plan = &g_array_index(plans, Plan, i);
+    if (plan->slice == slice && json_array_size(plan->endpoints) > 0)
+      return true;
+  }
+  return false;
+}
+
+/* A service without endpoints still has one slice, so that those who watch know it was looked at. */
+static bool sync_placeholder(const EndpointSlices *context, const Object *owner, const json_t *labels,
+                             GPtrArray *slices, GError **error)
+{
+  g_autoptr(json_t) none = json_array();
+  Plan plan = { .slice = slices->len > 0 ? g_ptr_array_index(slices, 0) : NULL,
+                .address_type = "IPv4",
+                .ports = none,
+                .endpoints = none };
+  for (unsigned i = 1; i < slices->len; i++)
+    if (!delete_slice(context, g_ptr_array_index(slices, i), error))
+      return false;
+  return write_plan(context, owner, labels, &plan, error);
+}
+
+bool endpoint_slices_sync(const EndpointSlices *context, const Object *owner, const json_t *labels,
+                          const json_t *groups, bool keep_one, GError **error)
+{
+  g_autofree char *key = informer_key(owner);
+  g_autoptr(GPtrArray) slices = informer_by_index(context->slices, ENDPOINT_SLICES_INDEX, key);
+  for (unsigned i = slices->len; i-- > 0;) {
+    const json_t *slice = object_json(g_ptr_array_index(slices, i));
+    const char *manager = json_str(json_at(slice, "metadata", "labels", NULL), LABEL_MANAGED_BY, "");
+    if (strcmp(manager, context->managed_by) != 0 || json_at(slice, "metadata", "deletionTimestamp", NULL))
+      g_ptr_array_remove_index(slices, i);
+  }
+  if (json_array_size(groups) == 0 && keep_one)
+    return sync_placeholder(context, owner, labels, slices, error);
+  g_autoptr(GArray) plans = g_array_new(FALSE, FALSE, sizeof(Plan));
+  g_array_set_clear_func(plans, plan_clear);
+  size_t i;
+  json_t *group;
+  json_array_foreach (groups, i, group)
+    plan_group(plans, slices, group);
+  for (i = 0; i < plans->len; i++) {
+    const Plan *plan = &g_array_index(plans, Plan, i);
+    if (json_array_size(plan->endpoints) > 0 && !write_plan(context, owner, labels, plan, error))
+      return false;
+  }
+  for (i = 0; i < slices->len; i++)
+    if (!is_planned(plans, g_ptr_array_index(slices, i)) && !delete_slice(context, g_ptr_array_index(slices, i), error))
+      return false;
+  return true;
+}
