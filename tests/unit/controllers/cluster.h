@@ -9,6 +9,11 @@
 
 #define WAIT_SECONDS 20
 
+/* A deployment of two pods. */
+#define CLUSTER_WEB                                                                                                    \
+  "{metadata: {name: web}, spec: {replicas: 2, selector: {matchLabels: {app: web}}, template: {metadata: {labels: "    \
+  "{app: web}}, spec: {containers: [{name: web, image: i, ports: [{name: http, containerPort: 8080}]}]}}}}"
+
 typedef struct Cluster Cluster;
 
 /* With one node, "node-1" (2 CPUs, 2 GiB, 110 pods), and the namespace default. */

@@ -14,7 +14,47 @@ TESTS += %D%/test-deployment
 %C%_test_deployment_SOURCES = %D%/test-deployment.c %D%/cluster.c %D%/cluster.h
 %C%_test_deployment_LDADD = $(controllers_test_libs)
 
-check_PROGRAMS += %D%/test-controllers
-TESTS += %D%/test-controllers
-%C%_test_controllers_SOURCES = %D%/test-controllers.c %D%/cluster.c %D%/cluster.h
-%C%_test_controllers_LDADD = $(controllers_test_libs)
+check_PROGRAMS += %D%/test-replica-set
+TESTS += %D%/test-replica-set
+%C%_test_replica_set_SOURCES = %D%/test-replica-set.c %D%/cluster.c %D%/cluster.h
+%C%_test_replica_set_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-stateful-set
+TESTS += %D%/test-stateful-set
+%C%_test_stateful_set_SOURCES = %D%/test-stateful-set.c %D%/cluster.c %D%/cluster.h
+%C%_test_stateful_set_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-daemon-set
+TESTS += %D%/test-daemon-set
+%C%_test_daemon_set_SOURCES = %D%/test-daemon-set.c %D%/cluster.c %D%/cluster.h
+%C%_test_daemon_set_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-job
+TESTS += %D%/test-job
+%C%_test_job_SOURCES = %D%/test-job.c %D%/cluster.c %D%/cluster.h
+%C%_test_job_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-endpoints
+TESTS += %D%/test-endpoints
+%C%_test_endpoints_SOURCES = %D%/test-endpoints.c %D%/cluster.c %D%/cluster.h
+%C%_test_endpoints_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-endpoint-mirror
+TESTS += %D%/test-endpoint-mirror
+%C%_test_endpoint_mirror_SOURCES = %D%/test-endpoint-mirror.c %D%/cluster.c %D%/cluster.h
+%C%_test_endpoint_mirror_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-garbage-collector
+TESTS += %D%/test-garbage-collector
+%C%_test_garbage_collector_SOURCES = %D%/test-garbage-collector.c %D%/cluster.c %D%/cluster.h
+%C%_test_garbage_collector_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-namespace
+TESTS += %D%/test-namespace
+%C%_test_namespace_SOURCES = %D%/test-namespace.c %D%/cluster.c %D%/cluster.h
+%C%_test_namespace_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-taint-eviction
+TESTS += %D%/test-taint-eviction
+%C%_test_taint_eviction_SOURCES = %D%/test-taint-eviction.c %D%/cluster.c %D%/cluster.h
+%C%_test_taint_eviction_LDADD = $(controllers_test_libs)
