@@ -14,6 +14,7 @@
 #include "clusterd/controllers/objects/namespace.h"
 #include "clusterd/controllers/objects/namespace_content.h"
 #include "clusterd/controllers/objects/resource_quota.h"
+#include "clusterd/controllers/policy/disruption.h"
 #include "clusterd/controllers/storage/storage_protection.h"
 #include "clusterd/controllers/workloads/daemon_set.h"
 #include "clusterd/controllers/workloads/deployment.h"
@@ -42,6 +43,7 @@
   X(taint_eviction_controller_new, taint_eviction_controller_free)                                                     \
   X(pod_gc_controller_new, pod_gc_controller_free)                                                                     \
   X(resource_quota_controller_new, resource_quota_controller_free)                                                     \
+  X(disruption_controller_new, disruption_controller_free)                                                             \
   X(storage_protection_controller_new, storage_protection_controller_free)
 
 #define X(new_function, free_function)                                                                                 \

@@ -17,6 +17,11 @@ typedef char *(*SecretTokenIssue)(void *issuer, const Object *account, const cha
 typedef bool (*AccessCheck)(void *issuer, const Identity *identity, const char *verb, const char *group,
                             const char *resource, const char *subresource);
 
+/* Waiting times and bounds; 0: upstream's. Tests cannot wait for those. */
+typedef struct ControllerTimes {
+  int64_t disruption_us; /* for which a granted eviction or an announced disruption is believed; 2 min */
+} ControllerTimes;
+
 typedef struct ControllersConfig {
   const char *root_ca_pem;                          /* published in every namespace; NULL: not published */
   SecretTokenIssue issue_secret_token;              /* NULL: Secrets get no tokens */
@@ -24,6 +29,7 @@ typedef struct ControllersConfig {
   void *issuer;                                     /* of both */
   const char *signing_cert_file, *signing_key_file; /* the CA that signs certificate requests; NULL: none does */
   int64_t signing_lifetime_seconds;                 /* of a certificate, at most */
+  ControllerTimes times;
 } ControllersConfig;
 
 /* Makes all controllers and hooks them to INFORMERS, which must not be started yet; they begin to work when it is.

@@ -53,6 +53,10 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/pods/revision_history.h \
 	%D%/pods/workload.c \
 	%D%/pods/workload.h \
+	%D%/policy/disruption.c \
+	%D%/policy/disruption.h \
+	%D%/policy/disruption_scale.c \
+	%D%/policy/disruption_scale.h \
 	%D%/storage/storage_protection.c \
 	%D%/storage/storage_protection.h \
 	%D%/workloads/daemon_pod.c \

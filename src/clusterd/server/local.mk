@@ -146,6 +146,8 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/request_options.c \
 	%D%/request_route.c \
 	%D%/handlers/resource_handler.c \
+	%D%/disruption_budget.c \
+	%D%/disruption_budget.h \
 	%D%/resource_quota.h \
 	%D%/respond.c \
 	%D%/handlers/review_handler.c \

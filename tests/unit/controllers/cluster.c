@@ -24,6 +24,7 @@ struct Cluster {
   Scheduler *scheduler;
   WorkQueue *kubelet;
   Client *client, *kubelet_client;
+  ControllersConfig config;
   int hold;         /* atomic */
   int next_address; /* the kubelet's thread alone */
 };
@@ -112,7 +113,44 @@ void cluster_add_node(Cluster *cluster, const char *name, const char *cpu, const
   g_assert_no_error(error);
 }
 
+/* Everything but the API: begins when the informers are started. */
+static void make_components(Cluster *cluster)
+{
+  cluster->informers = informer_set_new(cluster->registry);
+  cluster->controllers = controllers_start(cluster->registry, cluster->informers, &cluster->config);
+  cluster->scheduler = scheduler_start(cluster->registry, cluster->informers);
+  cluster->pods = informer_set_get(cluster->informers, "v1", "pods");
+  cluster->kubelet = work_queue_new("kubelet", 1, reconcile_pod, cluster);
+  informer_add_handler(cluster->pods, on_pod, cluster);
+  work_queue_start(cluster->kubelet);
+}
+
+void cluster_stop(Cluster *cluster)
+{
+  if (!cluster->informers)
+    return;
+  informer_set_stop(cluster->informers);
+  g_clear_pointer(&cluster->kubelet, work_queue_free);
+  g_clear_pointer(&cluster->scheduler, scheduler_stop);
+  g_clear_pointer(&cluster->controllers, controllers_stop);
+  g_clear_pointer(&cluster->informers, informer_set_free);
+}
+
+void cluster_resume(Cluster *cluster)
+{
+  g_autoptr(GError) error = NULL;
+  make_components(cluster);
+  informer_set_start(cluster->informers, &error);
+  g_assert_no_error(error);
+}
+
 Cluster *cluster_new(void)
+{
+  ControllersConfig config = { .root_ca_pem = "the certificate" };
+  return cluster_new_with(&config);
+}
+
+Cluster *cluster_new_with(const ControllersConfig *config)
 {
   g_autoptr(GError) error = NULL;
   Cluster *cluster = g_new0(Cluster, 1);
@@ -126,14 +164,8 @@ Cluster *cluster_new(void)
   g_assert_no_error(error);
   cluster->client = client_new(cluster->registry, "test");
   cluster->kubelet_client = client_new(cluster->registry, "kubelet");
-  cluster->informers = informer_set_new(cluster->registry);
-  ControllersConfig config = { .root_ca_pem = "the certificate" };
-  cluster->controllers = controllers_start(cluster->registry, cluster->informers, &config);
-  cluster->scheduler = scheduler_start(cluster->registry, cluster->informers);
-  cluster->pods = informer_set_get(cluster->informers, "v1", "pods");
-  cluster->kubelet = work_queue_new("kubelet", 1, reconcile_pod, cluster);
-  informer_add_handler(cluster->pods, on_pod, cluster);
-  work_queue_start(cluster->kubelet);
+  cluster->config = *config;
+  make_components(cluster);
   create(cluster, "v1", "namespaces", NULL, "{metadata: {name: default}}");
   cluster_add_node(cluster, "node-1", "2", "{kubernetes.io/hostname: node-1}");
   informer_set_start(cluster->informers, &error);
@@ -145,11 +177,7 @@ Cluster *cluster_new(void)
 
 void cluster_free(Cluster *cluster)
 {
-  informer_set_stop(cluster->informers);
-  work_queue_free(cluster->kubelet);
-  scheduler_stop(cluster->scheduler);
-  controllers_stop(cluster->controllers);
-  informer_set_free(cluster->informers);
+  cluster_stop(cluster);
   client_free(cluster->kubelet_client);
   client_free(cluster->client);
   registry_free(cluster->registry);
@@ -185,6 +213,19 @@ void cluster_patch(Cluster *cluster, const char *api_version, const char *plural
   const char *namespace_ = client_kind(cluster->client, api_version, plural)->namespaced ? "default" : NULL;
   g_autoptr(Object) stored =
       client_patch(cluster->client, api_version, plural, namespace_, name, NULL, PATCH_MERGE, patch, &error);
+  g_assert_no_error(error);
+}
+
+void cluster_set_status(Cluster *cluster, const char *api_version, const char *plural, const char *name,
+                        const char *yaml)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(json_t) status = yaml_parse(yaml, strlen(yaml), &error);
+  g_assert_no_error(error);
+  g_autoptr(json_t) patch = json_pack("{s:O}", "status", status);
+  const char *namespace_ = client_kind(cluster->client, api_version, plural)->namespaced ? "default" : NULL;
+  g_autoptr(Object) stored =
+      client_patch(cluster->client, api_version, plural, namespace_, name, "status", PATCH_MERGE, patch, &error);
   g_assert_no_error(error);
 }
 

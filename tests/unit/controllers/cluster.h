@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "clusterd/client/informer.h"
+#include "clusterd/controllers/controllers.h"
 
 #define WAIT_SECONDS 20
 
@@ -18,8 +19,15 @@ typedef struct Cluster Cluster;
 
 /* With one node, "node-1" (2 CPUs, 2 GiB, 110 pods), and the namespace default. */
 Cluster *cluster_new(void);
+/* The same with controllers made from CONFIG. */
+Cluster *cluster_new_with(const ControllersConfig *config);
 void cluster_free(Cluster *cluster);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cluster, cluster_free)
+
+/* Ends controllers, scheduler and kubelets, as the end of their process would; the API stays. cluster_resume starts
+ * them anew. */
+void cluster_stop(Cluster *cluster);
+void cluster_resume(Cluster *cluster);
 
 Client *cluster_client(Cluster *cluster);
 
@@ -32,6 +40,9 @@ void cluster_add_node(Cluster *cluster, const char *name, const char *cpu, const
 void cluster_create(Cluster *cluster, const char *api_version, const char *plural, bool namespaced, const char *yaml);
 /* A merge patch from YAML. */
 void cluster_patch(Cluster *cluster, const char *api_version, const char *plural, const char *name, const char *yaml);
+/* The same of the status: a merge patch of it from YAML. */
+void cluster_set_status(Cluster *cluster, const char *api_version, const char *plural, const char *name,
+                        const char *yaml);
 void cluster_delete(Cluster *cluster, const char *api_version, const char *plural, bool namespaced, const char *name,
                     const char *propagation);
 

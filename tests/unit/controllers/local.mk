@@ -58,3 +58,8 @@ check_PROGRAMS += %D%/test-taint-eviction
 TESTS += %D%/test-taint-eviction
 %C%_test_taint_eviction_SOURCES = %D%/test-taint-eviction.c %D%/cluster.c %D%/cluster.h
 %C%_test_taint_eviction_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-disruption
+TESTS += %D%/test-disruption
+%C%_test_disruption_SOURCES = %D%/test-disruption.c %D%/cluster.c %D%/cluster.h
+%C%_test_disruption_LDADD = $(controllers_test_libs)
