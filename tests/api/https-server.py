@@ -174,7 +174,31 @@ class Handler(http.server.BaseHTTPRequestHandler):
         peer = (isinstance(self.connection, ssl.SSLSocket) and self.connection.getpeercert()) or {}
         return ",".join(value for part in peer.get("subject", ()) for _, value in part)
 
+    def pieces(self):
+        """The body as it comes."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            left = int(self.headers.get("Content-Length") or 0)
+            while left and (piece := self.rfile.read(min(left, 1 << 16))):
+                left -= len(piece)
+                yield piece
+            return
+        while length := int(self.rfile.readline(), 16):
+            yield self.rfile.read(length)
+            self.rfile.readline()
+        self.rfile.readline()
+
+    def swallow(self):
+        """Takes a body of any length, and tells what it was."""
+        digest, length = hashlib.sha256(), 0
+        for piece in self.pieces():
+            digest.update(piece)
+            length += len(piece)
+        self.answer(200, f"{self.command} {length} {digest.hexdigest()}", "text/plain")
+
     def handle_all(self):
+        if self.path.endswith("/swallow"):
+            self.swallow()
+            return
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
         path = self.path.split("?")[0]

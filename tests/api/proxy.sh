@@ -116,6 +116,21 @@ message "no such port" 503 'no service port 81 found for service "web"' GET "$co
 message "no endpoints" 503 'no endpoints available for service "lost"' GET "$core/services/lost/proxy/"
 message "an address that is no pod's" 503 'no endpoints available for service "sly"' GET "$core/services/sly/proxy/"
 
+# --- bodies longer than the server would keep ---
+head -c 104857600 /dev/urandom >"$work/upload"
+sum=$(sha256sum <"$work/upload" | cut -d' ' -f1)
+peak() { awk '/VmHWM/ { print $2 }' "/proc/$server_pid/status"; }
+before=$(peak)
+is "a long body" "$(request POST "$page/swallow" -H Expect: -T "$work/upload" | head -1)" "POST 104857600 $sum"
+is "in chunks, to a service" "$(request PUT "$core/services/http:web:http/proxy/swallow" -H Expect: -T - <"$work/upload" | head -1)" \
+  "PUT 104857600 $sum"
+is "to a slow reader's pace" "$(head -c 8388608 "$work/upload" | request POST "$page/swallow" --limit-rate 6M -T - | head -1)" \
+  "POST 8388608 $(head -c 8388608 "$work/upload" | sha256sum | cut -d' ' -f1)"
+[ -n "${SANITIZED:-}" ] || is "memory is bounded" "$(($(peak) - before < 20000))" 1
+is "a sender who leaves" "$(timeout 0.5 curl -s --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" \
+  --limit-rate 1M -T "$work/upload" "https://127.0.0.1:$port$page/swallow"; request GET "$page/some" | tail -1)" "200"
+message "nobody there to take it" 503 'no endpoints available for service "lost"' POST "$core/services/lost/proxy/" -H Expect: -T "$work/upload"
+
 # --- nodes ---
 is "a node's port" "$(request GET "/api/v1/nodes/n1:$plain_port/proxy/n" | head -1)" '{"method": "GET", "path": "/n", "body": ""}'
 message "its agent, which is not there" 503 \

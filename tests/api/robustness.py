@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import random
+import re
 import socket
 import ssl
 import sys
@@ -221,6 +222,8 @@ def measures(api):
     limit = json.dumps({"metadata": {"name": "big"}, "data": {"k": ""}})
     answer("a body of the greatest length", (422, 413, 201), api.post(maps, limit[:-3] + "x" * ((3 << 20) - len(limit)) + limit[-3:]))
     answer("one byte more", (413,), api.post(maps, limit[:-3] + "x" * ((3 << 20) - len(limit) + 1) + limit[-3:]))
+    for megabytes in (9, 40):
+        answer(f"{megabytes} MiB", (413,), api.post(maps, "x" * (megabytes << 20)))
     for text in ("[" * 100000, '{"a":' * 100000, '{"metadata":{"annotations":' + "{" * 5000):
         answer("deep JSON", (400,), api.post(maps, text))
     bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9))
@@ -235,6 +238,51 @@ def measures(api):
     answer("a patch that grows", (413, 422), api.json_patch(maps + "/a", patch))
     many = {"metadata": {"labels": {f"l{i}": "v" for i in range(20000)}}}
     answer("many labels", (200, 413, 422), api.merge(maps + "/a", many))
+
+
+def bodies(api):
+    """Bodies as HTTP lets them be sent: in chunks, one after the other, with leave."""
+    maps = "POST /api/v1/namespaces/r/configmaps HTTP/1.1\r\nHost: x\r\n"
+    typed = "Content-Type: application/json\r\n"
+    last = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+    def chunked(text, size):
+        return "".join(f"{len(text[i:i + size]):x};x=y\r\n{text[i:i + size]}\r\n" for i in range(0, len(text), size)) + "0\r\nX: y\r\n\r\n"
+
+    def talk(*pieces):
+        with socket.create_connection(("127.0.0.1", api.port), timeout=20) as plain, \
+                api.tls.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
+            for piece in pieces:
+                secure.sendall(piece.encode())
+                time.sleep(0.02)
+            answer = b""
+            while chunk := secure.recv(65536):
+                answer += chunk
+        return answer.decode()
+
+    def codes(answer):
+        return [int(code) for code in re.findall(r"HTTP/1\.1 (\d+)", answer)]
+
+    one = json.dumps({"metadata": {"generateName": "chunked-"}, "data": {"k": "v" * 3000}})
+    head = maps + typed + "Transfer-Encoding: chunked\r\n\r\n"
+    same(codes(talk(head + chunked(one, 700) + last)), [201, 200], "chunks, and the next request behind them")
+    same(codes(talk(*[(head + chunked(one, 7) + last)[i:i + 997] for i in range(0, 40000, 997)])), [201, 200], "piece by piece")
+    whole = maps + typed + f"Content-Length: {len(one)}\r\n\r\n" + one
+    same(codes(talk(whole * 3 + head + chunked(one, 100) + whole + last)), [201, 201, 201, 201, 201, 200], "many one after the other")
+    answer = talk(head + chunked("x" * (4 << 20), 65536) + last)
+    same((codes(answer), "limit is 3145728" in answer, "RequestEntityTooLarge" in answer, "connection: close" in answer.lower()),
+         ([413], True, True, True), "too many chunks")
+    answer = talk(maps + typed + "Expect: 100-continue\r\nContent-Length: 100000000\r\n\r\n")
+    same((codes(answer), "limit is 3145728" in answer), ([413], True), "who asks for leave to send too much need not send it")
+    answer = talk(maps + typed + f"Expect: 100-continue\r\nContent-Length: {len(one)}\r\nConnection: close\r\n\r\n", one)
+    same(codes(answer), [100, 201], "who asks for leave to send what fits gets it")
+    for name, framing in (("two lengths", "Content-Length: 3\r\nContent-Length: 4\r\n"), ("a folded length", "Content-Length:\r\n 3\r\n"),
+                          ("an encoding nobody knows", "Transfer-Encoding: gzip, chunked\r\n"), ("the server's own mark", "Gate-Body: streamed\r\n"),
+                          ("a length too long", f"Content-Length: {'9' * 30}\r\n"), ("white space", "Content-Length : 3\r\n")):
+        same(codes(talk(maps + typed + framing + "\r\n" + "{}\n")), [400], name)
+    for name, chunks in (("a chunk without size", "\r\n"), ("a size that is none", "0x3\r\n{}\n\r\n"), ("a chunk that goes on", "2\r\n{}}\r\n"),
+                         ("a negative size", "-1\r\n"), ("a size too long", "f" * 17 + "\r\n"), ("a size without end", "0" * 5000)):
+        same(codes(talk(head + chunks)), [400], name)
 
 
 def dawdlers(api):
@@ -264,6 +312,7 @@ def main():
         api.post(path, body)
     crooked(api)
     measures(api)
+    bodies(api)
     dawdlers(api)
     mutated(api)
     with open(f"/proc/{os.environ['API_SERVER_PID']}/status", encoding="ascii") as file:

@@ -48,6 +48,8 @@ struct Aggregator *api_server_aggregator(ApiServer *server);
  * no thread of its own. */
 void api_request_handle(HttpRequest *http, void *data);
 bool api_request_is_quick(const HttpRequest *http, void *data);
+/* HttpServerConfig.streams_body, of the ApiServer DATA. */
+bool api_request_streams_body(const char *path, void *data);
 
 /* respond.c: every one ends the HTTP request. */
 void respond_error(ApiRequest *request, const GError *error);

@@ -109,10 +109,13 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/http/html_links.h \
 	%D%/http/http.c \
 	%D%/http/http.h \
+	%D%/http/http_gate.c \
+	%D%/http/http_gate.h \
 	%D%/http/http_loop.c \
 	%D%/http/http_private.h \
 	%D%/http/http_relay.c \
 	%D%/http/http_stream.c \
+	%D%/http/http_upload.c \
 	%D%/http/http_worker.c \
 	%D%/access/identity.c \
 	%D%/access/identity.h \

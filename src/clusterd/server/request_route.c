@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/server/aggregation/aggregator.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/api_request.h"
 #include "clusterd/server/registry/registry_private.h"
@@ -222,4 +223,20 @@ bool api_request_is_quick(const HttpRequest *http, void *data)
     if (g_str_has_suffix(path, suffixes[i]))
       return false;
   return true;
+}
+
+/* What is passed on to somebody else is read while it is sent. */
+bool api_request_streams_body(const char *path, void *data)
+{
+  ApiServer *server = data;
+  Query *query = query_parse("");
+  RequestInfo *info = request_info_parse("POST", path, query, NULL);
+  g_autoptr(Object) elsewhere =
+      info && info->is_resource && *info->group && aggregator_has_remote(api_server_aggregator(server))
+          ? aggregator_find(api_server_aggregator(server), info->group, info->version)
+          : NULL;
+  bool streams = elsewhere || (info && info->is_resource && g_strcmp0(info->subresource, "proxy") == 0);
+  request_info_free(info);
+  query_free(query);
+  return streams;
 }

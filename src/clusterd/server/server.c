@@ -172,6 +172,7 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
     .n_loops = config->n_threads,
     .handler = api_request_handle,
     .is_quick = api_request_is_quick,
+    .streams_body = api_request_streams_body,
     .data = server,
   };
   server->http = http_server_start(&http, error);

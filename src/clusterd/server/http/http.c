@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/reason.h"
-#include "clusterd/server/http/http_private.h"
+#include "clusterd/server/http/http_gate.h"
 
 /* --- requests ------------------------------------------------------------------------------------------------------
  */
@@ -39,22 +39,30 @@ static bool is_well_formed(struct evhttp_request *request)
   return lengths <= 1 && evhttp_request_get_uri(request) && evhttp_request_get_uri(request)[0] == '/';
 }
 
-/* NULL when it is too long. */
 static GBytes *take_body(struct evhttp_request *request)
 {
   struct evbuffer *input = evhttp_request_get_input_buffer(request);
   gsize length = evbuffer_get_length(input);
-  if (length > HTTP_BODY_MAX) {
-    evbuffer_drain(input, length);
-    return NULL;
-  }
   void *body = g_malloc(length + 1);
   evbuffer_remove(input, body, length);
   return g_bytes_new_take(body, length);
 }
 
+/* What the gate says of the body, which nobody else needs to see. */
+static void note_mark(HttpRequest *request, const char *mark)
+{
+  struct evhttp_connection *connection = evhttp_request_get_connection(request->request);
+  request->body_too_long = g_str_equal(mark, HTTP_GATE_TOO_LONG);
+  if (g_str_equal(mark, HTTP_GATE_STREAMED))
+    request->upload = http_gate_upload(http_gate_of(evhttp_connection_get_bufferevent(connection)));
+  else
+    http_add_header(request, "Connection", "close");
+  evhttp_remove_header(evhttp_request_get_input_headers(request->request), HTTP_GATE_HEADER);
+}
+
 void http_request_free(HttpRequest *request)
 {
+  http_upload_close(request->upload);
   g_free(request->path);
   g_free(request->query);
   g_free(request->peer);
@@ -71,23 +79,23 @@ void http_request_arrived(struct evhttp_request *evrequest, void *data)
   HttpServer *server = loop->server;
   char *address = NULL;
   ev_uint16_t port;
-  if (!is_well_formed(evrequest)) {
+  const char *mark = evhttp_find_header(evhttp_request_get_input_headers(evrequest), HTTP_GATE_HEADER);
+  if (!is_well_formed(evrequest) || g_strcmp0(mark, HTTP_GATE_MALFORMED) == 0) {
     evhttp_add_header(evhttp_request_get_output_headers(evrequest), "Connection", "close");
     evhttp_send_reply(evrequest, 400, NULL, NULL);
     return;
   }
   HttpRequest *request = g_new0(HttpRequest, 1);
   const char *uri = evhttp_request_get_uri(evrequest);
-  const char *mark = strchr(uri, '?');
+  const char *query = strchr(uri, '?');
   request->loop = loop;
   request->request = evrequest;
-  request->path = mark ? g_strndup(uri, (gsize)(mark - uri)) : g_strdup(uri);
-  request->query = g_strdup(mark ? mark + 1 : "");
+  request->path = query ? g_strndup(uri, (gsize)(query - uri)) : g_strdup(uri);
+  request->query = g_strdup(query ? query + 1 : "");
   request->method = method_name(evhttp_request_get_command(evrequest));
   request->body = take_body(evrequest);
-  request->body_too_long = !request->body;
-  if (!request->body)
-    request->body = g_bytes_new(NULL, 0);
+  if (mark)
+    note_mark(request, mark);
   evhttp_connection_get_peer(evhttp_request_get_connection(evrequest), &address, &port);
   request->peer = g_strdup(address);
   if (server->config.is_quick && server->config.is_quick(request, server->config.data))
@@ -152,6 +160,11 @@ GBytes *http_body(const HttpRequest *request)
 bool http_body_is_too_long(const HttpRequest *request)
 {
   return request->body_too_long;
+}
+
+HttpUpload *http_take_upload(HttpRequest *request)
+{
+  return g_steal_pointer(&request->upload);
 }
 
 uint16_t http_local_port(const HttpRequest *request)

@@ -5,16 +5,14 @@
  * N event loops accept and parse; every request goes to the handler, on a worker thread unless the server said it is
  * quick. The handler ends each request in exactly one of three ways: http_reply, http_stream_new, http_takeover; after
  * that the HttpRequest is gone. All three may be called on any thread, also long after the handler returned.
- * Bounds: header 64 KiB, body HTTP_BODY_MAX, idle connection HTTP_IDLE_SECONDS.
+ * Bounds: header HTTP_HEADERS_MAX, body HTTP_BODY_MAX, idle connection HTTP_IDLE_SECONDS.
  */
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #define HTTP_BODY_MAX (3u << 20) /* upstream's limit of a request */
-/* A body beyond that limit is still read and thrown away, so that its sender gets to see why; from here on evhttp
- * itself answers with a bare 413. */
-#define HTTP_BODY_READ_MAX (8u << 20)
+#define HTTP_HEADERS_MAX (64 << 10)
 #define HTTP_IDLE_SECONDS 120
 #define HTTP_WORKERS_MAX 48
 /* Workers that may wait for somebody else at the same time, on top of those. */
@@ -36,6 +34,9 @@ typedef struct HttpServerConfig {
   void (*handler)(HttpRequest *request, void *data);
   /* True when the handler never blocks on this request: it then runs on the event loop. May be NULL. */
   bool (*is_quick)(const HttpRequest *request, void *data);
+  /* True when a long body sent to PATH may be read while it comes (http_take_upload). On an event loop's thread; must
+   * not block. May be NULL. */
+  bool (*streams_body)(const char *path, void *data);
   void *data;
 } HttpServerConfig;
 
@@ -66,6 +67,23 @@ void http_headers_visit(const HttpRequest *request, void (*visit)(const char *na
 GBytes *http_body(const HttpRequest *request); /* borrowed, never NULL */
 /* True when the body was longer than HTTP_BODY_MAX: http_body is then empty. */
 bool http_body_is_too_long(const HttpRequest *request);
+
+/* A body that is read while it comes, without a bound of its length. Thread-safe; one reader. */
+typedef struct HttpUpload HttpUpload;
+/* That of REQUEST: http_body is then empty. The caller closes it, at any time. NULL: it has none. */
+HttpUpload *http_take_upload(HttpRequest *request);
+/* Its length in bytes; -1 when the client did not say. */
+gint64 http_upload_length(const HttpUpload *upload);
+#define HTTP_UPLOAD_WAIT (-1)   /* there is more to come */
+#define HTTP_UPLOAD_BROKEN (-2) /* the client left in the middle */
+/* Reads up to SIZE bytes and returns how many; 0 at its end. Does not block. */
+gssize http_upload_read(HttpUpload *upload, void *data, gsize size);
+/* Calls READY once, on any thread, when http_upload_read has something else to say than HTTP_UPLOAD_WAIT; it must not
+ * block. One call at a time. */
+void http_upload_when_ready(HttpUpload *upload, void (*ready)(void *data), void *data);
+/* What still comes is thrown away. A READY that is waited for may be called until then, or never. */
+void http_upload_close(HttpUpload *upload);
+
 const char *http_peer_address(const HttpRequest *request);
 
 /* The port the server listens on, that the request came to. */

@@ -11,9 +11,8 @@
 
 #include "base/file.h"
 #include "base/reason.h"
-#include "clusterd/server/http/http_private.h"
+#include "clusterd/server/http/http_gate.h"
 
-#define HEADERS_MAX (64 << 10)
 #define LISTEN_BACKLOG 512
 
 static GPrivate current_loop;
@@ -103,11 +102,12 @@ static bool tls_load(SSL_CTX *tls, const HttpServerConfig *config, GError **erro
 
 static struct bufferevent *accept_connection(struct event_base *base, void *data)
 {
-  HttpServer *server = data;
-  SSL *ssl = SSL_new(server->tls);
+  HttpLoop *loop = data;
+  SSL *ssl = SSL_new(loop->server->tls);
   struct bufferevent *connection = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING,
                                                                   BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
   bufferevent_openssl_set_allow_dirty_shutdown(connection, 1);
+  http_gate_install(loop, connection);
   return connection;
 }
 
@@ -143,12 +143,12 @@ static bool loop_start(HttpServer *server, HttpLoop *loop, GError **error)
   loop->wake = event_new(loop->base, -1, EV_PERSIST, run_tasks, loop);
   evhttp_set_allowed_methods(loop->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT |
                                              EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
-  evhttp_set_max_headers_size(loop->http, HEADERS_MAX);
-  evhttp_set_max_body_size(loop->http, HTTP_BODY_READ_MAX);
+  evhttp_set_max_headers_size(loop->http, HTTP_HEADERS_MAX);
+  evhttp_set_max_body_size(loop->http, HTTP_BODY_MAX);
   evhttp_set_flags(loop->http, EVHTTP_SERVER_LINGERING_CLOSE);
   evhttp_set_timeout(loop->http, HTTP_IDLE_SECONDS);
   evhttp_set_default_content_type(loop->http, NULL);
-  evhttp_set_bevcb(loop->http, accept_connection, server);
+  evhttp_set_bevcb(loop->http, accept_connection, loop);
   evhttp_set_gencb(loop->http, http_request_arrived, loop);
   /* each loop listens on a descriptor of its own for the same socket: whoever is idle accepts */
   int fd = fcntl(server->listener, F_DUPFD_CLOEXEC, 0);

@@ -46,6 +46,7 @@ struct HttpRequest {
   const char *method;
   GBytes *body;
   bool body_too_long;
+  HttpUpload *upload; /* NULL: the body is whole */
   char *peer;
   void (*done)(bool gone, void *data); /* the loop's; NULL when nobody waits */
   void *done_data;

@@ -13,6 +13,7 @@ typedef struct Relay {
   HttpStream *stream; /* from then on, until the transfer has ended */
   struct curl_slist *headers;
   GBytes *body;
+  HttpUpload *upload; /* the body, when it is read while it comes */
   char *host, *client_host, *path_prefix;
   void (*fail)(HttpRequest *http, const char *text);
   /* the head of the reply as it comes */
@@ -31,6 +32,7 @@ static void relay_unref(void *data)
     return;
   curl_slist_free_all(relay->headers);
   g_bytes_unref(relay->body);
+  http_upload_close(relay->upload);
   g_free(relay->host);
   g_free(relay->client_host);
   g_free(relay->path_prefix);
@@ -176,6 +178,26 @@ static void resume(void *data)
   if (!relay->finished)
     curl_easy_pause(relay->transfer.easy, CURLPAUSE_CONT);
   relay_unref(relay);
+}
+
+/* More of the request's body has come; the reference goes along. On an event loop's thread. */
+static void upload_ready(void *data)
+{
+  Relay *relay = data;
+  outbound_run(relay->outbound, resume, relay);
+}
+
+/* libcurl wants to send what was uploaded. */
+static size_t give_body(char *data, size_t size, size_t count, void *user)
+{
+  Relay *relay = user;
+  gssize length = http_upload_read(relay->upload, data, size * count);
+  if (length == HTTP_UPLOAD_BROKEN)
+    return CURL_READFUNC_ABORT;
+  if (length != HTTP_UPLOAD_WAIT)
+    return (size_t)length;
+  http_upload_when_ready(relay->upload, upload_ready, relay_ref(relay));
+  return CURL_READFUNC_PAUSE;
 }
 
 static void stream_drained(void *data)
@@ -325,13 +347,28 @@ static struct curl_slist *curl_headers(const HttpRequest *http, const RelayReque
   return list;
 }
 
+/* What was sent cannot be sent once more: no connection is used that the other server may be about to close. */
+static void set_upload(Relay *relay, CURL *easy)
+{
+  curl_easy_setopt(easy, CURLOPT_POST, 1L);
+  curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_body);
+  curl_easy_setopt(easy, CURLOPT_READDATA, relay);
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+  if (http_upload_length(relay->upload) >= 0)
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)http_upload_length(relay->upload));
+  else
+    relay->headers = curl_slist_append(relay->headers, "Transfer-Encoding: chunked");
+}
+
 static void set_method(Relay *relay, CURL *easy, const char *method)
 {
   gsize length;
   const void *body = g_bytes_get_data(relay->body, &length);
   bool with_body =
       length > 0 || g_str_equal(method, "POST") || g_str_equal(method, "PUT") || g_str_equal(method, "PATCH");
-  if (with_body) {
+  if (relay->upload) {
+    set_upload(relay, easy);
+  } else if (with_body) {
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, length ? body : "");
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
   } else if (g_str_equal(method, "HEAD")) {
@@ -351,17 +388,18 @@ void relay_start(Outbound *outbound, HttpRequest *http, const RelayRequest *requ
   relay->path_prefix = g_strdup(request->path_prefix);
   relay->client_host = g_strdup(http_header(http, "Host"));
   relay->body = g_bytes_ref(http_body(http));
+  relay->upload = http_take_upload(http);
   relay->headers = curl_headers(http, request);
   CURL *easy = outbound_easy_new(&relay->transfer, &request->target);
   relay->host = g_strdup(relay->transfer.address);
   http_when_done(http, request_done, relay_ref(relay));
   if (easy) {
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, relay->headers);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, relay);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_line);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, relay);
     set_method(relay, easy, http_method(http));
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, relay->headers);
   }
   if (!easy || !outbound_start(outbound, &relay->transfer)) {
     outbound_transfer_clear(&relay->transfer);

@@ -1,9 +1,8 @@
 #pragma once
 /*
  * A request of a client passed on to another server, and what that says passed back: proxy subresources and API
- * aggregation. Bodies of replies stream with the slower side setting the pace; bodies of requests are what the HTTP
- * server has read (HTTP_BODY_MAX). Upgrades (WebSocket, SPDY) become a tunnel. Source: what upstream's proxies pass on
- * and what not (apimachinery/pkg/util/proxy).
+ * aggregation. Bodies stream both ways with the slower side setting the pace. Upgrades (WebSocket, SPDY) become a
+ * tunnel. Source: what upstream's proxies pass on and what not (apimachinery/pkg/util/proxy).
  */
 #include "clusterd/server/http/http.h"
 #include "clusterd/server/outbound/outbound.h"
