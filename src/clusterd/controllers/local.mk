@@ -9,6 +9,10 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/access/cluster_role_aggregation.h \
 	%D%/access/secret_tokens.c \
 	%D%/access/secret_tokens.h \
+	%D%/autoscaling/replica_math.c \
+	%D%/autoscaling/replica_math.h \
+	%D%/autoscaling/scale_rules.c \
+	%D%/autoscaling/scale_rules.h \
 	%D%/batch/job.c \
 	%D%/batch/job.h \
 	%D%/batch/job_state.c \
