@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
+#include "bootstrap/machine.h"
 
 #define VOLUME "LAUNCHERCFG"
 #define FILE_MAX 65536
@@ -47,6 +48,13 @@ static char *cluster_json(const Profile *profile)
                                         "nodeName", profile->name, "kubernetesVersion", profile->kubernetes_version,
                                         "serviceCIDR", profile->service_cidr, "podCIDR", "10.244.0.0/24", "dnsDomain",
                                         profile->dns_domain, "dnsIP", "10.96.0.10", "apiPort", 8443, "addons", addons);
+  /* services of type LoadBalancer get the profile's address, whose ports the keeper opens; some are the machine's */
+  g_autofree char *api_port = g_strdup_printf("%d", (int)profile->apiserver_port);
+  g_autofree char *ssh_port = g_strdup_printf("%d", MACHINE_PORT_SSH);
+  g_autofree char *docker_port = g_strdup_printf("%d", MACHINE_PORT_DOCKER);
+  if (profile->address && *profile->address)
+    json_object_set_new(cluster, "loadBalancerAddress", json_string(profile->address));
+  json_object_set_new(cluster, "loadBalancerReservedPorts", json_pack("[s, s, s]", api_port, ssh_port, docker_port));
   return json_text_pretty(cluster);
 }
 

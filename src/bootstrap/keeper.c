@@ -83,12 +83,20 @@ static void want(GArray *ports, int64_t host, int64_t guest, const char *protoco
   g_array_append_val(ports, port);
 }
 
+/* A service has its own ports on the host when the cluster gave it ADDRESS: two may ask for the same port. */
+static bool is_balanced(const json_t *service, const char *address)
+{
+  const json_t *ingress = json_at(service, "status", "loadBalancer", "ingress", NULL);
+  return strcmp(json_str(json_object_get(service, "spec"), "type", ""), "LoadBalancer") == 0 &&
+         json_find(ingress, "ip", address);
+}
+
 /* The host ports a service asks for: its node ports, and for a load balancer its own ports, led to the node ports. */
-static GArray *ports_of(const json_t *service)
+static GArray *ports_of(const json_t *service, const char *address)
 {
   GArray *ports = g_array_new(FALSE, FALSE, sizeof(DriverPort));
   const json_t *spec = json_object_get(service, "spec");
-  bool balanced = strcmp(json_str(spec, "type", ""), "LoadBalancer") == 0;
+  bool balanced = is_balanced(service, address);
   size_t i;
   json_t *port;
   json_array_foreach (json_object_get(spec, "ports"), i, port) {
@@ -171,7 +179,7 @@ static bool take_event(const char *type, json_t *service, void *data)
     g_hash_table_remove(keeper->services, key);
     g_free(key);
   } else {
-    g_hash_table_replace(keeper->services, key, ports_of(service));
+    g_hash_table_replace(keeper->services, key, ports_of(service, keeper->machine->spec.address));
   }
   reconcile(keeper);
   return true;

@@ -45,11 +45,13 @@ typedef struct ClusterConfig {
   char **etcd_servers; /* NULL: the embedded store */
   char *etcd_ca_file, *etcd_cert_file, *etcd_key_file;
   /* networks */
-  char *service_cidr; /* "10.96.0.0/12" */
-  char *pod_cidr;     /* "10.244.0.0/24" */
-  char *dns_domain;   /* "cluster.local" */
-  char *dns_ip;       /* "10.96.0.10" */
-  char *image_store;  /* read-only preloaded images, may be NULL */
+  char *service_cidr;       /* "10.96.0.0/12" */
+  char *pod_cidr;           /* "10.244.0.0/24" */
+  char *dns_domain;         /* "cluster.local" */
+  char *dns_ip;             /* "10.96.0.10" */
+  char *balancer_address;   /* of LoadBalancer services, led to node ports from outside; NULL: the node's own */
+  char **balancer_reserved; /* numbers of its ports that are taken; may be NULL */
+  char *image_store;        /* read-only preloaded images, may be NULL */
 } ClusterConfig;
 
 /* The defaults alone. */

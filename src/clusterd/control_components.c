@@ -5,6 +5,9 @@
 #include "clusterd/certificates.h"
 #include "clusterd/components.h"
 
+#define CLUSTER_BITS 16
+#define SSH_PORT "22"
+#define KUBELET_PORT "10250"
 #define CA_MAX (64u << 10) /* bytes of the certificate every namespace is given */
 
 /* What runs while this server leads. */
@@ -30,6 +33,29 @@ static bool may(void *data, const Identity *identity, const char *verb, const ch
   return api_server_may(clusterd->server, identity, verb, group, resource, subresource);
 }
 
+/* The node's own address only serves where its packets pass the service proxy; then the ports that keep the machine
+ * reachable stay its own. */
+static LoadBalancerConfig balancer_config(const Clusterd *clusterd, const char *const *own_ports)
+{
+  const ClusterConfig *config = clusterd->config;
+  if (config->balancer_address)
+    return (LoadBalancerConfig){ .address = config->balancer_address,
+                                 .proxied = true,
+                                 .reserved_ports = (const char *const *)config->balancer_reserved };
+  return (LoadBalancerConfig){ .address = config->with_proxy ? clusterd->node_ip : NULL, .reserved_ports = own_ports };
+}
+
+/* Nodes that come without a range of their own get one of the same size, next to this node's: "10.244.0.0/24" stands
+ * in "10.244.0.0/16". The caller frees the range's text. */
+static char *node_range(const ClusterConfig *config, NodeRangeConfig *range)
+{
+  g_auto(GStrv) parts = g_strsplit(config->pod_cidr, "/", 2); /* was checked by the table of options */
+  guint64 bits = g_ascii_strtoull(parts[1], NULL, 10);
+  char *text = g_strdup_printf("%s/%u", parts[0], (unsigned)MIN(bits, CLUSTER_BITS));
+  *range = (NodeRangeConfig){ .range = text, .node_bits = (unsigned)bits, .taken = config->service_cidr };
+  return text;
+}
+
 static bool start_controllers(Clusterd *clusterd, InformerSet *informers, Controllers **controllers, GError **error)
 {
   g_autofree char *path = certificates_root_ca(clusterd->config);
@@ -37,13 +63,17 @@ static bool start_controllers(Clusterd *clusterd, InformerSet *informers, Contro
   if (!ca)
     return false;
   g_autofree char *pem = g_strndup(g_bytes_get_data(ca, NULL), g_bytes_get_size(ca));
+  g_autofree char *api_port = g_strdup_printf("%d", (int)clusterd->config->api_port);
+  const char *const own_ports[] = { api_port, SSH_PORT, KUBELET_PORT, NULL };
   ControllersConfig config = { .root_ca_pem = pem,
                                .issue_secret_token = issue_secret_token,
                                .may = may,
                                .issuer = clusterd,
                                .signing_cert_file = clusterd->config->signing_cert_file,
                                .signing_key_file = clusterd->config->signing_key_file,
-                               .signing_lifetime_seconds = clusterd->config->signing_lifetime_seconds };
+                               .signing_lifetime_seconds = clusterd->config->signing_lifetime_seconds,
+                               .balancer = balancer_config(clusterd, own_ports) };
+  g_autofree char *range = node_range(clusterd->config, &config.node_range);
   *controllers = controllers_start(clusterd->registry, informers, &config);
   return true;
 }

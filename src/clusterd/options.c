@@ -110,6 +110,11 @@ const Option option_table[] = {
   { NULL, "cluster-domain", "dnsDomain", OPTION_TEXT, "DOMAIN", MEMBER(dns_domain), "cluster.local",
     .help = "the domain of the cluster DNS" },
   { NULL, "cluster-dns", "dnsIP", OPTION_ADDRESS, "ADDRESS", MEMBER(dns_ip), "10.96.0.10", .help = "its address" },
+  { NULL, "load-balancer-address", "loadBalancerAddress", OPTION_ADDRESS, "ADDRESS", MEMBER(balancer_address),
+    .help = "what services of type LoadBalancer get: an address whose ports something outside leads to their node "
+            "ports; the node's own when not given" },
+  { NULL, "load-balancer-reserved-ports", "loadBalancerReservedPorts", OPTION_LIST, "PORTS", MEMBER(balancer_reserved),
+    .help = "TCP ports of that address which no service gets" },
 
   { "Others", "verbose", NULL, OPTION_ACTION, .help = "log more; may be given three times; -v" },
   { NULL, "version", NULL, OPTION_ACTION, .help = "print the version and exit" },

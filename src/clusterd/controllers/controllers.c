@@ -6,7 +6,10 @@
 #include "clusterd/controllers/batch/job.h"
 #include "clusterd/controllers/context.h"
 #include "clusterd/controllers/network/endpoints.h"
+#include "clusterd/controllers/network/load_balancer.h"
 #include "clusterd/controllers/nodes/node_lifecycle.h"
+#include "clusterd/controllers/nodes/node_range.h"
+#include "clusterd/controllers/nodes/node_ttl.h"
 #include "clusterd/controllers/nodes/pod_gc.h"
 #include "clusterd/controllers/nodes/taint_eviction.h"
 #include "clusterd/controllers/objects/flow_schema.h"
@@ -44,6 +47,9 @@
   X(pod_gc_controller_new, pod_gc_controller_free)                                                                     \
   X(resource_quota_controller_new, resource_quota_controller_free)                                                     \
   X(disruption_controller_new, disruption_controller_free)                                                             \
+  X(load_balancer_controller_new, load_balancer_controller_free)                                                       \
+  X(node_range_controller_new, node_range_controller_free)                                                             \
+  X(node_ttl_controller_new, node_ttl_controller_free)                                                                 \
   X(storage_protection_controller_new, storage_protection_controller_free)
 
 #define X(new_function, free_function)                                                                                 \

@@ -17,6 +17,20 @@ typedef char *(*SecretTokenIssue)(void *issuer, const Object *account, const cha
 typedef bool (*AccessCheck)(void *issuer, const Identity *identity, const char *verb, const char *group,
                             const char *resource, const char *subresource);
 
+/* The address that services of type LoadBalancer get. */
+typedef struct LoadBalancerConfig {
+  const char *address;               /* NULL: there is none, they stay pending */
+  bool proxied;                      /* outside the cluster; its ports are led to node ports */
+  const char *const *reserved_ports; /* NULL-terminated numbers of TCP ports that are the cluster's; may be NULL */
+} LoadBalancerConfig;
+
+/* The range nodes get their pods' addresses from. */
+typedef struct NodeRangeConfig {
+  const char *range;  /* "10.244.0.0/16"; NULL: nodes come with their own */
+  unsigned node_bits; /* length of a node's prefix, at least that of RANGE and at most 16 more: 24 */
+  const char *taken;  /* a range no node may get a part of (services'); may be NULL */
+} NodeRangeConfig;
+
 /* Waiting times and bounds; 0: upstream's. Tests cannot wait for those. */
 typedef struct ControllerTimes {
   int64_t disruption_us; /* for which a granted eviction or an announced disruption is believed; 2 min */
@@ -29,6 +43,8 @@ typedef struct ControllersConfig {
   void *issuer;                                     /* of both */
   const char *signing_cert_file, *signing_key_file; /* the CA that signs certificate requests; NULL: none does */
   int64_t signing_lifetime_seconds;                 /* of a certificate, at most */
+  LoadBalancerConfig balancer;
+  NodeRangeConfig node_range;
   ControllerTimes times;
 } ControllersConfig;
 

@@ -20,6 +20,8 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/context.h \
 	%D%/controllers.c \
 	%D%/controllers.h \
+	%D%/network/balancer_ports.c \
+	%D%/network/balancer_ports.h \
 	%D%/network/endpoint_mirror.c \
 	%D%/network/endpoint_sets.c \
 	%D%/network/endpoint_sets.h \
@@ -27,8 +29,14 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/network/endpoint_slices.h \
 	%D%/network/endpoints.c \
 	%D%/network/endpoints.h \
+	%D%/network/load_balancer.c \
+	%D%/network/load_balancer.h \
 	%D%/nodes/node_lifecycle.c \
 	%D%/nodes/node_lifecycle.h \
+	%D%/nodes/node_range.c \
+	%D%/nodes/node_range.h \
+	%D%/nodes/node_ttl.c \
+	%D%/nodes/node_ttl.h \
 	%D%/nodes/pod_gc.c \
 	%D%/nodes/pod_gc.h \
 	%D%/nodes/taint_eviction.c \

@@ -117,6 +117,8 @@ static void test_config_drive(World *world, gconstpointer unused)
   g_assert_true(iso_extract(iso, wanted, G_N_ELEMENTS(wanted), NULL));
   g_autoptr(json_t) value = json_read_file(cluster, NULL);
   g_assert_cmpstr(json_str(value, "nodeName", ""), ==, "unit");
+  g_assert_cmpstr(json_str(value, "loadBalancerAddress", ""), ==, world->profile->address);
+  g_assert_true(json_has_text(json_object_get(value, "loadBalancerReservedPorts"), "2376"));
   g_autofree char *copied = read_text(key), *expected = read_text(original);
   g_assert_cmpstr(copied, ==, expected);
 }

@@ -68,3 +68,18 @@ check_PROGRAMS += %D%/test-disruption
 TESTS += %D%/test-disruption
 %C%_test_disruption_SOURCES = %D%/test-disruption.c %D%/cluster.c %D%/cluster.h
 %C%_test_disruption_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-load-balancer
+TESTS += %D%/test-load-balancer
+%C%_test_load_balancer_SOURCES = %D%/test-load-balancer.c %D%/cluster.c %D%/cluster.h
+%C%_test_load_balancer_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-ttl
+TESTS += %D%/test-ttl
+%C%_test_ttl_SOURCES = %D%/test-ttl.c %D%/cluster.c %D%/cluster.h
+%C%_test_ttl_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-node-range
+TESTS += %D%/test-node-range
+%C%_test_node_range_SOURCES = %D%/test-node-range.c %D%/cluster.c %D%/cluster.h
+%C%_test_node_range_LDADD = $(controllers_test_libs)
