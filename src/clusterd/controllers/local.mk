@@ -71,6 +71,12 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/policy/disruption_scale.h \
 	%D%/storage/storage_protection.c \
 	%D%/storage/storage_protection.h \
+	%D%/workloads/claim_retention.c \
+	%D%/workloads/claim_retention.h \
+	%D%/workloads/daemon_backoff.c \
+	%D%/workloads/daemon_backoff.h \
+	%D%/workloads/daemon_plan.c \
+	%D%/workloads/daemon_plan.h \
 	%D%/workloads/daemon_pod.c \
 	%D%/workloads/daemon_set.c \
 	%D%/workloads/daemon_set.h \
@@ -84,7 +90,10 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/workloads/deployment_status.c \
 	%D%/workloads/replica_set.c \
 	%D%/workloads/replica_set.h \
+	%D%/workloads/stateful_claims.c \
 	%D%/workloads/stateful_pod.c \
 	%D%/workloads/stateful_pod.h \
+	%D%/workloads/stateful_ranks.c \
+	%D%/workloads/stateful_ranks.h \
 	%D%/workloads/stateful_set.c \
 	%D%/workloads/stateful_set.h

@@ -113,6 +113,12 @@ static bool may_adopt(const OwnerClaim *claim, const Object *owner)
   return live && strcmp(object_uid(live), object_uid(owner)) == 0 && !is_deleting(object_json(live));
 }
 
+static bool is_match(const OwnerClaim *claim, const Object *owner, const LabelSelector *selector, const Object *object)
+{
+  return label_selector_matches(selector, json_at(object_json(object), "metadata", "labels", NULL)) &&
+         (!claim->belongs || claim->belongs(owner, object));
+}
+
 static bool release_others(const OwnerClaim *claim, const Object *owner, const LabelSelector *selector,
                            GPtrArray *claimed, GError **error)
 {
@@ -120,7 +126,7 @@ static bool release_others(const OwnerClaim *claim, const Object *owner, const L
   for (unsigned i = 0; i < owned->len; i++) {
     Object *object = g_ptr_array_index(owned, i);
     const json_t *value = object_json(object);
-    if (label_selector_matches(selector, json_at(value, "metadata", "labels", NULL))) {
+    if (is_match(claim, owner, selector, object)) {
       g_ptr_array_add(claimed, object_ref(object));
     } else if (!is_deleting(value) && !is_deleting(object_json(owner))) {
       GError *problem = NULL;
@@ -142,8 +148,7 @@ static bool adopt_orphans(const OwnerClaim *claim, const Object *owner, const La
   bool checked = false;
   for (unsigned i = 0; i < orphans->len; i++) {
     Object *object = g_ptr_array_index(orphans, i);
-    const json_t *value = object_json(object);
-    if (is_deleting(value) || !label_selector_matches(selector, json_at(value, "metadata", "labels", NULL)))
+    if (is_deleting(object_json(object)) || !is_match(claim, owner, selector, object))
       continue;
     if (!checked && !may_adopt(claim, owner))
       return true;

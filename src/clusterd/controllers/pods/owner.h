@@ -24,11 +24,15 @@ char **owner_index_orphans(const Object *object);
 /* Adds both indexes above to INFORMER. */
 void owner_add_indexes(Informer *informer);
 
+/* Whether OBJECT, which OWNER's selector matches, can belong to OWNER at all. */
+typedef bool (*OwnerBelongs)(const Object *owner, const Object *object);
+
 typedef struct OwnerClaim {
   Client *client;
   const char *owner_api_version, *owner_plural;
   const char *api_version, *plural; /* of what is claimed */
   Informer *informer;               /* of that kind, with owner_add_indexes */
+  OwnerBelongs belongs;             /* NULL: the selector decides alone */
 } OwnerClaim;
 
 /* The objects OWNER controls: those it owns and SELECTOR still matches (the rest is released), and orphans that match,

@@ -24,8 +24,7 @@ json_t *pod_control_make(const Object *owner, const json_t *template)
   return pod;
 }
 
-/* A namespace that is being deleted takes nothing new: no news for anybody. */
-static bool is_expected_failure(const GError *error)
+bool pod_control_is_moot(const GError *error)
 {
   size_t i;
   json_t *cause;
@@ -44,7 +43,7 @@ static Object *create_quietly(const PodControl *control, const Object *owner, co
                    object_name(created));
     return created;
   }
-  if (!is_expected_failure(problem))
+  if (!pod_control_is_moot(problem))
     recorder_event(control->recorder, object_json(owner), NULL, "Warning", "FailedCreate", "Error creating: %s",
                    problem->message);
   g_propagate_error(error, problem);
@@ -63,7 +62,6 @@ Object *pod_control_create_one(const PodControl *control, const Object *owner, c
 typedef struct Batch {
   const PodControl *control;
   const Object *owner;
-  const json_t *pod;
   GMutex lock; /* guards what follows */
   int64_t revision;
   GError *error; /* the first */
@@ -83,33 +81,49 @@ static void create_in_batch(void *item, void *data)
 {
   Batch *batch = data;
   GError *error = NULL;
-  g_autoptr(Object) created = create_quietly(batch->control, batch->owner, batch->pod, &error);
+  g_autoptr(Object) created = create_quietly(batch->control, batch->owner, item, &error);
   batch_note(batch, created ? object_revision(created) : 0, error);
+}
+
+static void create_together(Batch *batch, json_t *const *pods, unsigned n)
+{
+  if (n == 1) {
+    create_in_batch(pods[0], batch);
+    return;
+  }
+  GThreadPool *pool = g_thread_pool_new(create_in_batch, batch, PARALLEL_MAX, FALSE, NULL);
+  for (unsigned i = 0; i < n; i++)
+    g_thread_pool_push(pool, pods[i], NULL);
+  g_thread_pool_free(pool, FALSE, TRUE);
+}
+
+bool pod_control_create_all(const PodControl *control, const Object *owner, GPtrArray *pods, GError **error)
+{
+  Batch batch = { .control = control, .owner = owner };
+  g_mutex_init(&batch.lock);
+  unsigned size = 1;
+  for (unsigned done = 0; done < pods->len && !batch.error; done += size, size *= 2)
+    create_together(&batch, (json_t *const *)pods->pdata + done, MIN(size, pods->len - done));
+  if (batch.revision)
+    informer_wait_revision(control->pods, batch.revision);
+  g_mutex_clear(&batch.lock);
+  if (!batch.error)
+    return true;
+  bool moot = pod_control_is_moot(batch.error);
+  if (moot)
+    g_clear_error(&batch.error);
+  else
+    g_propagate_error(error, batch.error);
+  return moot;
 }
 
 bool pod_control_create(const PodControl *control, const Object *owner, const json_t *pod, unsigned count,
                         GError **error)
 {
-  Batch batch = { .control = control, .owner = owner, .pod = pod };
-  g_mutex_init(&batch.lock);
-  unsigned size = 1;
-  for (unsigned done = 0; done < count && !batch.error; done += size, size *= 2) {
-    unsigned n = MIN(size, count - done);
-    if (n == 1) {
-      create_in_batch(NULL, &batch);
-      continue;
-    }
-    GThreadPool *pool = g_thread_pool_new(create_in_batch, &batch, PARALLEL_MAX, FALSE, NULL);
-    for (unsigned i = 0; i < n; i++)
-      g_thread_pool_push(pool, &batch, NULL);
-    g_thread_pool_free(pool, FALSE, TRUE);
-  }
-  if (batch.revision)
-    informer_wait_revision(control->pods, batch.revision);
-  g_mutex_clear(&batch.lock);
-  if (batch.error)
-    g_propagate_error(error, batch.error);
-  return batch.error == NULL;
+  g_autoptr(GPtrArray) pods = g_ptr_array_sized_new(count);
+  for (unsigned i = 0; i < count; i++)
+    g_ptr_array_add(pods, (json_t *)(uintptr_t)pod);
+  return pod_control_create_all(control, owner, pods, error);
 }
 
 static void delete_in_batch(void *item, void *data)

@@ -22,6 +22,13 @@ json_t *pod_control_make(const Object *owner, const json_t *template);
 bool pod_control_create(const PodControl *control, const Object *owner, const json_t *pod, unsigned count,
                         GError **error);
 
+/* As pod_control_create, for PODS (json_t*) that differ. */
+bool pod_control_create_all(const PodControl *control, const Object *owner, GPtrArray *pods, GError **error);
+
+/* True for the error of a namespace that is being deleted: it takes nothing new, which is no news for anybody.
+ * pod_control_create and pod_control_create_all stop at it and are content. */
+bool pod_control_is_moot(const GError *error);
+
 /* Creates one pod; returns it after the informer shows it. */
 Object *pod_control_create_one(const PodControl *control, const Object *owner, const json_t *pod, GError **error);
 

@@ -1,7 +1,5 @@
 #include "clusterd/controllers/pods/workload.h"
 
-#include "clusterd/controllers/pods/owner.h"
-
 static void on_pod(Object *old, Object *new_object, void *data)
 {
   const Workload *workload = data;
@@ -57,6 +55,7 @@ GPtrArray *workload_claim(const Workload *workload, const Object *owner, const L
                        .owner_plural = workload->kind->plural,
                        .api_version = "v1",
                        .plural = "pods",
-                       .informer = workload->pods };
+                       .informer = workload->pods,
+                       .belongs = workload->belongs };
   return owner_claim(&claim, owner, selector, error);
 }

@@ -4,6 +4,7 @@
 #include "clusterd/client/object_queue.h"
 #include "clusterd/client/recorder.h"
 #include "clusterd/controllers/context.h"
+#include "clusterd/controllers/pods/owner.h"
 #include "clusterd/controllers/pods/pod_control.h"
 #include "clusterd/controllers/pods/pod_routes.h"
 
@@ -22,6 +23,7 @@ typedef struct Workload {
   ObjectQueue queue;
   PodRoutes routes;
   PodControl control;
+  OwnerBelongs belongs; /* see OwnerClaim; NULL, or set before workload_start */
 } Workload;
 
 /* Fills WORKLOAD, which must not move afterwards, for a controller of KIND: SYNC and GONE (may be NULL) are called with

@@ -16,8 +16,9 @@ static void add_toleration(json_t *list, const char *key, const char *effect)
   json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "key", key, "operator", "Exists", "effect", effect));
 }
 
-static void add_tolerations(json_t *spec)
+void daemon_set_tolerate(json_t *pod)
 {
+  json_t *spec = json_ensure_object(pod, "spec", NULL);
   json_t *list = json_object_get(spec, "tolerations");
   if (!list)
     json_object_set_new(spec, "tolerations", list = json_array());
@@ -45,5 +46,5 @@ void daemon_set_bind_pod(json_t *pod, const char *name)
   json_array_foreach (terms, i, term)
     json_object_set_new(term, "matchFields",
                         json_pack("[{s:s, s:s, s:[s]}]", "key", "metadata.name", "operator", "In", "values", name));
-  add_tolerations(spec);
+  daemon_set_tolerate(pod);
 }

@@ -50,6 +50,11 @@ static void on_set(Object *old, Object *new_object, void *data)
   }
 }
 
+static bool is_recreate(const json_t *spec)
+{
+  return strcmp(json_str(json_object_get(spec, "strategy"), "type", "RollingUpdate"), "Recreate") == 0;
+}
+
 /* Recreate goes on when the last old pod is gone, which no replica set tells: its count leaves out pods that are
  * ending. */
 static void on_pod(Object *old, Object *new_object, void *data)
@@ -61,8 +66,11 @@ static void on_pod(Object *old, Object *new_object, void *data)
   if (!owner || !owner_is(owner, "apps", "ReplicaSet"))
     return;
   g_autoptr(Object) set = informer_get(controller->sets, object_namespace(old), json_str(owner, "name", ""));
-  if (set)
-    queue_owner(controller, set);
+  const json_t *set_owner = set ? owner_of(object_json(set)) : NULL;
+  g_autoptr(Object) deployment =
+      set_owner ? informer_get(controller->deployments, object_namespace(old), json_str(set_owner, "name", "")) : NULL;
+  if (deployment && is_recreate(json_object_get(object_json(deployment), "spec")))
+    object_queue_add(&controller->queue, deployment);
 }
 
 /* True when a pod that can still run belongs to one of the old sets. */
@@ -203,8 +211,7 @@ static bool rescale(Rollout *rollout, GError **error)
     if (size.replicas == replicas && size.available == replicas && desired_of(rollout->new_set) == replicas)
       return empty_old_sets(rollout, NULL, error);
   }
-  return deployment_max_surge(rollout->spec) + deployment_max_unavailable(rollout->spec) == 0 ||
-         share_change(rollout, error);
+  return is_recreate(rollout->spec) || share_change(rollout, error);
 }
 
 static bool is_rescale(Rollout *rollout)
@@ -238,8 +245,7 @@ static bool advance(DeploymentController *controller, Rollout *rollout, bool *pr
     *progress = false;
     return rollout_sync_new_set(rollout, false, error) && rescale(rollout, error);
   }
-  const char *type = json_str(json_object_get(rollout->spec, "strategy"), "type", "RollingUpdate");
-  return strcmp(type, "Recreate") == 0 ? recreate(controller, rollout, error) : roll(rollout, error);
+  return is_recreate(rollout->spec) ? recreate(controller, rollout, error) : roll(rollout, error);
 }
 
 static bool finish(DeploymentController *controller, Rollout *rollout, const char *key, bool progress, GError **error)
@@ -255,7 +261,8 @@ static bool finish(DeploymentController *controller, Rollout *rollout, const cha
   int64_t deadline_us = progress ? rollout_deadline_us(rollout) : -1;
   if (deadline_us >= 0)
     work_queue_add_after(controller->queue.work, key, MAX(deadline_us - timestamp_now_us(), 0) + G_USEC_PER_SEC);
-  return !rollout_is_complete(rollout) || rollout_clean_up(rollout, error);
+  bool tidy = rollout_is_complete(rollout) || json_flag(rollout->spec, "paused", false);
+  return !tidy || rollout_clean_up(rollout, error);
 }
 
 static bool sync_deployment(void *data, const char *key, Object *deployment, GError **error)

@@ -5,6 +5,7 @@
 #include "base/reason.h"
 #include "clusterd/client/conditions.h"
 #include "clusterd/controllers/pods/owner.h"
+#include "clusterd/controllers/pods/pod_control.h"
 #include "clusterd/controllers/workloads/deployment_rollout.h"
 
 #define ANNOTATION_DESIRED "deployment.kubernetes.io/desired-replicas"
@@ -283,6 +284,10 @@ static bool resolve_collision(Rollout *rollout, const char *name, GError **error
 
 static bool report_creation_failure(Rollout *rollout, const char *name, GError *problem, GError **error)
 {
+  if (pod_control_is_moot(problem)) {
+    g_propagate_error(error, problem);
+    return false;
+  }
   g_autofree char *message = g_strdup_printf("Failed to create new replica set \"%s\": %s", name, problem->message);
   if (rollout_has_deadline(rollout)) {
     condition_set_updated(rollout->status, "Progressing", "False", "ReplicaSetCreateError", message);

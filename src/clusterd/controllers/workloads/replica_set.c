@@ -6,6 +6,7 @@
 #include "base/timestamp.h"
 #include "clusterd/client/conditions.h"
 #include "clusterd/client/pod.h"
+#include "clusterd/controllers/pods/owner.h"
 #include "clusterd/controllers/pods/pod_rank.h"
 #include "clusterd/controllers/pods/workload.h"
 
@@ -26,6 +27,24 @@ static GPtrArray *active_pods(const ReplicaSetController *controller, const Obje
   return pods;
 }
 
+/* The pods that can run of all sets of the deployment SET is one of; of SET alone when it belongs to nobody. */
+static GPtrArray *related_pods(const ReplicaSetController *controller, const Object *set)
+{
+  const Workload *workload = &controller->workload;
+  const json_t *owner = owner_of(object_json(set));
+  g_autoptr(GPtrArray) sets =
+      owner ? informer_by_index(workload->owners, OWNER_INDEX_UID, json_str(owner, "uid", "")) : NULL;
+  GPtrArray *related = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
+  for (unsigned i = 0; i < (sets ? sets->len : 1); i++) {
+    const Object *one = sets ? g_ptr_array_index(sets, i) : set;
+    g_autoptr(GPtrArray) pods = informer_by_index(workload->pods, OWNER_INDEX_UID, object_uid(one));
+    for (unsigned k = 0; k < pods->len; k++)
+      if (pod_is_active(object_json(g_ptr_array_index(pods, k))))
+        g_ptr_array_add(related, object_ref(g_ptr_array_index(pods, k)));
+  }
+  return related;
+}
+
 /* Makes or deletes pods until there are as many as asked for. *PODS is brought up to date. */
 static bool manage(ReplicaSetController *controller, const Object *set, const LabelSelector *selector, GPtrArray **pods,
                    GError **error)
@@ -39,7 +58,9 @@ static bool manage(ReplicaSetController *controller, const Object *set, const La
     g_autoptr(json_t) pod = pod_control_make(set, json_object_get(spec, "template"));
     ok = pod_control_create(&controller->workload.control, set, pod, (unsigned)MIN(missing, BURST_MAX), error);
   } else {
-    g_autoptr(GPtrArray) victims = pod_rank_victims(*pods, (unsigned)MIN(-missing, BURST_MAX));
+    g_autoptr(GPtrArray) related = related_pods(controller, set);
+    g_autoptr(GPtrArray) victims =
+        pod_rank_victims(*pods, related, (unsigned)MIN(-missing, BURST_MAX), timestamp_now_us());
     ok = pod_control_delete(&controller->workload.control, set, victims, error);
   }
   GPtrArray *now = active_pods(controller, set, selector, NULL);
@@ -124,6 +145,7 @@ static ReplicaSetController *controller_new(const ControllerContext *context, co
 {
   ReplicaSetController *controller = g_new0(ReplicaSetController, 1);
   workload_init(&controller->workload, context, kind, sync_set, NULL, controller);
+  informer_add_index(controller->workload.owners, OWNER_INDEX_UID, informer_index_by_owner_uid);
   workload_start(&controller->workload);
   return controller;
 }

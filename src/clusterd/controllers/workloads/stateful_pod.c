@@ -36,7 +36,7 @@ static void add_volume(json_t *spec, const char *name, const char *claim)
                         json_pack("{s:s, s:{s:s}}", "name", name, "persistentVolumeClaim", "claimName", claim));
 }
 
-json_t *stateful_pod_make(const Object *set, const json_t *template, int64_t ordinal, const char *hash)
+json_t *stateful_pod_make(const Object *set, const json_t *template, int64_t ordinal, const char *revision)
 {
   json_t *pod = pod_control_make(set, template);
   json_t *metadata = json_object_get(pod, "metadata"), *spec = json_object_get(pod, "spec");
@@ -45,7 +45,7 @@ json_t *stateful_pod_make(const Object *set, const json_t *template, int64_t ord
   g_autofree char *number = g_strdup_printf("%" G_GINT64_FORMAT, ordinal);
   json_object_del(metadata, "generateName");
   json_object_set_new(metadata, "name", json_string(name));
-  json_object_set_new(labels, REVISION_LABEL, json_string(hash));
+  json_object_set_new(labels, REVISION_LABEL, json_string(revision));
   json_object_set_new(labels, "statefulset.kubernetes.io/pod-name", json_string(name));
   json_object_set_new(labels, "apps.kubernetes.io/pod-index", json_string(number));
   json_object_set_new(spec, "hostname", json_string(name));
@@ -79,4 +79,16 @@ json_t *stateful_pod_claims(const Object *set, int64_t ordinal)
     json_array_append_new(claims, claim);
   }
   return claims;
+}
+
+bool stateful_pod_owns_claim(const Object *set, const char *name)
+{
+  size_t i;
+  json_t *template;
+  json_array_foreach (json_at(object_json(set), "spec", "volumeClaimTemplates", NULL), i, template) {
+    g_autofree char *prefix = g_strconcat(json_str(json_object_get(template, "metadata"), "name", ""), "-", NULL);
+    if (g_str_has_prefix(name, prefix) && stateful_pod_ordinal(set, name + strlen(prefix)) >= 0)
+      return true;
+  }
+  return false;
 }

@@ -3,207 +3,44 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "base/reason.h"
 #include "base/timestamp.h"
 #include "clusterd/client/conditions.h"
 #include "clusterd/client/pod.h"
-#include "clusterd/controllers/pods/owner.h"
 #include "clusterd/controllers/pods/revision_history.h"
 #include "clusterd/controllers/pods/workload.h"
 #include "clusterd/controllers/workloads/stateful_pod.h"
+#include "clusterd/controllers/workloads/stateful_ranks.h"
 
 #define N_WORKERS 2
 
 struct StatefulSetController {
   Workload workload;
-  Informer *revisions;
+  Informer *revisions, *claims;
 };
 
-/* One pass over one set. */
-typedef struct Ranks {
-  StatefulSetController *controller;
-  const Object *set;
-  const json_t *spec;
-  GPtrArray *pods; /* Object*, brought up to date as the pass goes */
-  Object *updated; /* the revision of the present template */
-  Object *current; /* the one pods were last all moved to */
-  int64_t first, replicas, partition, wait_us;
-  bool parallel;
-} Ranks;
+static const RevisionKind revision_kind = { .owner_api_version = "apps/v1",
+                                            .owner_plural = "statefulsets",
+                                            .hash_label = "controller.kubernetes.io/hash",
+                                            .pods_have_name = true,
+                                            .limit_spares_used = true };
 
-static Object **find_slot(const Ranks *ranks, int64_t ordinal)
+/* A pod of another name cannot be one of SET's, whatever its labels. */
+static bool is_member(const Object *set, const Object *pod)
 {
-  for (unsigned i = 0; i < ranks->pods->len; i++)
-    if (stateful_pod_ordinal(ranks->set, object_name(ranks->pods->pdata[i])) == ordinal)
-      return (Object **)&ranks->pods->pdata[i];
-  return NULL;
+  return stateful_pod_ordinal(set, object_name(pod)) >= 0;
 }
 
-static const char *hash_of(const Object *pod)
+/* A claim that is gone is what a new pod may be waiting for. */
+static void on_claim(Object *old, Object *new_object, void *data)
 {
-  return json_str(json_at(object_json(pod), "metadata", "labels", NULL), REVISION_LABEL, "");
-}
-
-static bool is_of(const Ranks *ranks, const Object *pod, const Object *revision)
-{
-  return strcmp(hash_of(pod), revision_history_hash(revision, ranks->set)) == 0;
-}
-
-/* Running, ready, and long enough so. */
-static bool is_healthy(Ranks *ranks, const Object *pod)
-{
-  int64_t wait_us = -1;
-  const json_t *value = object_json(pod);
-  bool available = pod_is_available(value, json_int(ranks->spec, "minReadySeconds", 0), timestamp_now_us(), &wait_us);
-  if (wait_us >= 0)
-    ranks->wait_us = ranks->wait_us < 0 ? wait_us : MIN(ranks->wait_us, wait_us);
-  return available && !pod_is_deleting(value);
-}
-
-static bool ensure_claims(const Ranks *ranks, int64_t ordinal, GError **error)
-{
-  const StatefulSetController *controller = ranks->controller;
-  g_autoptr(json_t) claims = stateful_pod_claims(ranks->set, ordinal);
-  size_t i;
-  json_t *claim;
-  json_array_foreach (claims, i, claim) {
-    GError *problem = NULL;
-    const char *name = json_str(json_object_get(claim, "metadata"), "name", "");
-    g_autoptr(Object) stored = client_create(controller->workload.client, "v1", "persistentvolumeclaims",
-                                             object_namespace(ranks->set), claim, &problem);
-    if (stored)
-      recorder_event(controller->workload.recorder, object_json(ranks->set), NULL, "Normal", "SuccessfulCreate",
-                     "create Claim %s Pod %s-%" G_GINT64_FORMAT " in StatefulSet %s success", name,
-                     object_name(ranks->set), ordinal, object_name(ranks->set));
-    else if (reason_is(problem, REASON_ALREADY_EXISTS))
-      g_clear_error(&problem);
-    if (problem) {
-      recorder_event(controller->workload.recorder, object_json(ranks->set), NULL, "Warning", "FailedCreate",
-                     "create Claim %s for Pod %s-%" G_GINT64_FORMAT " in StatefulSet %s failed error: %s", name,
-                     object_name(ranks->set), ordinal, object_name(ranks->set), problem->message);
-      g_propagate_error(error, problem);
-      return false;
-    }
-  }
-  return true;
-}
-
-static bool create_pod(Ranks *ranks, int64_t ordinal, GError **error)
-{
-  const StatefulSetController *controller = ranks->controller;
-  const Object *revision = ordinal < ranks->first + ranks->partition ? ranks->current : ranks->updated;
-  g_autoptr(json_t) pod = stateful_pod_make(ranks->set, revision_history_template(revision), ordinal,
-                                            revision_history_hash(revision, ranks->set));
-  const char *name = json_str(json_object_get(pod, "metadata"), "name", "");
-  if (!ensure_claims(ranks, ordinal, error))
-    return false;
-  GError *problem = NULL;
-  Object *stored =
-      client_create(controller->workload.client, "v1", "pods", object_namespace(ranks->set), pod, &problem);
-  if (!stored) {
-    recorder_event(controller->workload.recorder, object_json(ranks->set), NULL, "Warning", "FailedCreate",
-                   "create Pod %s in StatefulSet %s failed error: %s", name, object_name(ranks->set), problem->message);
-    g_propagate_error(error, problem);
-    return false;
-  }
-  informer_wait_revision(controller->workload.pods, object_revision(stored));
-  g_ptr_array_add(ranks->pods, stored);
-  recorder_event(controller->workload.recorder, object_json(ranks->set), NULL, "Normal", "SuccessfulCreate",
-                 "create Pod %s in StatefulSet %s successful", name, object_name(ranks->set));
-  return true;
-}
-
-/* *SLOT then holds the pod as it is while it ends, or as it was last. */
-static bool delete_pod(Ranks *ranks, Object **slot, GError **error)
-{
-  const StatefulSetController *controller = ranks->controller;
-  g_autoptr(GError) problem = NULL;
-  DeleteOptions options = { .grace_period_seconds = -1, .precondition_uid = object_uid(*slot) };
-  if (!client_delete(controller->workload.client, "v1", "pods", object_namespace(*slot), object_name(*slot), &options,
-                     &problem) &&
-      !reason_is(problem, REASON_NOT_FOUND)) {
-    g_propagate_error(error, g_steal_pointer(&problem));
-    return false;
-  }
-  recorder_event(controller->workload.recorder, object_json(ranks->set), NULL, "Normal", "SuccessfulDelete",
-                 "delete Pod %s in StatefulSet %s successful", object_name(*slot), object_name(ranks->set));
-  informer_wait_deleted(controller->workload.pods, *slot);
-  Object *now = informer_get(controller->workload.pods, object_namespace(*slot), object_name(*slot));
-  if (now) {
-    object_unref(*slot);
-    *slot = now;
-  } else {
-    g_ptr_array_remove(ranks->pods, *slot);
-  }
-  return true;
-}
-
-/* Makes what is missing, in order. *SETTLED tells whether all are there and healthy. */
-static bool fill(Ranks *ranks, bool *settled, GError **error)
-{
-  *settled = true;
-  for (int64_t ordinal = ranks->first; ordinal < ranks->first + ranks->replicas; ordinal++) {
-    Object **slot = find_slot(ranks, ordinal);
-    if (slot && pod_is_finished(object_json(*slot)) && !pod_is_deleting(object_json(*slot))) {
-      recorder_event(ranks->controller->workload.recorder, object_json(ranks->set), NULL, "Warning",
-                     "RecreatingFailedPod", "StatefulSet %s/%s is recreating failed Pod %s",
-                     object_namespace(ranks->set), object_name(ranks->set), object_name(*slot));
-      if (!delete_pod(ranks, slot, error))
-        return false;
-      slot = find_slot(ranks, ordinal);
-    }
-    if (!slot && !create_pod(ranks, ordinal, error))
-      return false;
-    slot = find_slot(ranks, ordinal);
-    if (slot && is_healthy(ranks, *slot))
-      continue;
-    *settled = false;
-    if (!ranks->parallel)
-      return true;
-  }
-  return true;
-}
-
-/* Ends pods beyond the last, the highest first. *SETTLED tells whether none is left. */
-static bool shrink(Ranks *ranks, bool *settled, GError **error)
-{
-  for (;;) {
-    int64_t highest = -1;
-    for (unsigned i = 0; i < ranks->pods->len; i++) {
-      const Object *pod = ranks->pods->pdata[i];
-      int64_t ordinal = stateful_pod_ordinal(ranks->set, object_name(pod));
-      bool surplus = ordinal >= ranks->first + ranks->replicas || (ordinal >= 0 && ordinal < ranks->first);
-      if (!surplus)
-        continue;
-      *settled = false;
-      if (!pod_is_deleting(object_json(pod)))
-        highest = MAX(highest, ordinal);
-      else if (!ranks->parallel)
-        return true; /* one at a time */
-    }
-    if (highest < 0)
-      return true;
-    if (!delete_pod(ranks, find_slot(ranks, highest), error))
-      return false;
-  }
-}
-
-/* Replaces pods of an older revision, the highest first, each only when those above are healthy. */
-static bool update(Ranks *ranks, GError **error)
-{
-  const char *type = json_str(json_object_get(ranks->spec, "updateStrategy"), "type", "RollingUpdate");
-  if (strcmp(type, "RollingUpdate") != 0)
-    return true;
-  for (int64_t ordinal = ranks->first + ranks->replicas - 1; ordinal >= ranks->first + ranks->partition; ordinal--) {
-    Object **slot = find_slot(ranks, ordinal);
-    if (!slot)
-      return true;
-    if (!is_of(ranks, *slot, ranks->updated) && !pod_is_deleting(object_json(*slot)))
-      return delete_pod(ranks, slot, error);
-    if (!is_healthy(ranks, *slot))
-      return true;
-  }
-  return true;
+  StatefulSetController *controller = data;
+  if (new_object)
+    return;
+  g_autoptr(GPtrArray) sets =
+      informer_by_index(controller->workload.owners, POD_ROUTES_INDEX_NAMESPACE, object_namespace(old));
+  for (unsigned i = 0; i < sets->len; i++)
+    if (stateful_pod_owns_claim(g_ptr_array_index(sets, i), object_name(old)))
+      object_queue_add(&controller->workload.queue, g_ptr_array_index(sets, i));
 }
 
 static void set_count(json_t *status, const char *key, int64_t count)
@@ -214,53 +51,53 @@ static void set_count(json_t *status, const char *key, int64_t count)
     json_object_del(status, key);
 }
 
-static bool write_status(Ranks *ranks, GError **error)
+typedef struct Counts {
+  int64_t replicas, ready, available, current, updated;
+} Counts;
+
+static Counts count(const Ranks *ranks)
+{
+  Counts counts = { 0 };
+  int64_t min_ready = json_int(ranks->spec, "minReadySeconds", 0), now_us = timestamp_now_us();
+  GHashTableIter iter;
+  void *pod;
+  g_hash_table_iter_init(&iter, ranks->pods);
+  while (g_hash_table_iter_next(&iter, NULL, &pod)) {
+    const json_t *value = object_json(pod);
+    bool ready = pod_is_ready(value) && strcmp(pod_phase(value), "Running") == 0, stays = !pod_is_deleting(value);
+    counts.replicas++;
+    counts.ready += ready;
+    counts.available += ready && pod_is_available(value, min_ready, now_us, NULL);
+    counts.current += stays && ranks_is_of(pod, ranks->current);
+    counts.updated += stays && ranks_is_of(pod, ranks->updated);
+  }
+  return counts;
+}
+
+static bool write_status(StatefulSetController *controller, const Ranks *ranks, int64_t collisions, GError **error)
 {
   const json_t *value = object_json(ranks->set), *old = json_object_get(value, "status");
   g_autoptr(json_t) status = old ? json_deep_copy(old) : json_object();
-  int64_t replicas = 0, ready = 0, available = 0, current = 0, updated = 0;
-  for (unsigned i = 0; i < ranks->pods->len; i++) {
-    const Object *pod = ranks->pods->pdata[i];
-    replicas++;
-    ready += pod_is_ready(object_json(pod));
-    available += is_healthy(ranks, pod);
-    current += !pod_is_deleting(object_json(pod)) && is_of(ranks, pod, ranks->current);
-    updated += !pod_is_deleting(object_json(pod)) && is_of(ranks, pod, ranks->updated);
-  }
-  const Object *reached = ranks->current;
-  if (updated == ranks->replicas && replicas == ranks->replicas && ready == ranks->replicas) {
-    reached = ranks->updated;
-    current = updated;
-  }
+  Counts counts = count(ranks);
+  const char *type = json_str(json_object_get(ranks->spec, "updateStrategy"), "type", "RollingUpdate");
+  bool reached = strcmp(type, "RollingUpdate") == 0 && counts.updated == ranks->replicas &&
+                 counts.replicas == ranks->replicas && counts.ready == ranks->replicas;
   set_count(status, "observedGeneration", json_int(json_object_get(value, "metadata"), "generation", 0));
-  json_object_set_new(status, "replicas", json_integer(replicas));
-  json_object_set_new(status, "availableReplicas", json_integer(available));
-  set_count(status, "readyReplicas", ready);
-  set_count(status, "currentReplicas", current);
-  set_count(status, "updatedReplicas", updated);
-  json_object_set_new(status, "currentRevision", json_string(object_name(reached)));
+  json_object_set_new(status, "replicas", json_integer(counts.replicas));
+  json_object_set_new(status, "availableReplicas", json_integer(counts.available));
+  set_count(status, "readyReplicas", counts.ready);
+  set_count(status, "currentReplicas", reached ? counts.updated : counts.current);
+  set_count(status, "updatedReplicas", counts.updated);
+  json_object_set_new(status, "currentRevision", json_string(object_name(reached ? ranks->updated : ranks->current)));
   json_object_set_new(status, "updateRevision", json_string(object_name(ranks->updated)));
-  json_object_set_new(status, "collisionCount", json_integer(0));
+  json_object_set_new(status, "collisionCount", json_integer(collisions));
   int64_t revision;
   if (json_same(status, old))
     return true;
-  if (!status_write(ranks->controller->workload.client, "apps/v1", "statefulsets", ranks->set, status, &revision,
-                    error))
+  if (!status_write(controller->workload.client, "apps/v1", "statefulsets", ranks->set, status, &revision, error))
     return false;
-  informer_wait_revision(ranks->controller->workload.owners, revision);
+  informer_wait_revision(controller->workload.owners, revision);
   return true;
-}
-
-static bool advance(Ranks *ranks, GError **error)
-{
-  bool settled = true;
-  if (json_at(object_json(ranks->set), "metadata", "deletionTimestamp", NULL))
-    return true;
-  if (!fill(ranks, &settled, error))
-    return false;
-  if (!settled && !ranks->parallel)
-    return true;
-  return shrink(ranks, &settled, error) && ((!settled && !ranks->parallel) || update(ranks, error));
 }
 
 static Object *current_revision(const StatefulSetController *controller, const Object *set, Object *updated)
@@ -273,43 +110,58 @@ static Object *current_revision(const StatefulSetController *controller, const O
 static void trim(const RevisionHistory *history, const Ranks *ranks)
 {
   g_autoptr(GHashTable) in_use = g_hash_table_new(g_str_hash, g_str_equal);
-  for (unsigned i = 0; i < ranks->pods->len; i++)
-    g_hash_table_add(in_use, (char *)(uintptr_t)hash_of(ranks->pods->pdata[i]));
-  g_hash_table_add(in_use, (char *)(uintptr_t)revision_history_hash(ranks->current, ranks->set));
-  g_hash_table_add(in_use, (char *)(uintptr_t)revision_history_hash(ranks->updated, ranks->set));
+  GHashTableIter iter;
+  void *pod;
+  g_hash_table_iter_init(&iter, ranks->pods);
+  while (g_hash_table_iter_next(&iter, NULL, &pod)) {
+    const json_t *labels = json_at(object_json(pod), "metadata", "labels", NULL);
+    g_hash_table_add(in_use, (char *)(uintptr_t)json_str(labels, REVISION_LABEL, ""));
+  }
+  g_hash_table_add(in_use, (char *)(uintptr_t)object_name(ranks->current));
+  g_hash_table_add(in_use, (char *)(uintptr_t)object_name(ranks->updated));
   revision_history_trim(history, ranks->set, in_use);
 }
 
-static bool sync_set(void *data, const char *key, Object *set, GError **error)
+static Ranks make_ranks(const StatefulSetController *controller, const Object *set)
 {
-  StatefulSetController *controller = data;
   const json_t *spec = json_object_get(object_json(set), "spec");
-  g_autoptr(LabelSelector) selector = pod_routes_selector(object_json(set), false);
-  if (!selector || label_selector_is_everything(selector))
-    return true;
-  RevisionHistory history = { .client = controller->workload.client, .revisions = controller->revisions };
-  g_autoptr(Object) updated = revision_history_sync(&history, set, error);
-  g_autoptr(GPtrArray) pods = updated ? workload_claim(&controller->workload, set, selector, error) : NULL;
-  if (!pods)
-    return false;
-  g_autoptr(Object) current = current_revision(controller, set, updated);
-  Ranks ranks = { .controller = controller,
+  return (Ranks){ .workload = &controller->workload,
+                  .claims = controller->claims,
                   .set = set,
                   .spec = spec,
-                  .pods = pods,
-                  .updated = updated,
-                  .current = current,
                   .first = json_int(json_object_get(spec, "ordinals"), "start", 0),
                   .replicas = json_int(spec, "replicas", 1),
                   .partition = json_int(json_at(spec, "updateStrategy", "rollingUpdate", NULL), "partition", 0),
                   .wait_us = -1,
                   .parallel = strcmp(json_str(spec, "podManagementPolicy", ""), "Parallel") == 0 };
-  g_autoptr(GError) failure = NULL;
-  bool done = advance(&ranks, &failure);
-  if (!write_status(&ranks, done ? error : NULL) && done)
+}
+
+static bool sync_set(void *data, const char *key, Object *set, GError **error)
+{
+  StatefulSetController *controller = data;
+  g_autoptr(LabelSelector) selector = pod_routes_selector(object_json(set), false);
+  if (!selector || label_selector_is_everything(selector))
+    return true;
+  RevisionHistory history = { .kind = &revision_kind,
+                              .client = controller->workload.client,
+                              .revisions = controller->revisions };
+  int64_t collisions = json_int(json_object_get(object_json(set), "status"), "collisionCount", 0);
+  g_autoptr(Object) updated = revision_history_sync(&history, set, &collisions, error);
+  g_autoptr(GPtrArray) pods = updated ? workload_claim(&controller->workload, set, selector, error) : NULL;
+  if (!pods)
     return false;
+  g_autoptr(Object) current = current_revision(controller, set, updated);
+  g_autoptr(GHashTable) by_number = ranks_by_number(set, pods);
+  Ranks ranks = make_ranks(controller, set);
+  ranks.pods = by_number;
+  ranks.updated = updated;
+  ranks.current = current;
+  GError *failure = NULL;
+  bool done = pod_is_deleting(object_json(set)) || ranks_advance(&ranks, &failure);
   if (!done)
-    g_propagate_error(error, g_steal_pointer(&failure));
+    g_propagate_error(error, failure);
+  if (!write_status(controller, &ranks, collisions, done ? error : NULL))
+    return false;
   workload_requeue(&controller->workload, key, ranks.wait_us);
   trim(&history, &ranks);
   return done;
@@ -325,8 +177,11 @@ StatefulSetController *stateful_set_controller_new(const ControllerContext *cont
                                      .n_workers = N_WORKERS };
   StatefulSetController *controller = g_new0(StatefulSetController, 1);
   workload_init(&controller->workload, context, &kind, sync_set, NULL, controller);
+  controller->workload.belongs = is_member;
   controller->revisions = informer_set_get(context->informers, "apps/v1", "controllerrevisions");
+  controller->claims = informer_set_get(context->informers, "v1", "persistentvolumeclaims");
   owner_add_indexes(controller->revisions);
+  informer_add_handler(controller->claims, on_claim, controller);
   workload_start(&controller->workload);
   return controller;
 }
