@@ -58,6 +58,16 @@ static bool matches_term(const json_t *term, const json_t *node)
   return true;
 }
 
+bool node_match_selector(const json_t *selector, const json_t *node)
+{
+  size_t i;
+  json_t *term;
+  json_array_foreach (json_object_get(selector, "nodeSelectorTerms"), i, term)
+    if (matches_term(term, node))
+      return true;
+  return false;
+}
+
 bool node_match_required(const json_t *pod, const json_t *node)
 {
   const json_t *spec = json_object_get(pod, "spec");
@@ -68,14 +78,7 @@ bool node_match_required(const json_t *pod, const json_t *node)
     if (!json_same(json_object_get(labels, key), value))
       return false;
   const json_t *required = json_at(spec, "affinity", "nodeAffinity", REQUIRED, NULL);
-  if (!required)
-    return true;
-  size_t i;
-  json_t *term;
-  json_array_foreach (json_object_get(required, "nodeSelectorTerms"), i, term)
-    if (matches_term(term, node))
-      return true;
-  return false;
+  return !required || node_match_selector(required, node);
 }
 
 int64_t node_match_preferred(const json_t *pod, const json_t *node)

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* True when any term of a NodeSelector (nodeSelectorTerms) matches NODE. */
+bool node_match_selector(const json_t *selector, const json_t *node);
+
 /* spec.nodeSelector and the required node affinity of POD against NODE. */
 bool node_match_required(const json_t *pod, const json_t *node);
 

@@ -19,6 +19,7 @@
 #include "clusterd/controllers/objects/resource_quota.h"
 #include "clusterd/controllers/policy/disruption.h"
 #include "clusterd/controllers/storage/storage_protection.h"
+#include "clusterd/controllers/storage/volume_binder.h"
 #include "clusterd/controllers/workloads/daemon_set.h"
 #include "clusterd/controllers/workloads/deployment.h"
 #include "clusterd/controllers/workloads/replica_set.h"
@@ -43,6 +44,7 @@
   X(flow_schema_controller_new, flow_schema_controller_free)                                                           \
   X(garbage_collector_new, garbage_collector_free)                                                                     \
   X(node_lifecycle_controller_new, node_lifecycle_controller_free)                                                     \
+  X(volume_binder_new, volume_binder_free)                                                                             \
   X(taint_eviction_controller_new, taint_eviction_controller_free)                                                     \
   X(pod_gc_controller_new, pod_gc_controller_free)                                                                     \
   X(resource_quota_controller_new, resource_quota_controller_free)                                                     \

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "clusterd/client/informer.h"
+#include "clusterd/controllers/storage/volume_folders.h"
 
 typedef struct Controllers Controllers;
 
@@ -46,6 +47,7 @@ typedef struct ControllersConfig {
   LoadBalancerConfig balancer;
   NodeRangeConfig node_range;
   ControllerTimes times;
+  const VolumeFolders *volume_folders; /* NULL: no node here, no volumes are made; outlives controllers */
 } ControllersConfig;
 
 /* Makes all controllers and hooks them to INFORMERS, which must not be started yet; they begin to work when it is.

@@ -69,6 +69,11 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/policy/disruption.h \
 	%D%/policy/disruption_scale.c \
 	%D%/policy/disruption_scale.h \
+	%D%/storage/binding_write.c \
+	%D%/storage/claim_binding.c \
+	%D%/storage/claim_provision.c \
+	%D%/storage/pod_claims.c \
+	%D%/storage/pod_claims.h \
 	%D%/storage/storage_protection.c \
 	%D%/storage/storage_protection.h \
 	%D%/workloads/claim_retention.c \
@@ -77,6 +82,14 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/workloads/daemon_backoff.h \
 	%D%/workloads/daemon_plan.c \
 	%D%/workloads/daemon_plan.h \
+	%D%/storage/volume_binder.c \
+	%D%/storage/volume_binder.h \
+	%D%/storage/volume_binder_private.h \
+	%D%/storage/volume_folders.h \
+	%D%/storage/volume_index.c \
+	%D%/storage/volume_index.h \
+	%D%/storage/volume_phase.c \
+	%D%/storage/volume_reclaim.c \
 	%D%/workloads/daemon_pod.c \
 	%D%/workloads/daemon_set.c \
 	%D%/workloads/daemon_set.h \

@@ -9,6 +9,11 @@ controllers_test_libs = src/clusterd/scheduler/libscheduler.a src/clusterd/contr
 	src/clusterd/client/libclient.a src/clusterd/server/libserver.a src/clusterd/store/libstore.a \
 	src/clusterd/api/libapi.a src/base/libbase.a $(SQLITE_LIBS) $(LIBEVENT_LIBS) $(ZLIB_LIBS) $(BASE_LIBS) -lm
 
+check_PROGRAMS += %D%/test-volume-binder
+TESTS += %D%/test-volume-binder
+%C%_test_volume_binder_SOURCES = %D%/test-volume-binder.c %D%/cluster.c %D%/cluster.h
+%C%_test_volume_binder_LDADD = $(controllers_test_libs)
+
 check_PROGRAMS += %D%/test-horizontal-math
 TESTS += %D%/test-horizontal-math
 %C%_test_horizontal_math_SOURCES = %D%/test-horizontal-math.c

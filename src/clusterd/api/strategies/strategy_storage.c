@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/quantity.h"
+#include "base/timestamp.h"
 #include "clusterd/api/strategies/strategies.h"
 #include "clusterd/api/strategies/strategy_common.h"
 #include "clusterd/api/strategies/strategy_resources.h"
@@ -143,12 +144,27 @@ static void volume_validate_update(const json_t *object, const json_t *old, cons
 
 static void volume_prepare_create(json_t *object)
 {
-  json_object_set_new(object, "status", json_pack("{s:s}", "phase", "Pending"));
+  g_autofree char *now = timestamp_now();
+  json_object_set_new(object, "status", json_pack("{s:s, s:s}", "phase", "Pending", "lastPhaseTransitionTime", now));
+}
+
+/* Whoever changes the phase may say when that was. */
+static void volume_prepare_update(json_t *object, const json_t *old, const ApiWriteContext *context)
+{
+  strategy_split_status(object, old, context);
+  json_t *status = json_object_get(object, "status");
+  const json_t *old_status = json_object_get(old, "status");
+  if (!status || json_same(json_object_get(status, "phase"), json_object_get(old_status, "phase")) ||
+      !json_same(json_object_get(status, "lastPhaseTransitionTime"),
+                 json_object_get(old_status, "lastPhaseTransitionTime")))
+    return;
+  g_autofree char *now = timestamp_now();
+  json_object_set_new(status, "lastPhaseTransitionTime", json_string(now));
 }
 
 const ApiStrategy strategy_persistent_volume = {
   .prepare_create = volume_prepare_create,
-  .prepare_update = strategy_split_status,
+  .prepare_update = volume_prepare_update,
   .validate_create = volume_validate_create,
   .validate_update = volume_validate_update,
 };
