@@ -70,6 +70,15 @@ is "api-resources" "$(k api-resources --api-group $group --no-headers | tr -s ' 
 like "OpenAPI v3's index" "$(request GET /openapi/v3)" \
   '*"apis/'$group'/v1":{"serverRelativeURL":"/openapi/v3/apis/'$group'/v1?hash=H"}*'
 like "OpenAPI v3" "$(request GET "/openapi/v3/apis/$group/v1?hash=H")" '{"openapi": "3.0.0", "info": {"title": "wardle"*200'
+like "OpenAPI v2" "$(request GET /openapi/v2 | head -1 | python3 -c '
+import json, sys
+d = json.load(sys.stdin)
+print([p for p in d["paths"] if "example.com" in p], sorted(n for n in d["definitions"] if "wardle" in n or n.endswith("ObjectMeta_v2")),
+      d["definitions"]["com.example.wardle.Flunder"]["properties"]["metadata"], len(d["paths"]) > 100)')" \
+  "*'/apis/$group/v1/namespaces/{namespace}/flunders'\] \['com.example.wardle.Flunder', 'com.example.wardle.FlunderList', 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta_v2'\] {'\$ref': '#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta_v2'} True"
+if KUBECTL_120=$("$G_TEST_SRCDIR/tests/kubectl" 1.20); then
+  like "kubectl 1.20 explains" "$(k120 explain flunder.spec.user)" "*FIELD:*user <string>*Who flunders.*"
+fi
 
 # --- requests ---
 like "kubectl get" "$(k -n x1 get flunders)" "NAME *AGE*one *"

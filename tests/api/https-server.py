@@ -240,8 +240,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(404, json.dumps({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404,
                                          "reason": "NotFound", "message": "flunders \"none\" not found"}))
 
+    SWAGGER = {"swagger": "2.0", "info": {"title": "wardle", "version": "1"}, "paths": {
+        "/apis/wardle.example.com/v1/namespaces/{namespace}/flunders": {"get": {
+            "responses": {"200": {"description": "OK", "schema": {"$ref": "#/definitions/com.example.wardle.FlunderList"}}}}},
+        "/apis/other.example.com/v1/things": {"get": {"responses": {"200": {"description": "OK"}}}}}, "definitions": {
+            "com.example.wardle.FlunderList": {"type": "object", "properties": {
+                "items": {"type": "array", "items": {"$ref": "#/definitions/com.example.wardle.Flunder"}}}},
+            "com.example.wardle.Flunder": {"type": "object", "description": "Something to flunder with.",
+                "x-kubernetes-group-version-kind": [{"group": "wardle.example.com", "version": "v1", "kind": "Flunder"}],
+                "properties": {"metadata": {"$ref": "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"},
+                               "spec": {"type": "object", "properties": {"user": {"type": "string", "description": "Who flunders."}}}}},
+            "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta": {"type": "object", "properties": {"name": {"type": "string"}}},
+            "com.example.wardle.Unused": {"type": "object"}}}
+
     def openapi(self, path):
-        if path == "/openapi/v3":
+        if path == "/openapi/v2":
+            self.answer(200, json.dumps(self.SWAGGER))
+        elif path == "/openapi/v3":
             self.answer(200, json.dumps({"paths": {"apis/wardle.example.com/v1": {
                 "serverRelativeURL": "/openapi/v3/apis/wardle.example.com/v1?hash=H"}}}))
         else:

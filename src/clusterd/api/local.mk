@@ -21,6 +21,7 @@ noinst_LIBRARIES += %D%/libapi.a
 %C%_libapi_a_SOURCES += \
 	%D%/openapi/discovery.c %D%/openapi/discovery.h \
 	%D%/openapi/openapi.c %D%/openapi/openapi.h %D%/openapi/openapi_parts.h %D%/openapi/openapi_paths.c \
+	%D%/openapi/openapi_merge.c \
 	%D%/openapi/openapi_protobuf.c %D%/openapi/openapi_schema.c
 
 # custom resources

@@ -114,6 +114,8 @@ bool request_delete_options(ApiRequest *request, DeleteOptions *options, Caller 
 /* document_handler.c caches what it derives from the scheme. */
 typedef struct Documents Documents;
 Documents *documents_new(const ApiScheme *scheme);
+/* From now on AGGREGATOR's servers are in the documents, too; before the first request. */
+void documents_aggregate(Documents *documents, struct Aggregator *aggregator);
 void documents_free(Documents *documents);
 Documents *api_server_documents(ApiServer *server);
 

@@ -161,6 +161,7 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
       !bootstrap_objects(registry, config, error))
     return NULL;
   server->aggregator = aggregator_start(registry, &server->config, error);
+  documents_aggregate(server->documents, server->aggregator);
   if (!server->aggregator)
     return NULL;
   HttpServerConfig http = {

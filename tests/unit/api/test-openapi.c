@@ -165,6 +165,50 @@ static void test_protobuf_whole(void)
   g_test_message("%zu bytes", g_bytes_get_size(bytes));
 }
 
+static json_t *parse(const char *text)
+{
+  json_t *value = json_loads(text, 0, NULL);
+  g_assert_nonnull(value);
+  return value;
+}
+
+/* What another server says, put into a document that has names of its own. */
+static void test_v2_merge(void)
+{
+  g_autoptr(json_t) document = parse(
+      "{\"paths\":{\"/api/v1/\":{}},\"definitions\":{\"Same\":{\"type\":\"string\"},\"Meta\":{\"type\":\"object\"},"
+      "\"Meta_v2\":{\"type\":\"object\"}}}");
+  g_autoptr(json_t) other = parse(
+      "{\"paths\":{\"/apis/g.io/v1/as\":{\"get\":{\"schema\":{\"$ref\":\"#/definitions/A\"}}},\"/apis/g.io/v1beta1/"
+      "as\":{},"
+      "\"/apis/g.io/v1\":{},\"/version\":{\"schema\":{\"$ref\":\"#/definitions/Unused\"}}},"
+      "\"definitions\":{\"A\":{\"properties\":{\"m\":{\"$ref\":\"#/definitions/Meta\"},\"s\":{\"$ref\":\"#/definitions/"
+      "Same\"},"
+      "\"x\":{\"$ref\":\"#/definitions/None\"}}},\"Meta\":{\"items\":[{\"$ref\":\"#/definitions/A\"}],"
+      "\"x-kubernetes-group-version-kind\":[{\"kind\":\"Meta\"}]},\"Same\":{\"type\":\"string\"},\"Unused\":{}}}");
+  g_autofree char *before = json_text(other);
+  g_autoptr(json_t) part = openapi_v2_part(other, "g.io", "v1");
+  openapi_v2_merge(document, part);
+  openapi_v2_merge(document, part); /* once is enough for paths; what is known goes by its new name again */
+  g_autofree char *after = json_text(other);
+  g_assert_cmpstr(after, ==, before);
+  g_autoptr(json_t) expected =
+      parse("{\"/api/v1/\":{},\"/apis/g.io/v1/as\":{\"get\":{\"schema\":{\"$ref\":\"#/definitions/A\"}}}}");
+  g_assert_true(json_equal(json_object_get(document, "paths"), expected));
+  const json_t *definitions = json_object_get(document, "definitions");
+  g_assert_cmpstr(json_str(json_at(definitions, "A", "properties", "m", NULL), "$ref", ""), ==,
+                  "#/definitions/Meta_v3");
+  g_assert_cmpstr(json_str(json_at(definitions, "A", "properties", "s", NULL), "$ref", ""), ==, "#/definitions/Same");
+  g_assert_cmpstr(json_str(json_object_get(definitions, "Meta"), "type", ""), ==, "object");
+  g_assert_cmpstr(json_str(json_array_get(json_at(definitions, "Meta_v3", "items", NULL), 0), "$ref", ""), ==,
+                  "#/definitions/A");
+  g_assert_null(json_at(definitions, "Meta_v3", "x-kubernetes-group-version-kind", NULL));
+  g_assert_null(json_object_get(definitions, "Unused"));
+  g_assert_null(json_object_get(definitions, "None"));
+  g_autoptr(json_t) nothing = openapi_v2_part(NULL, "g.io", "v1");
+  openapi_v2_merge(document, nothing);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -172,6 +216,7 @@ int main(int argc, char **argv)
   g_test_add_func("/openapi/v3", test_v3);
   g_test_add_func("/openapi/v3-index", test_v3_index);
   g_test_add_func("/openapi/v2", test_v2);
+  g_test_add_func("/openapi/v2-merge", test_v2_merge);
   g_test_add_func("/openapi/protobuf", test_protobuf);
   g_test_add_func("/openapi/protobuf-whole", test_protobuf_whole);
   int result = g_test_run();

@@ -12,6 +12,12 @@
 json_t *openapi_v2(const ApiScheme *scheme);
 GBytes *openapi_v2_protobuf(const json_t *swagger, GError **error);
 
+/* What SWAGGER, another server's document, says of GROUP and VERSION: their paths and all these refer to. New
+ * reference, which shares values with SWAGGER. */
+json_t *openapi_v2_part(const json_t *swagger, const char *group, const char *version);
+/* Puts PART into SWAGGER. A definition that SWAGGER has by the same name, but otherwise, gets another name. */
+void openapi_v2_merge(json_t *swagger, const json_t *part);
+
 /* OpenAPI v3 of one group-version ("api/v1", "apis/apps/v1"); NULL when there is none. */
 json_t *openapi_v3(const ApiScheme *scheme, const char *group_version_path);
 

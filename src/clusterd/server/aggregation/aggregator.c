@@ -14,6 +14,7 @@ static void remote_free(void *data)
   Remote *remote = data;
   json_decref(remote->resources);
   json_decref(remote->openapi);
+  json_decref(remote->swagger);
   g_free(remote);
 }
 
@@ -137,8 +138,10 @@ static void note_remotes(Aggregator *aggregator, GPtrArray *api_services)
   g_mutex_lock(&aggregator->lock);
   g_hash_table_iter_init(&iterator, aggregator->remotes);
   while (g_hash_table_iter_next(&iterator, &name, NULL))
-    if (!g_hash_table_contains(names, name))
+    if (!g_hash_table_contains(names, name)) {
       g_hash_table_iter_remove(&iterator);
+      aggregator->generation++;
+    }
   g_hash_table_iter_init(&iterator, names);
   while (g_hash_table_iter_next(&iterator, &name, NULL))
     if (!g_hash_table_contains(aggregator->remotes, name))

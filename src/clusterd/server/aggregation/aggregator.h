@@ -42,3 +42,6 @@ void aggregator_add_groups(Aggregator *aggregator, json_t *group_list); /* GET /
 json_t *aggregator_add_group(Aggregator *aggregator, const char *group, json_t *document);
 void aggregator_add_discovery(Aggregator *aggregator, json_t *discovery_list); /* APIGroupDiscoveryList */
 void aggregator_add_openapi(Aggregator *aggregator, json_t *index);            /* GET /openapi/v3 */
+void aggregator_add_swagger(Aggregator *aggregator, json_t *swagger);          /* GET /openapi/v2 */
+/* Changes with what aggregator_add_swagger adds. */
+unsigned aggregator_swagger_generation(Aggregator *aggregator);

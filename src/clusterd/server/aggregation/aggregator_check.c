@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
+#include "clusterd/api/openapi/openapi.h"
 #include "clusterd/server/aggregation/aggregator_private.h"
 #include "clusterd/server/outbound/service_resolver.h"
 
@@ -17,7 +18,7 @@ typedef struct Check {
   const char *reason; /* of the condition */
   char *message;
   bool available;
-  json_t *resource_list, *openapi_entry;
+  json_t *resource_list, *openapi_entry, *swagger;
 } Check;
 
 static void check_free(void *data)
@@ -28,6 +29,7 @@ static void check_free(void *data)
   aggregator_target_clear(&check->target);
   json_decref(check->resource_list);
   json_decref(check->openapi_entry);
+  json_decref(check->swagger);
   g_free(check->url);
   g_free(check->message);
   g_free(check);
@@ -151,6 +153,29 @@ static void read_openapi(Check *check)
   check->openapi_entry = json_incref(json_at(index, "paths", path, NULL));
 }
 
+/* Whether what the server says of itself differs from what is known: then its OpenAPI v2, which may be long, is read
+ * again. */
+static bool says_something_new(Aggregator *aggregator, const Check *check)
+{
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&aggregator->lock);
+  const Remote *remote = g_hash_table_lookup(aggregator->remotes, object_name(check->api_service));
+  return remote && (!remote->fresh || !remote->swagger || !json_same(remote->resources, check->resource_list) ||
+                    !json_same(remote->openapi, check->openapi_entry));
+}
+
+static void read_swagger(Aggregator *aggregator, Check *check)
+{
+  long status = 0;
+  if (!check->available || !says_something_new(aggregator, check))
+    return;
+  outbound_post_free(check->openapi);
+  check->openapi = ask(aggregator, check, "/openapi/v2");
+  g_autoptr(GBytes) body = outbound_get_finish(check->openapi, &status, NULL);
+  g_autoptr(json_t) swagger = body && status == 200 ? parse(body) : NULL;
+  check->swagger =
+      openapi_v2_part(swagger, json_str(spec_of(check), "group", ""), json_str(spec_of(check), "version", ""));
+}
+
 /* --- what becomes of it --------------------------------------------------------------------------------------------
  */
 
@@ -183,6 +208,11 @@ static void remember(Aggregator *aggregator, Check *check)
   remote->fresh = check->available;
   if (!check->available)
     return;
+  if (check->swagger) {
+    json_decref(remote->swagger);
+    remote->swagger = g_steal_pointer(&check->swagger);
+    aggregator->generation++;
+  }
   json_decref(remote->resources);
   json_decref(remote->openapi);
   remote->resources = g_steal_pointer(&check->resource_list);
@@ -197,6 +227,7 @@ static void finish(Aggregator *aggregator, Check *check)
   if (check->resources) {
     read_resources(check);
     read_openapi(check);
+    read_swagger(aggregator, check);
   }
   /* first what it serves: who sees that it is available finds it */
   remember(aggregator, check);

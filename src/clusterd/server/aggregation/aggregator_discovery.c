@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "clusterd/api/openapi/openapi.h"
 #include "clusterd/server/aggregation/aggregator_private.h"
 
 /* Remote APIServices, the best group first, and of a group the best version first. */
@@ -181,6 +182,23 @@ void aggregator_add_discovery(Aggregator *aggregator, json_t *discovery_list)
                                                 convert_resources(resources, group, version), "freshness",
                                                 fresh ? "Current" : "Stale"));
   }
+}
+
+void aggregator_add_swagger(Aggregator *aggregator, json_t *swagger)
+{
+  g_autoptr(GPtrArray) remote = list_remote(aggregator);
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&aggregator->lock);
+  for (guint i = 0; i < remote->len; i++) {
+    const Remote *known = g_hash_table_lookup(aggregator->remotes, object_name(remote->pdata[i]));
+    if (known && known->swagger)
+      openapi_v2_merge(swagger, known->swagger);
+  }
+}
+
+unsigned aggregator_swagger_generation(Aggregator *aggregator)
+{
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&aggregator->lock);
+  return aggregator->generation;
 }
 
 void aggregator_add_openapi(Aggregator *aggregator, json_t *index)

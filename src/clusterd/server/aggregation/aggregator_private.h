@@ -9,6 +9,7 @@
 typedef struct Remote {
   json_t *resources; /* its APIResourceList as it last was; NULL: never seen */
   json_t *openapi;   /* its entry in the index of OpenAPI v3; NULL: none */
+  json_t *swagger;   /* its part of OpenAPI v2; NULL: none */
   bool fresh;        /* the last look succeeded */
 } Remote;
 
@@ -23,6 +24,7 @@ struct Aggregator {
   bool dirty, stopping; /* under the lock */
   GHashTable *remotes;  /* name ("v1.metrics.k8s.io") → Remote*; under the lock */
   int n_remotes;        /* atomic */
+  unsigned generation;  /* of the remotes' parts of OpenAPI v2, under the lock */
 };
 
 /* All APIServices, in the order of their names: Object*, with references. */

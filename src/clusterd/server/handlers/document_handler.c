@@ -33,8 +33,10 @@ typedef struct Document {
 
 struct Documents {
   const ApiScheme *scheme;
+  Aggregator *aggregator; /* NULL: not there yet */
   GMutex lock;
   unsigned generation;   /* of the scheme the documents were made from */
+  unsigned remote;       /* of the other servers' parts of OpenAPI v2 */
   GHashTable *documents; /* key → Document* */
 };
 
@@ -53,6 +55,11 @@ Documents *documents_new(const ApiScheme *scheme)
   documents->scheme = scheme;
   documents->documents = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, document_free);
   return documents;
+}
+
+void documents_aggregate(Documents *documents, Aggregator *aggregator)
+{
+  documents->aggregator = aggregator;
 }
 
 void documents_free(Documents *documents)
@@ -86,35 +93,37 @@ static GBytes *json_bytes(json_t *value)
   return g_bytes_new_take(text, strlen(text));
 }
 
-static GBytes *make_aggregated(const ApiScheme *scheme, const char *key)
+static GBytes *make_aggregated(const Documents *documents, const char *key)
 {
   g_auto(GStrv) parts = g_strsplit(key, " ", 3);
-  return json_bytes(discovery_aggregated(scheme, g_str_equal(parts[1], "core"), parts[2]));
+  return json_bytes(discovery_aggregated(documents->scheme, g_str_equal(parts[1], "core"), parts[2]));
 }
 
-static GBytes *make_openapi_v2(const ApiScheme *scheme, const char *key)
+static GBytes *make_openapi_v2(const Documents *documents, const char *key)
 {
-  g_autoptr(json_t) swagger = openapi_v2(scheme);
+  g_autoptr(json_t) swagger = openapi_v2(documents->scheme);
+  if (documents->aggregator)
+    aggregator_add_swagger(documents->aggregator, swagger);
   if (g_str_equal(key, "openapi json"))
     return json_bytes(g_steal_pointer(&swagger));
   return openapi_v2_protobuf(swagger, NULL);
 }
 
-static GBytes *make_openapi_v3(const ApiScheme *scheme, const char *key)
+static GBytes *make_openapi_v3(const Documents *documents, const char *key)
 {
-  return json_bytes(openapi_v3(scheme, key + strlen("v3 ")));
+  return json_bytes(openapi_v3(documents->scheme, key + strlen("v3 ")));
 }
 
-static GBytes *make(const ApiScheme *scheme, const char *key)
+static GBytes *make(const Documents *documents, const char *key)
 {
   static const struct {
     const char *prefix;
-    GBytes *(*make)(const ApiScheme *scheme, const char *key);
+    GBytes *(*make)(const Documents *documents, const char *key);
   } makers[] = { { "aggregated ", make_aggregated }, { "openapi ", make_openapi_v2 }, { "v3 ", make_openapi_v3 } };
   GBytes *bytes = NULL;
   for (gsize i = 0; i < G_N_ELEMENTS(makers); i++)
     if (g_str_has_prefix(key, makers[i].prefix))
-      bytes = makers[i].make(scheme, key);
+      bytes = makers[i].make(documents, key);
   if (bytes && g_bytes_get_size(bytes) > TRIM_BYTES)
     malloc_trim(0);
   return bytes;
@@ -125,12 +134,15 @@ static GBytes *document_get(Documents *documents, const char *key, char **etag)
 {
   g_autoptr(GMutexLocker) held = g_mutex_locker_new(&documents->lock);
   unsigned generation = api_scheme_generation(documents->scheme);
-  if (generation != documents->generation || g_hash_table_size(documents->documents) > DOCUMENTS_MAX)
+  unsigned remote = documents->aggregator ? aggregator_swagger_generation(documents->aggregator) : 0;
+  if (generation != documents->generation || remote != documents->remote ||
+      g_hash_table_size(documents->documents) > DOCUMENTS_MAX)
     g_hash_table_remove_all(documents->documents);
   documents->generation = generation;
+  documents->remote = remote;
   Document *document = g_hash_table_lookup(documents->documents, key);
   if (!document) {
-    GBytes *bytes = make(documents->scheme, key);
+    GBytes *bytes = make(documents, key);
     if (!bytes)
       return NULL;
     document = document_new(bytes);
