@@ -15,6 +15,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/admission/namespace_lifecycle.c \
 	%D%/admission/namespace_optional.c \
 	%D%/admission/namespace_pods.c \
+	%D%/admission/node_restriction.c \
 	%D%/admission/node_taint.c \
 	%D%/admission/number_claim.c \
 	%D%/admission/number_claim.h \

@@ -28,7 +28,7 @@ static Caller caller_of(AdmissionFixture *fixture)
 {
   json_decref(fixture->warnings);
   fixture->warnings = json_array();
-  return (Caller){ .field_manager = "test", .warnings = fixture->warnings };
+  return (Caller){ .identity = fixture->identity, .field_manager = "test", .warnings = fixture->warnings };
 }
 
 Object *admission_create(AdmissionFixture *fixture, const char *resource, const char *namespace_, const char *text,
@@ -63,7 +63,8 @@ bool admission_delete(AdmissionFixture *fixture, const char *resource, const cha
                       GError **error)
 {
   Target target = target_of(fixture, resource, namespace_, name);
-  g_autoptr(Object) last = registry_delete(fixture->registry, NULL, &target, NULL, NULL, error);
+  Caller caller = caller_of(fixture);
+  g_autoptr(Object) last = registry_delete(fixture->registry, &caller, &target, NULL, NULL, error);
   return last != NULL;
 }
 

@@ -8,7 +8,8 @@ typedef struct AdmissionFixture {
   Store *store;
   ApiScheme *scheme;
   Registry *registry;
-  json_t *warnings; /* of the last write */
+  json_t *warnings;         /* of the last write */
+  const Identity *identity; /* who writes; NULL: nobody in particular */
 } AdmissionFixture;
 
 void admission_set_up(AdmissionFixture *fixture, gconstpointer data);

@@ -48,6 +48,11 @@ TESTS += %D%/test-admission-objects
 %C%_test_admission_objects_SOURCES = %D%/test-admission-objects.c %D%/admission.c %D%/admission.h %D%/certificate-requests.h
 %C%_test_admission_objects_LDADD = $(admission_test_libraries)
 
+check_PROGRAMS += %D%/test-admission-nodes
+TESTS += %D%/test-admission-nodes
+%C%_test_admission_nodes_SOURCES = %D%/test-admission-nodes.c %D%/admission.c %D%/admission.h
+%C%_test_admission_nodes_LDADD = $(admission_test_libraries)
+
 check_PROGRAMS += %D%/test-registry
 TESTS += %D%/test-registry
 %C%_test_registry_SOURCES = %D%/test-registry.c

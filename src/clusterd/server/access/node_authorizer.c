@@ -59,36 +59,44 @@ static const Reference references[] = {
   { "secrets", "imagePullSecrets", "name" },
   { "secrets", "secret", "secretName" }, /* a volume */
   { "secrets", "secret", "name" },       /* a source of a projected volume */
+  { "secrets", "azureFile", "secretName" },
   { "configmaps", "configMapKeyRef", "name" },
   { "configmaps", "configMapRef", "name" },
   { "configmaps", "configMap", "name" },
   { "persistentvolumeclaims", "persistentVolumeClaim", "claimName" },
+  { "clustertrustbundles", "clusterTrustBundle", "path" }, /* its name may be left out */
 };
+
+static bool is_named(const json_t *value, const char *member, const char *name)
+{
+  const char *named = json_is_object(value) ? json_str(value, member, NULL) : NULL;
+  return named && (!name || g_str_equal(named, name));
+}
 
 static bool names(const json_t *value, const char *member, const char *name)
 {
   size_t i;
   json_t *item;
   json_array_foreach (value, i, item)
-    if (g_str_equal(json_str(item, member, ""), name))
+    if (is_named(item, member, name))
       return true;
-  return json_is_object(value) && g_str_equal(json_str(value, member, ""), name);
+  return is_named(value, member, name);
 }
 
-static bool refers(const json_t *value, const char *resource, const char *name)
+bool pod_refers_to(const json_t *value, const char *resource, const char *name)
 {
   const char *key;
   size_t i;
   json_t *item;
   json_array_foreach (value, i, item)
-    if (refers(item, resource, name))
+    if (pod_refers_to(item, resource, name))
       return true;
   json_object_foreach ((json_t *)(uintptr_t)value, key, item) {
     for (gsize j = 0; j < G_N_ELEMENTS(references); j++)
       if (g_str_equal(references[j].resource, resource) && g_str_equal(references[j].member, key) &&
           names(item, references[j].name, name))
         return true;
-    if (refers(item, resource, name))
+    if (pod_refers_to(item, resource, name))
       return true;
   }
   return false;
@@ -110,7 +118,7 @@ static bool visit_pod(Object *pod, void *data)
   else if (g_str_equal(search->resource, "serviceaccounts"))
     search->found = g_str_equal(json_str(spec, "serviceAccountName", ""), search->name);
   else
-    search->found = refers(spec, search->resource, search->name);
+    search->found = pod_refers_to(spec, search->resource, search->name);
   return search->found;
 }
 
@@ -250,13 +258,20 @@ static bool decide(const NodeQuestion *question)
   return by_rules(question);
 }
 
+const char *node_of_identity(const Identity *identity)
+{
+  bool is_node = g_str_has_prefix(identity->name, USER_PREFIX) &&
+                 g_strv_contains((const char *const *)identity->groups, "system:nodes");
+  return is_node ? identity->name + strlen(USER_PREFIX) : NULL;
+}
+
 bool node_authorizer_allows(Registry *registry, const json_t *rules, const Identity *identity,
                             const Attributes *attributes, char **why)
 {
   g_autofree char *unread = NULL;
-  if (!g_str_has_prefix(identity->name, USER_PREFIX) || !identity->name[strlen(USER_PREFIX)] ||
-      !g_strv_contains((const char *const *)identity->groups, "system:nodes"))
+  const char *node = node_of_identity(identity);
+  if (!node || !*node)
     return false;
-  NodeQuestion question = { registry, rules, identity->name + strlen(USER_PREFIX), attributes, why ? why : &unread };
+  NodeQuestion question = { registry, rules, node, attributes, why ? why : &unread };
   return decide(&question);
 }

@@ -11,3 +11,10 @@
  * caller frees. */
 bool node_authorizer_allows(Registry *registry, const json_t *rules, const Identity *identity,
                             const Attributes *attributes, char **why);
+
+/* The name of the node IDENTITY is, borrowed from it ("" when it has none); NULL: it is no node. */
+const char *node_of_identity(const Identity *identity);
+
+/* Whether SPEC, of a pod, refers to an object of RESOURCE ("secrets", "configmaps", "persistentvolumeclaims",
+ * "clustertrustbundles") called NAME; NULL: of any name. */
+bool pod_refers_to(const json_t *spec, const char *resource, const char *name);

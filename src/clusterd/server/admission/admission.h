@@ -134,6 +134,7 @@ extern const AdmissionPlugin admission_mutating_webhook;
 extern const AdmissionPlugin admission_namespace_auto_provision;
 extern const AdmissionPlugin admission_namespace_exists;
 extern const AdmissionPlugin admission_namespace_lifecycle;
+extern const AdmissionPlugin admission_node_restriction;
 extern const AdmissionPlugin admission_node_taint;
 extern const AdmissionPlugin admission_owner_references;
 extern const AdmissionPlugin admission_pod_node_selector;

@@ -19,7 +19,7 @@ static const AdmissionRow rows[] = {
   { "PodPreset", true, &admission_pod_preset }, /* of 1.19 and before; there it must be enabled */
   { "LimitRanger", true, &admission_limit_ranger },
   { "ServiceAccount", true, &admission_service_account },
-  { "NodeRestriction", false, NULL },
+  { "NodeRestriction", true, &admission_node_restriction }, /* as kubeadm has it; upstream it must be enabled */
   { "TaintNodesByCondition", true, &admission_node_taint },
   { "AlwaysPullImages", false, &admission_always_pull_images },
   { "ImagePolicyWebhook", false, NULL },
