@@ -7,4 +7,5 @@ typedef struct ControllerContext {
   Registry *registry;
   InformerSet *informers;
   const ControllersConfig *config;
+  AlarmClock *clock; /* never NULL; outlives the controllers */
 } ControllerContext;

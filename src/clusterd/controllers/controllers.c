@@ -4,6 +4,7 @@
 #include "clusterd/controllers/access/cluster_role_aggregation.h"
 #include "clusterd/controllers/access/secret_tokens.h"
 #include "clusterd/controllers/batch/job.h"
+#include "clusterd/controllers/batch/ttl_after_finished.h"
 #include "clusterd/controllers/context.h"
 #include "clusterd/controllers/network/endpoints.h"
 #include "clusterd/controllers/network/load_balancer.h"
@@ -39,6 +40,7 @@
   X(daemon_set_controller_new, daemon_set_controller_free)                                                             \
   X(stateful_set_controller_new, stateful_set_controller_free)                                                         \
   X(job_controller_new, job_controller_free)                                                                           \
+  X(ttl_after_finished_controller_new, ttl_after_finished_controller_free)                                             \
   X(endpoints_controller_new, endpoints_controller_free)                                                               \
   X(endpoint_mirror_controller_new, endpoint_mirror_controller_free)                                                   \
   X(flow_schema_controller_new, flow_schema_controller_free)                                                           \
@@ -76,13 +78,18 @@ static const struct {
 };
 
 struct Controllers {
+  AlarmClock *clock; /* NULL: the configuration's */
   void *instances[G_N_ELEMENTS(table)];
 };
 
 Controllers *controllers_start(Registry *registry, InformerSet *informers, const ControllersConfig *config)
 {
-  ControllerContext context = { .registry = registry, .informers = informers, .config = config };
   Controllers *controllers = g_new0(Controllers, 1);
+  controllers->clock = config->clock ? NULL : alarm_clock_new();
+  ControllerContext context = { .registry = registry,
+                                .informers = informers,
+                                .config = config,
+                                .clock = config->clock ? config->clock : controllers->clock };
   for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
     controllers->instances[i] = table[i].make(&context);
   return controllers;
@@ -95,5 +102,6 @@ void controllers_stop(Controllers *controllers)
   for (size_t i = G_N_ELEMENTS(table); i-- > 0;)
     if (controllers->instances[i])
       table[i].end(controllers->instances[i]);
+  alarm_clock_free(controllers->clock);
   g_free(controllers);
 }

@@ -6,6 +6,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "clusterd/client/alarm_clock.h"
 #include "clusterd/client/informer.h"
 #include "clusterd/controllers/storage/volume_folders.h"
 
@@ -48,6 +49,7 @@ typedef struct ControllersConfig {
   NodeRangeConfig node_range;
   ControllerTimes times;
   const VolumeFolders *volume_folders; /* NULL: no node here, no volumes are made; outlives controllers */
+  AlarmClock *clock;                   /* the time of day, for schedules and deadlines; borrowed; NULL: the system's */
 } ControllersConfig;
 
 /* Makes all controllers and hooks them to INFORMERS, which must not be started yet; they begin to work when it is.

@@ -15,8 +15,21 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/autoscaling/scale_rules.h \
 	%D%/batch/job.c \
 	%D%/batch/job.h \
+	%D%/batch/job_backoff.c \
+	%D%/batch/job_backoff.h \
+	%D%/batch/job_demand.c \
+	%D%/batch/job_indexes.c \
+	%D%/batch/job_indexes.h \
+	%D%/batch/job_pods.c \
+	%D%/batch/job_pods.h \
+	%D%/batch/job_policy.c \
+	%D%/batch/job_policy.h \
 	%D%/batch/job_state.c \
 	%D%/batch/job_state.h \
+	%D%/batch/job_tracking.c \
+	%D%/batch/job_tracking.h \
+	%D%/batch/ttl_after_finished.c \
+	%D%/batch/ttl_after_finished.h \
 	%D%/context.h \
 	%D%/controllers.c \
 	%D%/controllers.h \

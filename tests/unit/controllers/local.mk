@@ -41,7 +41,7 @@ TESTS += %D%/test-daemon-set
 
 check_PROGRAMS += %D%/test-job
 TESTS += %D%/test-job
-%C%_test_job_SOURCES = %D%/test-job.c %D%/cluster.c %D%/cluster.h
+%C%_test_job_SOURCES = %D%/test-job.c %D%/jobs.c %D%/jobs.h %D%/cluster.c %D%/cluster.h
 %C%_test_job_LDADD = $(controllers_test_libs)
 
 check_PROGRAMS += %D%/test-endpoints

@@ -7,325 +7,357 @@
 #include "base/timestamp.h"
 #include "clusterd/client/conditions.h"
 #include "clusterd/client/pod.h"
+#include "clusterd/controllers/batch/job_pods.h"
 #include "clusterd/controllers/batch/job_state.h"
+#include "clusterd/controllers/batch/job_tracking.h"
 #include "clusterd/controllers/pods/owner.h"
 #include "clusterd/controllers/pods/workload.h"
 
 #define N_WORKERS 2
-#define BURST_MAX 500
+#define BURST_MAX 500 /* pods made or given up at a time: no job keeps the others waiting */
+
+typedef struct Remembered {
+  char *uid;
+  JobBackoff backoff;
+} Remembered;
 
 struct JobController {
   Workload workload;
+  AlarmClock *clock;
+  WorkQueue *orphans;   /* keys of pods whose job may be gone */
+  GMutex lock;          /* guards what follows */
+  GHashTable *backoffs; /* key of a job → Remembered*: what its pods no longer tell once they are deleted */
 };
+
+/* --- backoff ---------------------------------------------------------------------------------------------------- */
+
+static void remembered_free(void *pointer)
+{
+  Remembered *remembered = pointer;
+  g_free(remembered->uid);
+  g_free(remembered);
+}
+
+static bool recall(JobController *controller, const char *key, const Object *job, JobBackoff *backoff)
+{
+  g_mutex_lock(&controller->lock);
+  const Remembered *found = g_hash_table_lookup(controller->backoffs, key);
+  bool known = found && strcmp(found->uid, object_uid(job)) == 0;
+  if (known)
+    *backoff = found->backoff;
+  g_mutex_unlock(&controller->lock);
+  return known;
+}
+
+static void remember(JobController *controller, const char *key, const Object *job, JobBackoff backoff)
+{
+  Remembered *remembered = g_new(Remembered, 1);
+  *remembered = (Remembered){ .uid = g_strdup(object_uid(job)), .backoff = backoff };
+  g_mutex_lock(&controller->lock);
+  g_hash_table_insert(controller->backoffs, g_strdup(key), remembered);
+  g_mutex_unlock(&controller->lock);
+}
+
+static void forget(JobController *controller, const char *key)
+{
+  g_mutex_lock(&controller->lock);
+  g_hash_table_remove(controller->backoffs, key);
+  g_mutex_unlock(&controller->lock);
+}
 
 /* --- pods ------------------------------------------------------------------------------------------------------- */
 
-static json_t *make_pod(const Object *job)
+/* One look at one job. */
+typedef struct Sync {
+  JobController *controller;
+  const char *key;
+  Object *job;
+  JobState *state;
+  int64_t now_us;
+  int64_t active, ready, terminating; /* after what was done */
+} Sync;
+
+static unsigned count_ready(const GPtrArray *pods)
 {
-  json_t *pod = pod_control_make(job, json_at(object_json(job), "spec", "template", NULL));
-  json_t *metadata = json_object_get(pod, "metadata"), *finalizers = json_object_get(metadata, "finalizers");
-  if (!finalizers)
-    json_object_set_new(metadata, "finalizers", finalizers = json_array());
-  json_array_append_new(finalizers, json_string(JOB_FINALIZER));
-  return pod;
+  unsigned ready = 0;
+  for (unsigned i = 0; i < pods->len; i++)
+    ready += pod_is_ready(object_json(pods->pdata[i]));
+  return ready;
 }
 
-static void add_index_variable(json_t *container)
+static void note_leaving(Sync *sync, const GPtrArray *pods)
 {
-  json_t *env = json_object_get(container, "env");
-  if (!env)
-    json_object_set_new(container, "env", env = json_array());
-  json_array_append_new(env, json_pack("{s:s, s:{s:{s:s}}}", "name", "JOB_COMPLETION_INDEX", "valueFrom", "fieldRef",
-                                       "fieldPath", "metadata.labels['" JOB_INDEX "']"));
+  sync->active -= pods->len;
+  sync->terminating += pods->len;
+  sync->ready -= count_ready(pods);
 }
 
-static void set_index(json_t *pod, const Object *job, int index)
+static void wake(const Sync *sync, int64_t due_us)
 {
-  static const char *const lists[] = { "initContainers", "containers" };
-  g_autofree char *number = g_strdup_printf("%d", index), *name = g_strdup_printf("%s-%d", object_name(job), index);
-  g_autofree char *prefix = g_strconcat(name, "-", NULL);
-  json_t *metadata = json_object_get(pod, "metadata"), *spec = json_object_get(pod, "spec");
-  json_object_set_new(metadata, "generateName", json_string(prefix));
-  json_object_set_new(json_ensure_object(metadata, "annotations", NULL), JOB_INDEX, json_string(number));
-  json_object_set_new(json_ensure_object(metadata, "labels", NULL), JOB_INDEX, json_string(number));
-  json_object_set_new(spec, "hostname", json_string(name));
-  for (size_t k = 0; k < G_N_ELEMENTS(lists); k++) {
-    size_t i;
-    json_t *container;
-    json_array_foreach (json_object_get(spec, lists[k]), i, container)
-      add_index_variable(container);
+  if (due_us > 0)
+    alarm_clock_add(sync->controller->clock, sync->controller->workload.queue.work, sync->key, due_us);
+}
+
+/* As the informer has them by now. */
+static int64_t count_active(const Sync *sync)
+{
+  g_autoptr(GPtrArray) pods =
+      informer_by_index(sync->controller->workload.pods, OWNER_INDEX_UID, object_uid(sync->job));
+  int64_t active = 0;
+  for (unsigned i = 0; i < pods->len; i++)
+    active += pod_is_active(object_json(pods->pdata[i]));
+  return active;
+}
+
+static bool create_pods(Sync *sync, int64_t count, GError **error)
+{
+  const PodControl *control = &sync->controller->workload.control;
+  int64_t due_us = sync->state->lost ? 0 : job_backoff_due_us(sync->state->backoff);
+  g_autoptr(GArray) indexes = NULL;
+  if (due_us > sync->now_us) {
+    wake(sync, due_us);
+    return true;
   }
+  if (sync->state->done) {
+    indexes = job_pending_indexes(sync->state, count, sync->now_us, &due_us);
+    wake(sync, due_us);
+    count = indexes->len;
+  }
+  bool created = job_pods_create(control, sync->job, sync->state, count, indexes, error);
+  sync->active = count_active(sync);
+  return created;
 }
 
-static bool create_indexed(JobController *controller, const Object *job, const JobState *state, int64_t count,
-                           GError **error)
+/* Brings the number of active pods to what is wanted: either fewer or more at a time. */
+static bool adjust_pods(Sync *sync, GError **error)
 {
-  int64_t completions = json_int(json_object_get(object_json(job), "spec"), "completions", 1);
-  for (int index = 0; index < completions && count > 0; index++) {
-    if (g_hash_table_contains(state->done, GINT_TO_POINTER(index)) ||
-        g_hash_table_contains(state->busy, GINT_TO_POINTER(index)))
-      continue;
-    g_autoptr(json_t) pod = make_pod(job);
-    set_index(pod, job, index);
-    g_autoptr(Object) created = pod_control_create_one(&controller->workload.control, job, pod, error);
-    if (!created)
+  const PodControl *control = &sync->controller->workload.control;
+  int64_t wanted = job_wanted(sync->state), active = sync->state->active->len;
+  g_autoptr(GPtrArray) surplus = job_surplus(sync->state, MAX(active - wanted, 0));
+  if (surplus->len > BURST_MAX)
+    g_ptr_array_set_size(surplus, BURST_MAX);
+  if (surplus->len > 0) {
+    if (!job_pods_give_up(control, sync->job, surplus, error))
       return false;
-    count--;
+    note_leaving(sync, surplus);
+    return true;
   }
-  return true;
-}
-
-static bool create_pods(JobController *controller, const Object *job, const JobState *state, int64_t count,
-                        GError **error)
-{
-  count = MIN(count, BURST_MAX);
-  if (job_is_indexed(object_json(job)))
-    return create_indexed(controller, job, state, count, error);
-  g_autoptr(json_t) pod = make_pod(job);
-  return pod_control_create(&controller->workload.control, job, pod, (unsigned)count, error);
-}
-
-static bool drop_finalizer(json_t *value, void *data)
-{
-  json_t *metadata = json_object_get(value, "metadata"), *list = json_object_get(metadata, "finalizers");
-  for (size_t i = json_array_size(list); i-- > 0;) {
-    if (strcmp(json_string_value(json_array_get(list, i)), JOB_FINALIZER) != 0)
-      continue;
-    json_array_remove(list, i);
-    if (json_array_size(list) == 0)
-      json_object_del(metadata, "finalizers");
-    return strcmp(json_str(metadata, "uid", ""), data) == 0;
-  }
-  return false;
-}
-
-static bool let_go(JobController *controller, GPtrArray *pods, GError **error)
-{
-  for (unsigned i = 0; i < pods->len; i++) {
-    const Object *pod = g_ptr_array_index(pods, i);
-    g_autoptr(GError) problem = NULL;
-    g_autoptr(Object) stored =
-        client_modify(controller->workload.client, "v1", "pods", object_namespace(pod), object_name(pod), NULL,
-                      drop_finalizer, (void *)(uintptr_t)object_uid(pod), &problem);
-    if (stored) {
-      informer_wait_revision(controller->workload.pods, object_revision(stored));
-    } else if (!reason_is(problem, REASON_NOT_FOUND)) {
-      g_propagate_error(error, g_steal_pointer(&problem));
-      return false;
-    }
-  }
-  return true;
-}
-
-/* What the job itself takes back is no failure: it is let go before. */
-static bool delete_surplus(JobController *controller, const Object *job, GPtrArray *active, unsigned count,
-                           GError **error)
-{
-  g_autoptr(GPtrArray) victims = g_ptr_array_new();
-  for (unsigned i = 0; i < MIN(count, active->len); i++)
-    g_ptr_array_add(victims, g_ptr_array_index(active, i));
-  return let_go(controller, victims, error) && pod_control_delete(&controller->workload.control, job, victims, error);
+  int64_t leaving = job_replaces_only_failed(object_json(sync->job)) ? sync->state->terminating : 0;
+  int64_t missing = wanted - active - leaving;
+  return missing <= 0 || create_pods(sync, MIN(missing, BURST_MAX), error);
 }
 
 /* --- status ----------------------------------------------------------------------------------------------------- */
 
-static void set_count(json_t *status, const char *key, int64_t count)
+static void note_suspension(const Sync *sync, JobTracking *tracking)
 {
-  if (count)
-    json_object_set_new(status, key, json_integer(count));
+  Recorder *recorder = sync->controller->workload.recorder;
+  const json_t *job = object_json(sync->job);
+  if (job_is_suspended(job)) {
+    if (job_tracking_condition(tracking, "Suspended", "True", "JobSuspended", "Job suspended"))
+      recorder_event(recorder, job, NULL, "Normal", "Suspended", "Job suspended");
+  } else if (job_tracking_condition(tracking, "Suspended", "False", "JobResumed", "Job resumed")) {
+    g_autofree char *now = timestamp_text(sync->now_us);
+    recorder_event(recorder, job, NULL, "Normal", "Resumed", "Job resumed");
+    /* The time of a deadline is what the job has been active without a break. */
+    json_object_set_new(tracking->status, "startTime", json_string(now));
+  }
+}
+
+static void note_presence(const Sync *sync, json_t *status)
+{
+  if (sync->active > 0)
+    json_object_set_new(status, "active", json_integer(sync->active));
   else
-    json_object_del(status, key);
+    json_object_del(status, "active");
+  json_object_set_new(status, "ready", json_integer(sync->ready));
+  json_object_set_new(status, "terminating", json_integer(sync->terminating));
 }
 
-/* The uids whose ends the counts of this status hold while their pods still carry the finalizer. */
-static json_t *uncounted(const JobState *state)
+static void announce_end(const Sync *sync)
 {
-  json_t *lists = json_object();
-  for (unsigned i = 0; i < state->finished->len; i++) {
-    const Object *pod = g_ptr_array_index(state->finished, i);
-    const char *key = strcmp(pod_phase(object_json(pod)), "Succeeded") == 0 ? "succeeded" : "failed";
-    if (!json_object_get(lists, key))
-      json_object_set_new(lists, key, json_array());
-    json_array_append_new(json_object_get(lists, key), json_string(object_uid(pod)));
-  }
-  return lists;
-}
-
-static bool is_over(const json_t *job)
-{
-  const json_t *status = json_object_get(job, "status");
-  return condition_is(status, "Complete", "True") || condition_is(status, "Failed", "True");
-}
-
-/* Why the job has failed, or NULL. */
-static const char *failure_of(const json_t *job, const JobState *state, const char **message, int64_t *deadline_us)
-{
-  const json_t *spec = json_object_get(job, "spec");
-  int64_t start_us, limit = json_int(spec, "backoffLimit", 6);
-  *deadline_us = -1;
-  *message = "Job has reached the specified backoff limit";
-  bool restarts = strcmp(json_str(json_at(spec, "template", "spec", NULL), "restartPolicy", ""), "OnFailure") == 0;
-  if (state->failed > limit || (restarts && state->restarts > 0 && state->restarts >= MAX(limit, 1)))
-    return "BackoffLimitExceeded";
-  if (!json_object_get(spec, "activeDeadlineSeconds") || json_flag(spec, "suspend", false) ||
-      !timestamp_parse(json_str(json_object_get(job, "status"), "startTime", NULL), &start_us))
-    return NULL;
-  *deadline_us = start_us + json_int(spec, "activeDeadlineSeconds", 0) * G_USEC_PER_SEC - timestamp_now_us();
-  *message = "Job was active longer than specified deadline";
-  return *deadline_us <= 0 ? "DeadlineExceeded" : NULL;
-}
-
-static json_t *make_status(const Object *job, const JobState *state)
-{
-  const json_t *old = json_object_get(object_json(job), "status");
-  json_t *status = old ? json_deep_copy(old) : json_object();
-  if (!json_object_get(status, "startTime") &&
-      !json_flag(json_object_get(object_json(job), "spec"), "suspend", false)) {
-    g_autofree char *now = timestamp_now();
-    json_object_set_new(status, "startTime", json_string(now));
-  }
-  set_count(status, "active", state->active->len);
-  json_object_set_new(status, "ready", json_integer(state->ready));
-  json_object_set_new(status, "terminating", json_integer(state->terminating));
-  set_count(status, "succeeded", state->succeeded);
-  set_count(status, "failed", state->failed);
-  json_object_set_new(status, "uncountedTerminatedPods", uncounted(state));
-  if (job_is_indexed(object_json(job))) {
-    g_autofree char *indexes = job_indexes_text(state->done);
-    if (*indexes)
-      json_object_set_new(status, "completedIndexes", json_string(indexes));
-  }
-  return status;
-}
-
-static void note_suspension(JobController *controller, const Object *job, json_t *status)
-{
-  bool suspended = json_flag(json_object_get(object_json(job), "spec"), "suspend", false);
-  if (suspended && condition_set(status, "Suspended", "True", "JobSuspended", "Job suspended")) {
-    json_object_del(status, "startTime");
-    recorder_event(controller->workload.recorder, object_json(job), NULL, "Normal", "Suspended", "Job suspended");
-  } else if (!suspended && condition_is(status, "Suspended", "True")) {
-    condition_set(status, "Suspended", "False", "JobResumed", "Job resumed");
-    recorder_event(controller->workload.recorder, object_json(job), NULL, "Normal", "Resumed", "Job resumed");
-  }
-}
-
-static void note_end(JobController *controller, const Object *job, json_t *status, const char *failure,
-                     const char *message)
-{
-  g_autofree char *now = timestamp_now();
-  if (failure) {
-    condition_set(status, "FailureTarget", "True", failure, message);
-    if (json_int(status, "terminating", 0) > 0 || json_int(status, "active", 0) > 0)
-      return;
-    condition_set(status, "Failed", "True", failure, message);
-    recorder_event(controller->workload.recorder, object_json(job), NULL, "Warning", failure, "%s", message);
+  Recorder *recorder = sync->controller->workload.recorder;
+  const json_t *job = object_json(sync->job);
+  const JobVerdict *verdict = &sync->state->verdict;
+  int64_t completions = job_completions(job);
+  if (verdict->end == JOB_FAILS) {
+    recorder_event(recorder, job, NULL, "Warning", verdict->reason, "%s", verdict->message);
     return;
   }
-  condition_set(status, "SuccessCriteriaMet", "True", "CompletionsReached",
-                "Reached expected number of succeeded pods");
-  if (json_int(status, "terminating", 0) > 0 || json_int(status, "active", 0) > 0)
-    return;
-  condition_set(status, "Complete", "True", "CompletionsReached", "Reached expected number of succeeded pods");
-  json_object_set_new(status, "completionTime", json_string(now));
-  recorder_event(controller->workload.recorder, object_json(job), NULL, "Normal", "Completed", "Job completed");
+  if (completions >= 0 && sync->state->succeeded > completions)
+    recorder_event(recorder, job, NULL, "Warning", "TooManySucceededPods",
+                   "Too many succeeded pods running after completion count reached");
+  recorder_event(recorder, job, NULL, "Normal", "Completed", "Job completed");
+}
+
+static bool track(Sync *sync, bool managed, GError **error)
+{
+  Workload *workload = &sync->controller->workload;
+  JobTracking tracking = { .control = &workload->control,
+                           .jobs = workload->owners,
+                           .job = sync->job,
+                           .state = sync->state,
+                           .now_us = sync->now_us };
+  bool counted, ended;
+  job_tracking_begin(&tracking);
+  if (!json_object_get(tracking.status, "startTime") && !job_is_suspended(object_json(sync->job))) {
+    g_autofree char *now = timestamp_text(sync->now_us);
+    json_object_set_new(tracking.status, "startTime", json_string(now));
+  }
+  if (managed && sync->state->verdict.end == JOB_GOES_ON)
+    note_suspension(sync, &tracking);
+  note_presence(sync, tracking.status);
+  bool done = job_tracking_run(&tracking, &counted, &ended, error);
+  if (counted)
+    remember(sync->controller, sync->key, sync->job, sync->state->backoff);
+  if (done && ended)
+    announce_end(sync);
+  job_tracking_clear(&tracking);
+  return done;
 }
 
 /* --- reconciling ------------------------------------------------------------------------------------------------ */
 
-/* A finished job goes by itself when it says so. */
-static bool expire(JobController *controller, const char *key, const Object *job, GError **error)
+static bool is_complete(const Sync *sync)
 {
-  const json_t *status = json_object_get(object_json(job), "status");
-  const json_t *ttl = json_at(object_json(job), "spec", "ttlSecondsAfterFinished", NULL);
-  const json_t *end = condition_get(status, condition_is(status, "Complete", "True") ? "Complete" : "Failed");
-  int64_t end_us;
-  if (!json_is_integer(ttl) || !timestamp_parse(json_str(end, "lastTransitionTime", NULL), &end_us))
-    return true;
-  int64_t left_us = end_us + json_integer_value(ttl) * G_USEC_PER_SEC - timestamp_now_us();
-  if (left_us > 0) {
-    workload_requeue(&controller->workload, key, left_us);
-    return true;
-  }
-  DeleteOptions options = { .grace_period_seconds = -1,
-                            .propagation = "Foreground",
-                            .precondition_uid = object_uid(job) };
-  return client_delete(controller->workload.client, "batch/v1", "jobs", object_namespace(job), object_name(job),
-                       &options, error);
+  int64_t completions = job_completions(object_json(sync->job)), succeeded = sync->state->succeeded;
+  return sync->active == 0 && (completions >= 0 ? succeeded >= completions : succeeded > 0);
 }
 
-static bool adjust_pods(JobController *controller, const char *key, const Object *job, const JobState *state, bool over,
-                        GError **error)
+static bool delete_active(Sync *sync, GError **error)
 {
-  int64_t wanted = over ? 0 : job_wanted(object_json(job), state), active = state->active->len;
-  if (active > wanted)
-    return delete_surplus(controller, job, state->active, (unsigned)(active - wanted), error);
-  if (active == wanted)
-    return true;
-  int64_t delay_us = job_backoff_us(state, timestamp_now_us());
-  if (delay_us > 0) {
-    workload_requeue(&controller->workload, key, delay_us);
-    return true;
-  }
-  return create_pods(controller, job, state, wanted - active, error);
-}
-
-static GPtrArray *pods_of(const JobController *controller, const Object *job)
-{
-  return informer_by_index(controller->workload.pods, OWNER_INDEX_UID, object_uid(job));
-}
-
-static bool write_status(JobController *controller, const Object *job, const json_t *status, GError **error)
-{
-  int64_t revision;
-  if (json_same(status, json_object_get(object_json(job), "status")))
-    return true;
-  if (!status_write(controller->workload.client, "batch/v1", "jobs", job, status, &revision, error))
+  /* They keep their finalizers until they are counted. */
+  if (!pod_control_delete(&sync->controller->workload.control, sync->job, sync->state->active, error))
     return false;
-  informer_wait_revision(controller->workload.owners, revision);
+  note_leaving(sync, sync->state->active);
   return true;
+}
+
+static bool sync_pods(Sync *sync, GError **error)
+{
+  JobVerdict *verdict = &sync->state->verdict;
+  bool leaving = pod_is_deleting(object_json(sync->job)); /* the job, not a pod: the member is the same */
+  GError *problem = NULL;
+  bool adjusted = true, judged = verdict->end != JOB_GOES_ON;
+  if (judged && !delete_active(sync, error))
+    return false;
+  if (!judged && !leaving)
+    adjusted = adjust_pods(sync, &problem);
+  if (!judged && adjusted && is_complete(sync))
+    *verdict = (JobVerdict){ .end = JOB_SUCCEEDS,
+                             .reason = g_strdup("CompletionsReached"),
+                             .message = g_strdup("Reached expected number of succeeded pods") };
+  /* What has ended is counted, also when no pod can be made. */
+  bool tracked = track(sync, !judged && !leaving, problem ? NULL : error);
+  if (problem)
+    g_propagate_error(error, problem);
+  return adjusted && tracked;
+}
+
+/* The pods of a finished job are counted: whatever still holds one back may let it go. */
+static bool release_all(JobController *controller, const Object *job, GError **error)
+{
+  g_autoptr(GPtrArray) pods = informer_by_index(controller->workload.pods, OWNER_INDEX_UID, object_uid(job));
+  return job_pods_let_go(&controller->workload.control, pods, error);
 }
 
 static bool sync_job(void *data, const char *key, Object *job, GError **error)
 {
   JobController *controller = data;
   const json_t *value = object_json(job);
-  g_autoptr(GPtrArray) pods = pods_of(controller, job);
-  g_autoptr(JobState) state = job_state_new(value, pods);
-  if (is_over(value) || json_at(value, "metadata", "deletionTimestamp", NULL))
-    return let_go(controller, state->finished, error) && (!is_over(value) || expire(controller, key, job, error));
-  const char *message;
-  int64_t deadline_us;
-  const char *failure = failure_of(value, state, &message, &deadline_us);
-  bool over = failure || job_is_complete(value, state);
-  if (deadline_us > 0)
-    workload_requeue(&controller->workload, key, deadline_us);
-  if (!adjust_pods(controller, key, job, state, over, error))
+  JobBackoff known;
+  if (job_is_managed_elsewhere(value))
+    return true;
+  if (job_is_finished(value)) {
+    forget(controller, key);
+    return release_all(controller, job, error);
+  }
+  g_autoptr(LabelSelector) selector = pod_routes_selector(value, false);
+  if (!selector)
+    return true;
+  g_autoptr(GPtrArray) pods = workload_claim(&controller->workload, job, selector, error);
+  if (!pods)
     return false;
-  g_autoptr(GPtrArray) now = pods_of(controller, job);
-  g_autoptr(JobState) after = job_state_new(value, now);
-  g_autoptr(json_t) status = make_status(job, after);
-  note_suspension(controller, job, status);
-  if (over)
-    note_end(controller, job, status, failure, message);
-  /* First the counts, then the pods may go: nothing is lost or counted twice when this ends in between. */
-  return write_status(controller, job, status, error) && let_go(controller, after->finished, error);
+  bool remembered = recall(controller, key, job, &known);
+  Sync sync = { .controller = controller, .key = key, .job = job, .now_us = alarm_clock_now_us(controller->clock) };
+  g_autoptr(JobState) state = job_state_new(value, pods, remembered ? &known : NULL, sync.now_us);
+  sync.state = state;
+  sync.active = state->active->len;
+  sync.ready = state->ready;
+  sync.terminating = state->terminating;
+  if (state->verdict.end == JOB_GOES_ON)
+    wake(&sync, job_deadline_us(value));
+  return sync_pods(&sync, error);
+}
+
+/* --- orphans ---------------------------------------------------------------------------------------------------- */
+
+static bool forget_job(void *data, const char *namespace_, const char *name, GError **error)
+{
+  g_autofree char *key = g_strconcat(namespace_, "/", name, NULL);
+  forget(data, key);
+  return true;
+}
+
+/* The job that controls POD: known by its name and uid, else NULL. *FOREIGN: something else does. */
+static Object *job_of(const JobController *controller, const json_t *pod, bool *foreign)
+{
+  const json_t *owner = owner_of(pod);
+  *foreign = owner && !owner_is(owner, "batch", "Job");
+  if (!owner || *foreign)
+    return NULL;
+  g_autoptr(Object) job =
+      informer_get(controller->workload.owners, json_str(json_object_get(pod, "metadata"), "namespace", ""),
+                   json_str(owner, "name", ""));
+  return job && strcmp(object_uid(job), json_str(owner, "uid", "")) == 0 ? g_steal_pointer(&job) : NULL;
+}
+
+static void on_pod(Object *old, Object *new_object, void *data)
+{
+  const JobController *controller = data;
+  bool foreign;
+  if (!new_object || !job_pod_is_tracked(object_json(new_object)))
+    return;
+  g_autoptr(Object) job = job_of(controller, object_json(new_object), &foreign);
+  if (job || foreign)
+    return;
+  g_autofree char *key = informer_key(new_object);
+  work_queue_add(controller->orphans, key);
+}
+
+static void on_job(Object *old, Object *new_object, void *data)
+{
+  const JobController *controller = data;
+  if (!old || (new_object && strcmp(object_uid(old), object_uid(new_object)) == 0))
+    return;
+  g_autoptr(GPtrArray) pods = informer_by_index(controller->workload.pods, OWNER_INDEX_UID, object_uid(old));
+  for (unsigned i = 0; i < pods->len; i++)
+    on_pod(NULL, pods->pdata[i], data);
 }
 
 /* A job that is gone counts nothing any more: its pods may go too. */
-static bool release_pods(void *data, const char *namespace_, const char *name, GError **error)
+static bool release_orphan(const char *key, void *data)
 {
   JobController *controller = data;
-  g_autoptr(GPtrArray) pods = informer_by_index(controller->workload.pods, POD_ROUTES_INDEX_NAMESPACE, namespace_);
-  for (unsigned i = pods->len; i-- > 0;) {
-    const json_t *pod = object_json(g_ptr_array_index(pods, i));
-    const json_t *owner = owner_of(pod);
-    if (!owner || !owner_is(owner, "batch", "Job") || strcmp(json_str(owner, "name", ""), name) != 0 ||
-        !job_pod_is_tracked(pod))
-      g_ptr_array_remove_index_fast(pods, i);
-  }
-  return let_go(controller, pods, error);
+  bool foreign;
+  g_autofree char *namespace_ = NULL, *name = NULL;
+  g_autoptr(GError) error = NULL;
+  informer_split_key(key, &namespace_, &name);
+  g_autoptr(Object) pod = informer_get(controller->workload.pods, namespace_, name);
+  if (!pod || !job_pod_is_tracked(object_json(pod)))
+    return true;
+  g_autoptr(Object) job = job_of(controller, object_json(pod), &foreign);
+  if (job || foreign)
+    return true;
+  g_autoptr(GPtrArray) pods = g_ptr_array_new();
+  g_ptr_array_add(pods, pod);
+  bool done = job_pods_let_go(&controller->workload.control, pods, &error);
+  if (!done)
+    g_info("Pod %s of a job that is gone: %s", key, error->message);
+  return done;
 }
+
+/* --- the controller --------------------------------------------------------------------------------------------- */
 
 JobController *job_controller_new(const ControllerContext *context)
 {
@@ -334,16 +366,28 @@ JobController *job_controller_new(const ControllerContext *context)
                                      .group = "batch",
                                      .plural = "jobs",
                                      .kind = "Job",
+                                     .finalizer = JOB_FINALIZER,
                                      .n_workers = N_WORKERS };
   JobController *controller = g_new0(JobController, 1);
-  workload_init(&controller->workload, context, &kind, sync_job, release_pods, controller);
-  informer_add_index(controller->workload.pods, POD_ROUTES_INDEX_NAMESPACE, informer_index_by_namespace);
+  controller->clock = context->clock;
+  g_mutex_init(&controller->lock);
+  controller->backoffs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, remembered_free);
+  workload_init(&controller->workload, context, &kind, sync_job, forget_job, controller);
+  controller->orphans = work_queue_new("job orphans", 1, release_orphan, controller);
+  informer_add_handler(controller->workload.pods, on_pod, controller);
+  informer_add_handler(controller->workload.owners, on_job, controller);
   workload_start(&controller->workload);
+  work_queue_start(controller->orphans);
   return controller;
 }
 
 void job_controller_free(JobController *controller)
 {
+  work_queue_stop(controller->workload.queue.work);
+  alarm_clock_forget(controller->clock, controller->workload.queue.work);
+  work_queue_free(controller->orphans);
   workload_clear(&controller->workload);
+  g_hash_table_unref(controller->backoffs);
+  g_mutex_clear(&controller->lock);
   g_free(controller);
 }

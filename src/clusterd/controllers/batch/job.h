@@ -1,6 +1,6 @@
 #pragma once
-/* Jobs: pods that run to their end, a number of times. Source: k8s.io/kubernetes pkg/controller/job and
- * ttlafterfinished. */
+/* Jobs: pods that run to their end, a number of times. Source: k8s.io/kubernetes pkg/controller/job. */
+
 #include "clusterd/controllers/context.h"
 
 typedef struct JobController JobController;

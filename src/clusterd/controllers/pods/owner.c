@@ -52,6 +52,7 @@ typedef struct Change {
   const char *uid;       /* of the object to change */
   const json_t *owner;   /* adopt: the owner's value */
   const char *owner_uid; /* release */
+  const char *finalizer; /* both; may be NULL */
   bool refused;          /* adopt: somebody was faster */
 } Change;
 
@@ -68,7 +69,27 @@ static bool adopt(json_t *value, void *data)
     json_object_set_new(metadata, "ownerReferences", references);
   }
   json_array_append_new(references, owner_reference_new(change->owner));
+  if (change->finalizer && !json_has_text(json_object_get(metadata, "finalizers"), change->finalizer)) {
+    if (!json_object_get(metadata, "finalizers"))
+      json_object_set_new(metadata, "finalizers", json_array());
+    json_array_append_new(json_object_get(metadata, "finalizers"), json_string(change->finalizer));
+  }
   return true;
+}
+
+bool owner_drop_finalizer(json_t *value, const char *finalizer)
+{
+  json_t *metadata = json_object_get(value, "metadata"), *list = json_object_get(metadata, "finalizers"), *each;
+  size_t i;
+  json_array_foreach (list, i, each) {
+    if (strcmp(json_string_value(each), finalizer) != 0)
+      continue;
+    json_array_remove(list, i);
+    if (json_array_size(list) == 0)
+      json_object_del(metadata, "finalizers");
+    return true;
+  }
+  return false;
 }
 
 static bool release(json_t *value, void *data)
@@ -86,6 +107,8 @@ static bool release(json_t *value, void *data)
     json_array_remove(references, i);
     if (json_array_size(references) == 0)
       json_object_del(metadata, "ownerReferences");
+    if (change->finalizer)
+      owner_drop_finalizer(value, change->finalizer);
     return true;
   }
   return false;
@@ -130,7 +153,7 @@ static bool release_others(const OwnerClaim *claim, const Object *owner, const L
       g_ptr_array_add(claimed, object_ref(object));
     } else if (!is_deleting(value) && !is_deleting(object_json(owner))) {
       GError *problem = NULL;
-      Change change = { .uid = object_uid(object), .owner_uid = object_uid(owner) };
+      Change change = { .uid = object_uid(object), .owner_uid = object_uid(owner), .finalizer = claim->finalizer };
       g_autoptr(Object) stored = write_change(claim, object, release, &change, &problem);
       if (problem) {
         g_propagate_error(error, problem);
@@ -154,7 +177,7 @@ static bool adopt_orphans(const OwnerClaim *claim, const Object *owner, const La
       return true;
     checked = true;
     GError *problem = NULL;
-    Change change = { .uid = object_uid(object), .owner = object_json(owner) };
+    Change change = { .uid = object_uid(object), .owner = object_json(owner), .finalizer = claim->finalizer };
     g_autoptr(Object) stored = write_change(claim, object, adopt, &change, &problem);
     if (problem) {
       g_propagate_error(error, problem);

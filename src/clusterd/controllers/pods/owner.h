@@ -33,8 +33,12 @@ typedef struct OwnerClaim {
   const char *api_version, *plural; /* of what is claimed */
   Informer *informer;               /* of that kind, with owner_add_indexes */
   OwnerBelongs belongs;             /* NULL: the selector decides alone */
+  const char *finalizer;            /* what is adopted gets it, and what is released loses it; NULL: none */
 } OwnerClaim;
 
 /* The objects OWNER controls: those it owns and SELECTOR still matches (the rest is released), and orphans that match,
  * which are adopted unless OWNER is being deleted. Array of Object*, owned; NULL when a write failed. */
 GPtrArray *owner_claim(const OwnerClaim *claim, const Object *owner, const LabelSelector *selector, GError **error);
+
+/* Takes FINALIZER off VALUE in place. True when it was there. */
+bool owner_drop_finalizer(json_t *value, const char *finalizer);

@@ -56,6 +56,7 @@ GPtrArray *workload_claim(const Workload *workload, const Object *owner, const L
                        .api_version = "v1",
                        .plural = "pods",
                        .informer = workload->pods,
-                       .belongs = workload->belongs };
+                       .belongs = workload->belongs,
+                       .finalizer = workload->kind->finalizer };
   return owner_claim(&claim, owner, selector, error);
 }

@@ -11,7 +11,8 @@
 typedef struct WorkloadKind {
   const char *component; /* who writes: "replicaset-controller" */
   const char *api_version, *group, *plural, *kind;
-  bool plain_selector; /* see PodRoutes */
+  bool plain_selector;   /* see PodRoutes */
+  const char *finalizer; /* see OwnerClaim */
   unsigned n_workers;
 } WorkloadKind;
 
