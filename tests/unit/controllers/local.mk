@@ -44,6 +44,21 @@ TESTS += %D%/test-job
 %C%_test_job_SOURCES = %D%/test-job.c %D%/jobs.c %D%/jobs.h %D%/cluster.c %D%/cluster.h
 %C%_test_job_LDADD = $(controllers_test_libs)
 
+check_PROGRAMS += %D%/test-job-indexed
+TESTS += %D%/test-job-indexed
+%C%_test_job_indexed_SOURCES = %D%/test-job-indexed.c %D%/jobs.c %D%/jobs.h %D%/cluster.c %D%/cluster.h
+%C%_test_job_indexed_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-job-failure
+TESTS += %D%/test-job-failure
+%C%_test_job_failure_SOURCES = %D%/test-job-failure.c %D%/jobs.c %D%/jobs.h %D%/cluster.c %D%/cluster.h
+%C%_test_job_failure_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-ttl-after-finished
+TESTS += %D%/test-ttl-after-finished
+%C%_test_ttl_after_finished_SOURCES = %D%/test-ttl-after-finished.c %D%/jobs.c %D%/jobs.h %D%/cluster.c %D%/cluster.h
+%C%_test_ttl_after_finished_LDADD = $(controllers_test_libs)
+
 check_PROGRAMS += %D%/test-endpoints
 TESTS += %D%/test-endpoints
 %C%_test_endpoints_SOURCES = %D%/test-endpoints.c %D%/cluster.c %D%/cluster.h

@@ -236,6 +236,7 @@ static void test_fail_index(void)
               "{operator: In, values: [7]}}]}");
   cluster_wait(jobs_status(jobs, "code", "{active: 2, ready: 2}"));
   jobs_end_one(jobs, "code", 1, 7);
+  cluster_wait(jobs_status(jobs, "code", "{active: 1, ready: 1}"));
   jobs_wait_alarm(jobs, 10);
   jobs_pass(jobs, 10);
   cluster_wait(jobs_status(jobs, "code", "{active: 2, ready: 2, failed: null, failedIndexes: \"\"}"));
@@ -275,7 +276,7 @@ static void test_restart(void)
   jobs_create(jobs, "keep", "completionMode: Indexed, completions: 3, parallelism: 3, backoffLimitPerIndex: 1");
   cluster_wait(jobs_status(jobs, "keep", "{active: 3, ready: 3}"));
   jobs_end_one(jobs, "keep", 0, 1);
-  cluster_stop(jobs->cluster);
+  cluster_stop(jobs->cluster); /* whether it was seen or not */
   jobs_end_one(jobs, "keep", 2, 0);
   cluster_resume(jobs->cluster);
   cluster_wait(jobs_status(jobs, "keep", "{active: 1, succeeded: 1, completedIndexes: \"2\"}"));

@@ -133,7 +133,7 @@ static bool adjust_pods(Sync *sync, GError **error)
 {
   const PodControl *control = &sync->controller->workload.control;
   int64_t wanted = job_wanted(sync->state), active = sync->state->active->len;
-  g_autoptr(GPtrArray) surplus = job_surplus(sync->state, MAX(active - wanted, 0));
+  g_autoptr(GPtrArray) surplus = job_surplus(sync->state, MAX(active - wanted, 0), sync->now_us);
   if (surplus->len > BURST_MAX)
     g_ptr_array_set_size(surplus, BURST_MAX);
   if (surplus->len > 0) {

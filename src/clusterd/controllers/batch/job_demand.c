@@ -74,7 +74,7 @@ static void unref_object(void *object)
 }
 
 /* The active pods to go for their indexes alone; the others are added to REST. */
-static GPtrArray *misplaced(const JobState *state, GPtrArray *rest)
+static GPtrArray *misplaced(const JobState *state, GPtrArray *rest, int64_t now_us)
 {
   GPtrArray *rm = g_ptr_array_new_with_free_func(unref_object);
   g_autoptr(GHashTable) by_index = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_ptr_array_unref);
@@ -94,7 +94,7 @@ static GPtrArray *misplaced(const JobState *state, GPtrArray *rest)
   void *value;
   g_hash_table_iter_init(&iter, by_index);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
-    g_autoptr(GPtrArray) ranked = pod_rank_victims(value, ((GPtrArray *)value)->len);
+    g_autoptr(GPtrArray) ranked = pod_rank_victims(value, value, ((GPtrArray *)value)->len, now_us);
     for (unsigned i = 0; i + 1 < ranked->len; i++)
       g_ptr_array_add(rm, object_ref(ranked->pdata[i]));
     g_ptr_array_add(rest, object_ref(ranked->pdata[ranked->len - 1]));
@@ -102,15 +102,15 @@ static GPtrArray *misplaced(const JobState *state, GPtrArray *rest)
   return rm;
 }
 
-GPtrArray *job_surplus(const JobState *state, int64_t count)
+GPtrArray *job_surplus(const JobState *state, int64_t count, int64_t now_us)
 {
   if (!job_is_indexed(state->job))
-    return pod_rank_victims(state->active, (unsigned)CLAMP(count, 0, state->active->len));
+    return pod_rank_victims(state->active, state->active, (unsigned)CLAMP(count, 0, state->active->len), now_us);
   g_autoptr(GPtrArray) rest = g_ptr_array_new_with_free_func(unref_object);
-  GPtrArray *surplus = misplaced(state, rest);
+  GPtrArray *surplus = misplaced(state, rest, now_us);
   if (surplus->len >= count)
     return surplus;
-  g_autoptr(GPtrArray) more = pod_rank_victims(rest, (unsigned)(count - surplus->len));
+  g_autoptr(GPtrArray) more = pod_rank_victims(rest, rest, (unsigned)(count - surplus->len), now_us);
   for (unsigned i = 0; i < more->len; i++)
     g_ptr_array_add(surplus, object_ref(more->pdata[i]));
   return surplus;

@@ -79,4 +79,4 @@ GArray *job_pending_indexes(const JobState *state, int64_t count, int64_t now_us
 
 /* The active pods to give up when COUNT are too many: those whose index another has or that is none come first, and
  * always. Array of Object*, owned. */
-GPtrArray *job_surplus(const JobState *state, int64_t count);
+GPtrArray *job_surplus(const JobState *state, int64_t count, int64_t now_us);
