@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/reason.h"
 #include "clusterd/certificates.h"
+#include "clusterd/controllers/storage/volume_provisioner.h"
 #include "clusterd/store/store_etcd.h"
 
 /* --- store and registry --------------------------------------------------------------------------------------------
@@ -84,6 +85,7 @@ static bool server_start(Clusterd *clusterd, GError **error)
     .service_cidr = config->service_cidr,
     .advertise_address = clusterd->node_ip,
     .event_ttl_seconds = config->event_ttl_seconds,
+    .default_storage_provisioner = config->with_node ? VOLUME_PROVISIONER_NAME : NULL,
   };
   clusterd->server = api_server_start(clusterd->registry, &server, error);
   if (!clusterd->server || !certificates_write_kubeconfig(config, api_server_port(clusterd->server), error)) {

@@ -23,7 +23,8 @@ typedef struct Clusterd {
   ApiScheme *scheme;
   Registry *registry;
   ApiServer *server;
-  InformerSet *informers; /* shared by all that follow; started last, stopped first */
+  VolumeFolders volume_folders; /* of this machine, where it is a node */
+  InformerSet *informers;       /* shared by all that follow; started last, stopped first */
   Controllers *controllers;
   Scheduler *scheduler;
   Turn *control_turn, *schedule_turn; /* in their place where several servers share the store */

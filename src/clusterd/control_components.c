@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "clusterd/certificates.h"
 #include "clusterd/components.h"
+#include "clusterd/node/volume_folder.h"
 
 #define CLUSTER_BITS 16
 #define SSH_PORT "22"
@@ -65,7 +66,13 @@ static bool start_controllers(Clusterd *clusterd, InformerSet *informers, Contro
   g_autofree char *pem = g_strndup(g_bytes_get_data(ca, NULL), g_bytes_get_size(ca));
   g_autofree char *api_port = g_strdup_printf("%d", (int)clusterd->config->api_port);
   const char *const own_ports[] = { api_port, SSH_PORT, KUBELET_PORT, NULL };
-  ControllersConfig config = { .root_ca_pem = pem,
+  clusterd->volume_folders = (VolumeFolders){ .root = VOLUME_FOLDER_ROOT,
+                                              .node_name = clusterd->config->node_name,
+                                              .make = volume_folder_make,
+                                              .remove = volume_folder_remove,
+                                              .empty = volume_folder_empty };
+  ControllersConfig config = { .volume_folders = clusterd->config->with_node ? &clusterd->volume_folders : NULL,
+                               .root_ca_pem = pem,
                                .issue_secret_token = issue_secret_token,
                                .may = may,
                                .issuer = clusterd,

@@ -19,8 +19,10 @@
 #include "clusterd/controllers/objects/namespace_content.h"
 #include "clusterd/controllers/objects/resource_quota.h"
 #include "clusterd/controllers/policy/disruption.h"
+#include "clusterd/controllers/storage/ephemeral_volumes.h"
 #include "clusterd/controllers/storage/storage_protection.h"
 #include "clusterd/controllers/storage/volume_binder.h"
+#include "clusterd/controllers/storage/volume_provisioner.h"
 #include "clusterd/controllers/workloads/daemon_set.h"
 #include "clusterd/controllers/workloads/deployment.h"
 #include "clusterd/controllers/workloads/replica_set.h"
@@ -47,6 +49,8 @@
   X(garbage_collector_new, garbage_collector_free)                                                                     \
   X(node_lifecycle_controller_new, node_lifecycle_controller_free)                                                     \
   X(volume_binder_new, volume_binder_free)                                                                             \
+  X(volume_provisioner_new, volume_provisioner_free)                                                                   \
+  X(ephemeral_volumes_new, ephemeral_volumes_free)                                                                     \
   X(taint_eviction_controller_new, taint_eviction_controller_free)                                                     \
   X(pod_gc_controller_new, pod_gc_controller_free)                                                                     \
   X(resource_quota_controller_new, resource_quota_controller_free)                                                     \

@@ -85,8 +85,11 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/storage/binding_write.c \
 	%D%/storage/claim_binding.c \
 	%D%/storage/claim_provision.c \
+	%D%/storage/ephemeral_volumes.c \
+	%D%/storage/ephemeral_volumes.h \
 	%D%/storage/pod_claims.c \
 	%D%/storage/pod_claims.h \
+	%D%/storage/provisioner_delete.c \
 	%D%/storage/storage_protection.c \
 	%D%/storage/storage_protection.h \
 	%D%/workloads/claim_retention.c \
@@ -102,6 +105,9 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/storage/volume_index.c \
 	%D%/storage/volume_index.h \
 	%D%/storage/volume_phase.c \
+	%D%/storage/volume_provisioner.c \
+	%D%/storage/volume_provisioner.h \
+	%D%/storage/volume_provisioner_private.h \
 	%D%/storage/volume_reclaim.c \
 	%D%/workloads/daemon_pod.c \
 	%D%/workloads/daemon_set.c \

@@ -31,6 +31,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/pull_secrets.c %D%/pull_secrets.h \
 	%D%/resources.c %D%/resources.h \
 	%D%/volume_files.c %D%/volume_files.h \
+	%D%/volume_folder.c %D%/volume_folder.h \
 	%D%/volumes.c %D%/volumes.h \
 	%D%/docker_activation.c %D%/docker_activation.h \
 	%D%/image_cli.c %D%/image_cli.h \

@@ -16,6 +16,7 @@ static const gsize texts[] = {
   MEMBER(proxy_client_cert_file),
   MEMBER(proxy_client_key_file),
   MEMBER(front_proxy_ca_file),
+  MEMBER(default_storage_provisioner),
 };
 
 static const gsize lists[] = {

@@ -21,15 +21,16 @@ typedef struct ApiServerConfig {
   const char *jwks_uri; /* where outsiders find the keys; NULL: at this server's own address */
   /* What this server shows to extension API servers, and who signed it; all NULL: made at each start. */
   const char *proxy_client_cert_file, *proxy_client_key_file, *front_proxy_ca_file;
-  bool bootstrap_tokens;         /* Secrets of kube-system may hold tokens of new nodes */
-  const char *audit_policy_file; /* NULL: nothing is audited */
-  const char *audit_log_path;    /* "-": standard output; NULL: nothing is audited */
-  int64_t audit_log_max_size;    /* MiB */
-  int64_t audit_log_max_backups; /* 0: all */
-  const char *service_ip;        /* cluster IP of the service default/kubernetes */
-  const char *service_cidr;      /* "10.96.0.0/12" */
-  const char *advertise_address; /* what its endpoints say */
-  int64_t event_ttl_seconds;     /* how long events live; 0: an hour */
+  bool bootstrap_tokens;                   /* Secrets of kube-system may hold tokens of new nodes */
+  const char *audit_policy_file;           /* NULL: nothing is audited */
+  const char *audit_log_path;              /* "-": standard output; NULL: nothing is audited */
+  int64_t audit_log_max_size;              /* MiB */
+  int64_t audit_log_max_backups;           /* 0: all */
+  const char *service_ip;                  /* cluster IP of the service default/kubernetes */
+  const char *service_cidr;                /* "10.96.0.0/12" */
+  const char *advertise_address;           /* what its endpoints say */
+  int64_t event_ttl_seconds;               /* how long events live; 0: an hour */
+  const char *default_storage_provisioner; /* whose the storage class `standard` is; NULL: there is no such class */
 } ApiServerConfig;
 
 /* A copy with copies of everything CONFIG points to, and its end. */

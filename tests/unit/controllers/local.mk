@@ -9,6 +9,22 @@ controllers_test_libs = src/clusterd/scheduler/libscheduler.a src/clusterd/contr
 	src/clusterd/client/libclient.a src/clusterd/server/libserver.a src/clusterd/store/libstore.a \
 	src/clusterd/api/libapi.a src/base/libbase.a $(SQLITE_LIBS) $(LIBEVENT_LIBS) $(ZLIB_LIBS) $(BASE_LIBS) -lm
 
+check_PROGRAMS += %D%/test-ephemeral-volumes
+TESTS += %D%/test-ephemeral-volumes
+%C%_test_ephemeral_volumes_SOURCES = %D%/test-ephemeral-volumes.c %D%/cluster.c %D%/cluster.h
+%C%_test_ephemeral_volumes_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-storage-protection
+TESTS += %D%/test-storage-protection
+%C%_test_storage_protection_SOURCES = %D%/test-storage-protection.c %D%/cluster.c %D%/cluster.h
+%C%_test_storage_protection_LDADD = $(controllers_test_libs)
+
+# with the node's own folders
+check_PROGRAMS += %D%/test-volume-provisioner
+TESTS += %D%/test-volume-provisioner
+%C%_test_volume_provisioner_SOURCES = %D%/test-volume-provisioner.c %D%/cluster.c %D%/cluster.h
+%C%_test_volume_provisioner_LDADD = src/clusterd/node/libnode.a $(controllers_test_libs)
+
 check_PROGRAMS += %D%/test-volume-binder
 TESTS += %D%/test-volume-binder
 %C%_test_volume_binder_SOURCES = %D%/test-volume-binder.c %D%/cluster.c %D%/cluster.h

@@ -437,8 +437,8 @@ static void test_lost(void)
 {
   g_autoptr(Cluster) cluster = cluster_new();
   bind_one(cluster, VOLUME("vol", "1Gi", ""));
-  drop_finalizers(cluster, "persistentvolumes", "vol");
   cluster_delete(cluster, "v1", "persistentvolumes", false, "vol", NULL);
+  drop_finalizers(cluster, "persistentvolumes", "vol");
   cluster_wait(claim_is(cluster, "data", "Lost"));
   cluster_wait(cluster_has_event(cluster, "data", "ClaimLost",
                                  "Bound claim has lost its PersistentVolume. Data on the volume is lost!"));

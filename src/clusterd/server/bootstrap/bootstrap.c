@@ -78,11 +78,24 @@ static bool make_service(Registry *registry, const ApiServerConfig *config, GErr
   return ensure(registry, bootstrap_target(registry, "", "v1", "services", "default", "kubernetes"), service, error);
 }
 
+/* minikube's addon default-storageclass. What is there stays as it is: the default may have been given to another. */
+static bool make_storage_class(Registry *registry, const ApiServerConfig *config, GError **error)
+{
+  if (!config->default_storage_provisioner)
+    return true;
+  json_t *class =
+      json_pack("{s:{s:{s:s}, s:{s:s}}, s:s, s:s, s:s}", "metadata", "labels", "addonmanager.kubernetes.io/mode",
+                "EnsureExists", "annotations", "storageclass.kubernetes.io/is-default-class", "true", "provisioner",
+                config->default_storage_provisioner, "reclaimPolicy", "Delete", "volumeBindingMode", "Immediate");
+  return ensure(registry, bootstrap_target(registry, "storage.k8s.io", "v1", "storageclasses", NULL, "standard"), class,
+                error);
+}
+
 bool bootstrap_objects(Registry *registry, const ApiServerConfig *config, GError **error)
 {
   return make_namespaces(registry, error) && bootstrap_rbac_objects(registry, error) &&
          bootstrap_flow_objects(registry, error) && make_priority_classes(registry, error) &&
-         make_service(registry, config, error);
+         make_service(registry, config, error) && make_storage_class(registry, config, error);
 }
 
 typedef struct Replacement {
