@@ -35,7 +35,10 @@ typedef struct NodeRangeConfig {
 
 /* Waiting times and bounds; 0: upstream's. Tests cannot wait for those. */
 typedef struct ControllerTimes {
-  int64_t disruption_us; /* for which a granted eviction or an announced disruption is believed; 2 min */
+  int64_t disruption_us;     /* for which a granted eviction or an announced disruption is believed; 2 min */
+  int64_t node_grace_us;     /* for which a node may be silent; 50 s */
+  int64_t pod_quarantine_us; /* for which a node that went may come back to its pods; 40 s */
+  unsigned ended_pods_max;   /* that are kept; 12500 */
 } ControllerTimes;
 
 typedef struct ControllersConfig {

@@ -50,6 +50,8 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/nodes/node_range.h \
 	%D%/nodes/node_ttl.c \
 	%D%/nodes/node_ttl.h \
+	%D%/nodes/node_zones.c \
+	%D%/nodes/node_zones.h \
 	%D%/nodes/pod_gc.c \
 	%D%/nodes/pod_gc.h \
 	%D%/nodes/taint_eviction.c \

@@ -119,3 +119,13 @@ check_PROGRAMS += %D%/test-node-range
 TESTS += %D%/test-node-range
 %C%_test_node_range_SOURCES = %D%/test-node-range.c %D%/cluster.c %D%/cluster.h
 %C%_test_node_range_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-node-lifecycle
+TESTS += %D%/test-node-lifecycle
+%C%_test_node_lifecycle_SOURCES = %D%/test-node-lifecycle.c %D%/cluster.c %D%/cluster.h
+%C%_test_node_lifecycle_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-pod-gc
+TESTS += %D%/test-pod-gc
+%C%_test_pod_gc_SOURCES = %D%/test-pod-gc.c %D%/cluster.c %D%/cluster.h
+%C%_test_pod_gc_LDADD = $(controllers_test_libs)

@@ -10,8 +10,11 @@
 #include "clusterd/client/recorder.h"
 #include "clusterd/client/taint.h"
 #include "clusterd/client/work_queue.h"
+#include "clusterd/controllers/nodes/node_zones.h"
 
 #define GRACE_US ((int64_t)50 * G_USEC_PER_SEC)
+#define STARTUP_GRACE_US ((int64_t)60 * G_USEC_PER_SEC) /* of a node that has never said how it is */
+#define GRACE_SLACK 50                                  /* this part of it is added */
 #define LEASE_NAMESPACE "kube-node-lease"
 #define INDEX_NODE "node"
 #define PREFIX "node.kubernetes.io/"
@@ -21,6 +24,8 @@ struct NodeLifecycleController {
   Recorder *recorder;
   Informer *nodes, *leases, *pods;
   WorkQueue *queue;
+  int64_t grace_us, startup_grace_us;
+  GHashTable *next_given_up; /* zone → int64_t*, monotonic time; the one worker alone */
 
   GMutex lock;
   GHashTable *seen; /* node → int64_t*, monotonic time of the last sign of life; guarded by lock */
@@ -50,10 +55,36 @@ static const json_t *heartbeat_of(const Object *node)
   return json_object_get(ready, "lastHeartbeatTime");
 }
 
+static bool is_ready(const Object *node)
+{
+  return condition_is(json_object_get(object_json(node), "status"), "Ready", "True");
+}
+
+/* One more or one less that is ready: how fast the others are given up may be another question now. */
+static void queue_unready(NodeLifecycleController *controller)
+{
+  g_autoptr(GPtrArray) nodes = informer_list(controller->nodes);
+  for (unsigned i = 0; i < nodes->len; i++)
+    if (!is_ready(g_ptr_array_index(nodes, i)))
+      work_queue_add(controller->queue, object_name(g_ptr_array_index(nodes, i)));
+}
+
+static void tell(const NodeLifecycleController *controller, const Object *node, const char *reason, const char *doing,
+                 const char *end)
+{
+  recorder_event(controller->recorder, object_json(node), NULL, "Normal", reason,
+                 "Node %s event: %s Node %s %s Controller", object_name(node), doing, object_name(node), end);
+}
+
 static void on_node(Object *old, Object *new_object, void *data)
 {
   NodeLifecycleController *controller = data;
+  if ((old && is_ready(old)) != (new_object && is_ready(new_object)) || !new_object)
+    queue_unready(controller);
+  if (!old)
+    tell(controller, new_object, "RegisteredNode", "Registered", "in");
   if (!new_object) {
+    tell(controller, old, "RemovingNode", "Removing", "from");
     g_mutex_lock(&controller->lock);
     g_hash_table_remove(controller->seen, object_name(old));
     g_mutex_unlock(&controller->lock);
@@ -88,7 +119,12 @@ static bool mark_unknown(const NodeLifecycleController *controller, const Object
     else
       condition_set(status, types[i], "Unknown", "NodeStatusNeverUpdated", "Kubelet never posted node status.");
   }
-  return status_write(controller->client, "v1", "nodes", node, status, NULL, error);
+  int64_t revision;
+  if (!status_write(controller->client, "v1", "nodes", node, status, &revision, error))
+    return false;
+  if (revision)
+    informer_wait_revision(controller->nodes, revision); /* who counts the silent nodes counts this one */
+  return true;
 }
 
 /* Pods of a node that is not ready get no traffic, whatever they last said. */
@@ -163,15 +199,33 @@ static void remove_taint(json_t *node, const json_t *taint)
     json_object_del(json_object_get(node, "spec"), "taints");
 }
 
+/* Whether pods may be driven off: of a node that is to be given up, and not while no node at all answers. */
+typedef struct TaintChange {
+  bool may_add, must_drop;
+} TaintChange;
+
+static bool is_execute(const Taint *taint)
+{
+  return strcmp(taint->effect, "NoExecute") == 0;
+}
+
+static bool is_given_up(const json_t *node)
+{
+  return taint_find(node, PREFIX "not-ready", "NoExecute") || taint_find(node, PREFIX "unreachable", "NoExecute");
+}
+
 static bool change_taints(json_t *node, void *data)
 {
-  bool changed = false;
+  const TaintChange *change = data;
+  bool changed = false, may_add = change->may_add || is_given_up(node);
   /* Before the kubelet's first word, the taint the node was registered with stays. */
   if (!condition_get(json_object_get(node, "status"), "Ready"))
     return false;
   for (size_t i = 0; i < G_N_ELEMENTS(taints); i++) {
     json_t *known = taint_find(node, taints[i].key, taints[i].effect);
-    bool wanted = is_wanted(node, &taints[i]);
+    bool wanted = is_wanted(node, &taints[i]) && !(is_execute(&taints[i]) && change->must_drop);
+    if (wanted && !known && is_execute(&taints[i]) && !may_add)
+      continue;
     if (wanted && !known)
       add_taint(node, &taints[i]);
     else if (!wanted && known)
@@ -181,17 +235,54 @@ static bool change_taints(json_t *node, void *data)
   return changed;
 }
 
+/* --- how fast nodes are given up -------------------------------------------------------------------------------- */
+
+/* True when ZONE may give up a node now; else its turn comes later, with KEY. */
+static bool take_turn(NodeLifecycleController *controller, const char *key, const char *zone, int64_t interval_us)
+{
+  int64_t now_us = g_get_monotonic_time(), *next_us = g_hash_table_lookup(controller->next_given_up, zone);
+  if (interval_us == 0)
+    return false; /* until the zone is better */
+  if (next_us && *next_us > now_us) {
+    work_queue_add_after(controller->queue, key, *next_us - now_us);
+    return false;
+  }
+  int64_t *then_us = g_new(int64_t, 1);
+  *then_us = now_us + interval_us;
+  g_hash_table_replace(controller->next_given_up, g_strdup(zone), then_us);
+  return true;
+}
+
+static TaintChange decide(NodeLifecycleController *controller, const Object *node, bool silent)
+{
+  TaintChange change = { 0 };
+  if (!silent && is_ready(node))
+    return change;
+  g_autoptr(GPtrArray) nodes = informer_list(controller->nodes);
+  g_autoptr(NodeZones) zones = node_zones_new(nodes);
+  g_autofree char *zone = node_zone(object_json(node));
+  change.must_drop = node_zones_all_silent(zones);
+  change.may_add =
+      !change.must_drop && (is_given_up(object_json(node)) ||
+                            take_turn(controller, object_name(node), zone, node_zones_interval_us(zones, zone)));
+  return change;
+}
+
+/* --- one node --------------------------------------------------------------------------------------------------- */
+
 static bool sync_node(NodeLifecycleController *controller, const Object *node, GError **error)
 {
   const json_t *status = json_object_get(object_json(node), "status");
-  int64_t missing_us = last_seen(controller, object_name(node)) + GRACE_US - g_get_monotonic_time();
+  int64_t grace_us = condition_get(status, "Ready") ? controller->grace_us : controller->startup_grace_us;
+  int64_t missing_us = last_seen(controller, object_name(node)) + grace_us - g_get_monotonic_time();
   bool is_known = !condition_is(status, "Ready", "Unknown");
   if (missing_us > 0)
-    work_queue_add_after(controller->queue, object_name(node), missing_us + G_USEC_PER_SEC);
+    work_queue_add_after(controller->queue, object_name(node), missing_us + grace_us / GRACE_SLACK);
   else if (is_known && !mark_unknown(controller, node, error))
     return false;
+  TaintChange change = decide(controller, node, missing_us <= 0);
   g_autoptr(Object) stored =
-      client_modify(controller->client, "v1", "nodes", NULL, object_name(node), NULL, change_taints, NULL, error);
+      client_modify(controller->client, "v1", "nodes", NULL, object_name(node), NULL, change_taints, &change, error);
   if (!stored)
     return false;
   const json_t *now = json_object_get(object_json(stored), "status");
@@ -224,6 +315,10 @@ NodeLifecycleController *node_lifecycle_controller_new(const ControllerContext *
   controller->leases = informer_set_get(context->informers, "coordination.k8s.io/v1", "leases");
   controller->pods = informer_set_get(context->informers, "v1", "pods");
   controller->queue = work_queue_new("nodes", 1, reconcile, controller);
+  controller->grace_us = context->config->times.node_grace_us ? context->config->times.node_grace_us : GRACE_US;
+  controller->startup_grace_us =
+      context->config->times.node_grace_us ? context->config->times.node_grace_us : STARTUP_GRACE_US;
+  controller->next_given_up = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   controller->seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   g_mutex_init(&controller->lock);
   informer_add_index(controller->pods, INDEX_NODE, informer_index_by_node);
@@ -238,6 +333,7 @@ void node_lifecycle_controller_free(NodeLifecycleController *controller)
   work_queue_free(controller->queue);
   recorder_free(controller->recorder);
   client_free(controller->client);
+  g_hash_table_destroy(controller->next_given_up);
   g_hash_table_destroy(controller->seen);
   g_mutex_clear(&controller->lock);
   g_free(controller);

@@ -159,15 +159,6 @@ static bool set_range(json_t *node, void *data)
   return true;
 }
 
-/* Upstream's events of this kind name the node itself as the uid of what they are about. */
-static void tell_none_left(const NodeRangeController *controller, const char *name)
-{
-  g_autoptr(json_t) about =
-      json_pack("{s:s, s:s, s:{s:s, s:s}}", "apiVersion", "v1", "kind", "Node", "metadata", "name", name, "uid", name);
-  recorder_event(controller->recorder, about, NULL, "Normal", "CIDRNotAvailable",
-                 "Node %s status is now: CIDRNotAvailable", name);
-}
-
 static bool reconcile(const char *key, void *data)
 {
   NodeRangeController *controller = data;
@@ -180,7 +171,8 @@ static bool reconcile(const char *key, void *data)
     return true;
   g_autofree char *range = take_range(controller, key, &number);
   if (!range) {
-    tell_none_left(controller, key);
+    recorder_event(controller->recorder, object_json(node), NULL, "Normal", "CIDRNotAvailable",
+                   "Node %s status is now: CIDRNotAvailable", key);
     return true;
   }
   g_autoptr(Object) stored =

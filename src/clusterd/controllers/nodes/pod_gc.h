@@ -1,5 +1,7 @@
 #pragma once
-/* Deletes pods whose node no longer exists. Source: k8s.io/kubernetes pkg/controller/podgc. */
+/* Deletes pods nobody will miss: those whose node no longer exists, those that were to go and never had a node, those
+ * that are to go from a node that is out of service, and the oldest of too many that have ended.
+ * Source: k8s.io/kubernetes pkg/controller/podgc. */
 #include "clusterd/controllers/context.h"
 
 typedef struct PodGcController PodGcController;

@@ -8,5 +8,6 @@ typedef struct TaintEvictionController TaintEvictionController;
 TaintEvictionController *taint_eviction_controller_new(const ControllerContext *context);
 void taint_eviction_controller_free(TaintEvictionController *controller);
 
-/* How long after the taint came POD may stay on NODE, in microseconds from NOW_US (0: not a moment); -1: for ever. */
-int64_t taint_eviction_delay(const json_t *pod, const json_t *node, int64_t now_us);
+/* When POD must leave NODE, in microseconds since 1970 (0: at once); -1: never. SEEN_US is when its taints were first
+ * seen, for those that do not tell. */
+int64_t taint_eviction_time(const json_t *pod, const json_t *node, int64_t seen_us);
