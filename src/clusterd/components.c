@@ -31,6 +31,8 @@ static void store_stop(Clusterd *clusterd)
 static bool registry_start(Clusterd *clusterd, GError **error)
 {
   clusterd->scheme = api_scheme_new();
+  if (clusterd->config->with_node)
+    api_scheme_enable(clusterd->scheme, "metrics.k8s.io");
   clusterd->registry = registry_new(clusterd->store, clusterd->scheme, error);
   if (!clusterd->registry)
     g_clear_pointer(&clusterd->scheme, api_scheme_free);

@@ -89,3 +89,9 @@ TESTS += %D%/fuzz-etcd
 %C%_fuzz_etcd_SOURCES = %D%/fuzz-etcd.c $(fuzz_main)
 %C%_fuzz_etcd_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_etcd_LDADD = src/clusterd/store/libstore.a src/base/libbase.a $(CURL_LIBS) $(PROTOBUF_LIBS) $(BASE_LIBS)
+
+check_PROGRAMS += %D%/fuzz-stats
+TESTS += %D%/fuzz-stats
+%C%_fuzz_stats_SOURCES = %D%/fuzz-stats.c $(fuzz_main)
+%C%_fuzz_stats_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_stats_LDADD = src/clusterd/node/libnode.a src/base/libbase.a $(BASE_LIBS)

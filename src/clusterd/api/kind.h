@@ -173,6 +173,7 @@ struct ApiKind {
   bool orphan_by_default;         /* delete without a policy orphans dependents (core/v1 RC, batch/v1 Job) */
   bool has_spec_generation;       /* metadata.generation counts changes of spec */
   bool compact;                   /* many, and seldom looked into here: only the bytes of its objects are kept */
+  bool measured;                  /* never stored: made when asked for, and only in JSON (api_scheme_enable) */
   uint16_t verbs;
   const ApiMessage *message;
   const ApiSubresource *subresources;

@@ -12,7 +12,7 @@ noinst_LIBRARIES += %D%/libapi.a
 # Table output
 %C%_libapi_a_SOURCES += \
 	%D%/table/cell_text.c %D%/table/cell_text.h %D%/table/table.c %D%/table/table.h \
-	%D%/table/table_cells_autoscaling.c %D%/table/table_cells_cluster.c %D%/table/table_cells_event.c \
+	%D%/table/table_cells_autoscaling.c %D%/table/table_cells_cluster.c %D%/table/table_cells_event.c %D%/table/table_cells_metrics.c \
 	%D%/table/table_cells_extension.c \
 	%D%/table/table_cells_network.c \
 	%D%/table/table_cells_pod.c %D%/table/table_cells_storage.c %D%/table/table_cells_workload.c
@@ -114,6 +114,7 @@ api_kinds = \
 	%D%/kinds/discovery_v1.kinds \
 	%D%/kinds/events_v1.kinds \
 	%D%/kinds/flowcontrol_v1.kinds \
+	%D%/kinds/metrics_v1beta1.kinds \
 	%D%/kinds/networking_v1.kinds \
 	%D%/kinds/node_v1.kinds \
 	%D%/kinds/policy_v1.kinds \

@@ -95,8 +95,18 @@ ApiScheme *api_scheme_new(void)
   size_t n_kinds;
   const ApiKind *const *kinds = api_builtin_kinds(&n_kinds);
   for (size_t i = 0; i < n_kinds; i++)
-    index_add(&scheme->builtin, kinds[i]);
+    if (!kinds[i]->measured)
+      index_add(&scheme->builtin, kinds[i]);
   return scheme;
+}
+
+void api_scheme_enable(ApiScheme *scheme, const char *group)
+{
+  size_t n_kinds;
+  const ApiKind *const *kinds = api_builtin_kinds(&n_kinds);
+  for (size_t i = 0; i < n_kinds; i++)
+    if (kinds[i]->measured && strcmp(kinds[i]->group, group) == 0)
+      index_add(&scheme->builtin, kinds[i]);
 }
 
 void api_scheme_free(ApiScheme *scheme)
@@ -249,7 +259,9 @@ static int compare_discovery(gconstpointer a, gconstpointer b)
   unsigned rank_first = group_rank(first->group), rank_second = group_rank(second->group);
   if (rank_first != rank_second)
     return rank_first < rank_second ? -1 : 1;
-  int order = strcmp(first->group, second->group);
+  int order = first->measured - second->measured; /* below all custom groups */
+  if (order == 0)
+    order = strcmp(first->group, second->group);
   if (order == 0)
     order = kind_rank(second) - kind_rank(first);
   if (order == 0)

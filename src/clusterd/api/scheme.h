@@ -7,12 +7,15 @@
 
 typedef struct ApiScheme ApiScheme;
 
-/* A scheme of all built-in kinds. The caller frees with api_scheme_free. All calls are thread-safe: built-in kinds are
- * found without a lock, others under one that readers share. Kinds live as long as the scheme: a custom kind that is
- * removed or replaced is only hidden. */
+/* A scheme of all built-in kinds but measured ones. The caller frees with api_scheme_free. All calls are thread-safe:
+ * built-in kinds are found without a lock, others under one that readers share. Kinds live as long as the scheme: a
+ * custom kind that is removed or replaced is only hidden. */
 ApiScheme *api_scheme_new(void);
 void api_scheme_free(ApiScheme *scheme);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ApiScheme, api_scheme_free)
+
+/* Serves the measured kinds of GROUP, too ("metrics.k8s.io"). Before any other thread knows the scheme. */
+void api_scheme_enable(ApiScheme *scheme, const char *group);
 
 /* By group, version and kind name or plural resource name; NULL when unknown or not served. GROUP "" is core. */
 const ApiKind *api_scheme_kind(const ApiScheme *scheme, const char *group, const char *version, const char *kind);

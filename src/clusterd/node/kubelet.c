@@ -164,6 +164,7 @@ Kubelet *kubelet_new(Client *client, InformerSet *informers, Runtime *runtime, c
   kubelet_view_register(kubelet, informers);
   kubelet->pods = informer_set_get(informers, "v1", "pods");
   init_host(kubelet);
+  kubelet->stats = node_stats_new(runtime);
   kubelet_access_init(kubelet);
   informer_add_handler(kubelet->pods, on_pod, kubelet);
   informer_add_handler(kubelet->config_maps, on_config_map, kubelet);
@@ -244,6 +245,7 @@ void kubelet_free(Kubelet *kubelet)
   stop_workers(kubelet);
   prober_free(kubelet->host.prober);
   image_pulls_free(kubelet->host.pulls);
+  node_stats_free(kubelet->stats);
   g_hash_table_unref(kubelet->workers);
   g_hash_table_unref(kubelet->removed);
   recorder_free(kubelet->recorder);

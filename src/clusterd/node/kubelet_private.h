@@ -3,6 +3,7 @@
 #include "clusterd/node/kubelet.h"
 #include "clusterd/node/node_status.h"
 #include "clusterd/node/pod_worker.h"
+#include "clusterd/node/stats/node_stats.h"
 
 struct Kubelet {
   Client *client;
@@ -15,6 +16,7 @@ struct Kubelet {
   PodWorkerHost host;
   NodeAccess access;
   NodeStatus *node_status;
+  NodeStats *stats;
   GMutex lock; /* guards workers, removed and n_threads */
   GCond all_ended;
   GHashTable *workers; /* uid → PodWorker, a reference each */

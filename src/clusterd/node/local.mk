@@ -68,4 +68,15 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/native/rootfs.c %D%/native/rootfs.h \
 	%D%/native/sandbox.c %D%/native/sandbox.h \
 	%D%/native/sandbox_setup.c %D%/native/sandbox_setup.h \
+	%D%/native/usage_places.c %D%/native/usage_places.h \
+	%D%/stats/cgroup.c %D%/stats/cgroup.h \
+	%D%/stats/disk.c %D%/stats/disk.h \
+	%D%/stats/node_sample.c %D%/stats/node_sample.h \
+	%D%/stats/node_stats.c %D%/stats/node_stats.h \
+	%D%/stats/node_totals.c %D%/stats/node_totals.h \
+	%D%/stats/resource_metrics.c %D%/stats/resource_metrics.h \
+	%D%/stats/sample_history.c %D%/stats/sample_history.h \
+	%D%/stats/stat_file.c %D%/stats/stat_file.h \
+	%D%/stats/stat_text.c %D%/stats/stat_text.h \
+	%D%/stats/usage.c %D%/stats/usage.h \
 	%D%/runtime.c %D%/runtime.h

@@ -4,6 +4,7 @@
 #include "clusterd/node/container_plan.h"
 #include "clusterd/node/kubelet_private.h"
 #include "clusterd/node/log_reader.h"
+#include "clusterd/node/stats/resource_metrics.h"
 
 static PodWorker *find(Kubelet *kubelet, const char *namespace_, const char *pod, const char *uid, GError **error)
 {
@@ -139,9 +140,22 @@ static int connect_port(void *node, const char *namespace_, const char *pod, uin
   return kubelet->runtime->connect(kubelet->runtime, sandbox, port, error);
 }
 
+static json_t *get_usage(void *node)
+{
+  const Kubelet *kubelet = node;
+  NodeSample *base = NULL;
+  g_autoptr(NodeSample) newest = node_stats_pair(kubelet->stats, &base);
+  g_autoptr(NodeSample) compared = base;
+  return resource_metrics_make(compared, newest);
+}
+
 void kubelet_access_init(Kubelet *kubelet)
 {
-  kubelet->access = (NodeAccess){
-    .node = kubelet, .logs = get_logs, .exec = run_exec, .attach = run_attach, .connect = connect_port
-  };
+  kubelet->access = (NodeAccess){ .node = kubelet,
+                                  .name = kubelet->node_name,
+                                  .logs = get_logs,
+                                  .exec = run_exec,
+                                  .attach = run_attach,
+                                  .connect = connect_port,
+                                  .usage = get_usage };
 }

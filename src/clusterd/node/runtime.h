@@ -116,6 +116,12 @@ struct Runtime {
   /* A socket connected to 127.0.0.1:PORT inside the sandbox's network namespace. */
   int (*connect)(Runtime *runtime, const char *sandbox_id, uint16_t port, GError **error);
 
+  /* What the numbers of the node are read from; every one NULL when it is not there (any more). The caller frees. */
+  char *(*sandbox_cgroup)(Runtime *runtime, const char *sandbox_id);       /* "/kubepods/podUID" below the roots */
+  char *(*container_cgroup)(Runtime *runtime, const char *container_id);   /* "/kubepods/podUID/ID" */
+  char *(*container_layer)(Runtime *runtime, const char *container_id);    /* the folder of what it wrote itself */
+  GArray *(*sandbox_interfaces)(Runtime *runtime, const char *sandbox_id); /* InterfaceUsage; none of the node's own */
+
   /* REFERENCE as a pod spec writes it ("nginx", "busybox:1.36"). NULL with REASON_RUNTIME_NOT_FOUND when absent. */
   ImageStatus *(*image_status)(Runtime *runtime, const char *reference, GError **error);
   ImageStatus *(*pull_image)(Runtime *runtime, const char *reference, const json_t *auth, GError **error);

@@ -39,6 +39,10 @@ const Authenticator *api_server_authenticator(const ApiServer *server);
 const ApiServerConfig *api_server_config(const ApiServer *server);
 const Tracing *api_server_tracing(const ApiServer *server);
 const NodeAccess *api_server_node(ApiServer *server);
+/* The same for a call that takes a while: the node does not go before api_server_node_release, which belongs to every
+ * result but NULL. */
+const NodeAccess *api_server_node_hold(ApiServer *server);
+void api_server_node_release(ApiServer *server);
 bool api_server_is_ready(ApiServer *server);
 bool api_server_component_runs(ApiServer *server, ApiComponent component);
 SessionSet *api_server_sessions(ApiServer *server);
@@ -86,6 +90,7 @@ void handle_document(ApiRequest *request); /* document_handler.c: everything tha
 bool handle_review(ApiRequest *request);   /* review_handler.c: false when the kind is no review */
 /* component_status_handler.c: false when the kind is not ComponentStatus */
 bool handle_component_status(ApiRequest *request);
+bool handle_resource_metrics(ApiRequest *request); /* resource_metrics_handler.c: false when the kind is not measured */
 /* aggregated_handler.c: false when no other server answers for GROUP and VERSION (which may be NULL) */
 bool handle_aggregated(ApiRequest *request, const char *group, const char *version);
 bool handle_proxy(ApiRequest *request);      /* proxy_handler.c: false when it is no proxy subresource */

@@ -152,6 +152,9 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/handlers/resource_handler.c \
 	%D%/disruption_budget.c \
 	%D%/disruption_budget.h \
+	%D%/handlers/resource_metrics_handler.c \
+	%D%/resource_metrics.c \
+	%D%/resource_metrics.h \
 	%D%/resource_quota.h \
 	%D%/respond.c \
 	%D%/handlers/review_handler.c \

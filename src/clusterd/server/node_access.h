@@ -1,10 +1,11 @@
 #pragma once
 /*
- * What the API server asks of the node agent for the pod subresources log, exec, attach and portforward. The server
- * owns this interface; main() gives it an implementation (node/), so the server never includes the node. Every call may
- * block shortly; none is made on an event loop's thread.
+ * What the API server asks of the node agent: for the pod subresources log, exec, attach and portforward, for what is
+ * used, and what the node's own HTTP API answers. The server owns this interface; main() gives it an implementation
+ * (node/), so the server never includes the node. Every call may block shortly; none is made on an event loop's thread.
  */
 #include <glib.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -34,6 +35,7 @@ struct NodeProcess {
 
 typedef struct NodeAccess {
   void *node;
+  const char *name; /* of the Node that this machine is */
   /* A descriptor to read the log from; closing it ends a follow. -1 with an error. */
   int (*logs)(void *node, const PodLogRequest *request, GError **error);
   NodeProcess *(*exec)(void *node, const char *namespace_, const char *pod, const char *container,
@@ -42,4 +44,9 @@ typedef struct NodeAccess {
                          bool with_tty, GError **error);
   /* A connected stream socket to PORT on the pod's loopback, made inside its network namespace. -1 with an error. */
   int (*connect)(void *node, const char *namespace_, const char *pod, uint16_t port, GError **error);
+  /* What the node and its pods use, with rates; may look at it for a second. New reference, for metrics.k8s.io:
+   *   {node: {timeUs, windowUs, cpuNanoCores, memoryBytes}, pods: [{namespace, name, uid, timeUs, windowUs,
+   *    containers: [{name, cpuNanoCores, memoryBytes}]}]}
+   * Times are wall clock; pods without numbers yet are left out, and so is a node without any. */
+  json_t *(*usage)(void *node);
 } NodeAccess;

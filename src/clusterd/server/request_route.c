@@ -66,7 +66,7 @@ static void handle_unknown(ApiRequest *request)
   respond_error(request, error);
 }
 
-/* Custom resources have no protobuf form: whoever would rather have that is asked for JSON as well. */
+/* These have no protobuf form: whoever would rather have that is asked for JSON as well. */
 static bool takes_json(ApiRequest *request)
 {
   const char *accept = http_header(request->http, "Accept");
@@ -80,24 +80,29 @@ static void handle_known(ApiRequest *request)
 {
   g_autoptr(GError) error = NULL;
   const RequestInfo *info = request->info;
-  /* kinds made at run time have no protobuf form */
+  /* kinds made at run time, and measured ones, have no protobuf form */
   AcceptLimits limits = { .shapes = true,
-                          .protobuf = request->kind->message && request->kind->message->by_number,
+                          .protobuf =
+                              request->kind->message && request->kind->message->by_number && !request->kind->measured,
                           .stream = g_str_equal(info->verb, "watch"),
                           .list = g_str_equal(info->verb, "list") || g_str_equal(info->verb, "watch") };
   if (request->kind->deprecation)
     json_array_append_new(request->warnings, json_string(request->kind->deprecation));
   if (handle_pod_stream(request) || handle_proxy(request))
     return;
+  /* whoever registers a server of their own for measured kinds knows better */
+  if (request->kind->measured && handle_aggregated(request, info->group, info->version))
+    return;
   bool routed = !g_str_equal(http_method(request->http), "HEAD") || api_error_method(&error); /* no route takes HEAD */
   if (!routed || !accept_parse(http_header(request->http, "Accept"), &limits, &request->accept, &error)) {
     request->accept = (Accept){ REPLY_JSON, REPLY_OBJECT, "v1" };
     respond_error(request, error);
-  } else if (request->kind->custom && request->accept.format == REPLY_PROTOBUF && !takes_json(request)) {
+  } else if ((request->kind->custom || request->kind->measured) && request->accept.format == REPLY_PROTOBUF &&
+             !takes_json(request)) {
     reason_set(&error, REASON_NOT_ACCEPTABLE,
                "only the following media types are accepted: application/json, application/yaml");
     respond_error(request, error);
-  } else if (!handle_review(request) && !handle_component_status(request)) {
+  } else if (!handle_review(request) && !handle_component_status(request) && !handle_resource_metrics(request)) {
     if (g_str_equal(request->info->verb, "watch"))
       handle_watch(request);
     else

@@ -224,7 +224,8 @@ void respond_object(ApiRequest *request, int status, Object *object)
   if (request->accept.shape == REPLY_TABLE) {
     g_autoptr(GPtrArray) objects = g_ptr_array_new();
     g_autoptr(json_t) metadata = json_object();
-    json_object_set_new(metadata, "resourceVersion", json_sprintf("%" G_GINT64_FORMAT, object_revision(object)));
+    if (!request->kind->measured)
+      json_object_set_new(metadata, "resourceVersion", json_sprintf("%" G_GINT64_FORMAT, object_revision(object)));
     g_ptr_array_add(objects, object);
     respond_value(request, status, NULL, table_of(request, objects, metadata));
   } else if (request->accept.shape == REPLY_PARTIAL) {
@@ -242,7 +243,8 @@ void respond_object(ApiRequest *request, int status, Object *object)
 static json_t *list_metadata(const ObjectList *list)
 {
   json_t *metadata = json_object();
-  json_object_set_new(metadata, "resourceVersion", json_sprintf("%" G_GINT64_FORMAT, list->revision));
+  if (list->revision > 0) /* what is measured has none */
+    json_object_set_new(metadata, "resourceVersion", json_sprintf("%" G_GINT64_FORMAT, list->revision));
   if (list->continue_token)
     json_object_set_new(metadata, "continue", json_string(list->continue_token));
   if (list->remaining >= 0)

@@ -30,6 +30,7 @@ struct ApiServer {
   ServerPeers *peers;
   Aggregator *aggregator;
   _Atomic(const NodeAccess *) node;
+  GRWLock node_lock; /* held for reading during calls into the node that take a while */
   atomic_bool ready;
   atomic_bool runs[API_COMPONENT_SCHEDULER + 1]; /* by ApiComponent */
 };
@@ -72,6 +73,20 @@ const ApiServerConfig *api_server_config(const ApiServer *server)
 const NodeAccess *api_server_node(ApiServer *server)
 {
   return server->node;
+}
+
+const NodeAccess *api_server_node_hold(ApiServer *server)
+{
+  g_rw_lock_reader_lock(&server->node_lock);
+  const NodeAccess *node = server->node;
+  if (!node)
+    g_rw_lock_reader_unlock(&server->node_lock);
+  return node;
+}
+
+void api_server_node_release(ApiServer *server)
+{
+  g_rw_lock_reader_unlock(&server->node_lock);
 }
 
 bool api_server_component_runs(ApiServer *server, ApiComponent component)
@@ -147,6 +162,7 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
 {
   g_autoptr(ApiServer) server = g_new0(ApiServer, 1);
   server->registry = registry;
+  g_rw_lock_init(&server->node_lock);
   api_server_config_copy(&server->config, config);
   server->authorizer = authorizer_new(registry, config->authorization_modes);
   registry->authorizer = server->authorizer;
@@ -188,7 +204,9 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
 
 void api_server_set_node(ApiServer *server, const NodeAccess *node_access)
 {
+  g_rw_lock_writer_lock(&server->node_lock);
   server->node = node_access;
+  g_rw_lock_writer_unlock(&server->node_lock);
 }
 
 void api_server_set_component(ApiServer *server, ApiComponent component, bool runs)
@@ -227,6 +245,7 @@ void api_server_stop(ApiServer *server)
   authenticator_clear(&server->authenticator);
   tracing_clear(&server->tracing);
   api_server_config_clear(&server->config);
+  g_rw_lock_clear(&server->node_lock);
   g_free(server);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 /* The API server: TLS, HTTP, authentication and routing in front of a registry. */
 #include <glib.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,7 +15,9 @@ typedef struct ApiServer ApiServer;
  * the server. NULL with REASON_CONFIG or REASON_LOCAL_NETWORK. */
 ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, GError **error);
 
-/* Who serves log, exec, attach and portforward; without it they answer 503. NODE_ACCESS must outlive the server. */
+/* Who serves log, exec, attach, portforward, the node's own API and metrics.k8s.io; without it they answer 503.
+ * NODE_ACCESS must outlive the server, or the next call: it returns when no call is in the old one that takes a while.
+ */
 void api_server_set_node(ApiServer *server, const NodeAccess *node_access);
 
 /* Whether what stands around the server runs as well: until then, which is the state at first, /readyz answers 503. */
@@ -41,6 +44,11 @@ char *api_server_issue_token(ApiServer *server, const char *namespace_, const ch
 /* Whether IDENTITY may do this to a resource of the cluster. */
 bool api_server_may(ApiServer *server, const Identity *identity, const char *verb, const char *group,
                     const char *resource, const char *subresource);
+
+/* What GET PATH_AND_QUERY ("/apis/metrics.k8s.io/v1beta1/namespaces/NS/pods?labelSelector=…") answers, for components
+ * of this process: no permission is asked for. Only of what this server measures itself; REASON_NOT_FOUND else, so that
+ * an APIService must be looked for first. New reference. */
+json_t *api_server_measure(ApiServer *server, const char *path_and_query, GError **error);
 
 /* The token the Secret called SECRET holds for ACCOUNT: it ends with either. The caller frees. */
 char *api_server_issue_secret_token(ApiServer *server, const Object *account, const char *secret, GError **error);

@@ -18,3 +18,8 @@ check_PROGRAMS += %D%/test-kubelet-parts
 TESTS += %D%/test-kubelet-parts
 %C%_test_kubelet_parts_SOURCES = %D%/test-kubelet-parts.c
 %C%_test_kubelet_parts_LDADD = $(clusterd_libs) $(clusterd_system_libs)
+
+check_PROGRAMS += %D%/test-stats
+TESTS += %D%/test-stats
+%C%_test_stats_SOURCES = %D%/test-stats.c
+%C%_test_stats_LDADD = $(node_test_libs)

@@ -23,7 +23,7 @@ FLAGS = {
 }
 KIND_FLAGS = {
     "create-on-update": "allow_create_on_update", "version-on-update": "require_version_on_update",
-    "orphan": "orphan_by_default", "generation": "has_spec_generation", "compact": "compact",
+    "orphan": "orphan_by_default", "generation": "has_spec_generation", "compact": "compact", "measured": "measured",
 }
 VERBS = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
 COLUMN_TYPES = {"string", "integer", "number", "boolean", "date"}

@@ -72,6 +72,8 @@ TABLE_CELL(job_completions);
 TABLE_CELL(job_duration);
 TABLE_CELL(job_status);
 TABLE_CELL(label_selector);
+TABLE_CELL(metrics_cpu);
+TABLE_CELL(metrics_memory);
 TABLE_CELL(network_policy_pod_selector);
 TABLE_CELL(node_container_runtime);
 TABLE_CELL(node_external_ip);

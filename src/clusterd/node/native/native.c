@@ -14,6 +14,7 @@
 #include "clusterd/node/native/network.h"
 #include "clusterd/node/native/registry.h"
 #include "clusterd/node/native/sandbox.h"
+#include "clusterd/node/native/usage_places.h"
 
 #define DEFAULT_SECCOMP "/usr/share/containers/seccomp.json"
 
@@ -103,6 +104,10 @@ static const Runtime native_table = {
   .exec = exec_start,
   .attach = attach_start,
   .connect = sandbox_connect,
+  .sandbox_cgroup = usage_sandbox_cgroup,
+  .container_cgroup = usage_container_cgroup,
+  .container_layer = usage_container_layer,
+  .sandbox_interfaces = usage_sandbox_interfaces,
   .image_status = native_image_status,
   .pull_image = native_pull_image,
   .list_images = native_list_images,

@@ -38,6 +38,7 @@ static const Priority priorities[] = {
   { "node.k8s.io", "v1", 16300, 15 },
   { "discovery.k8s.io", "v1", 16200, 15 },
   { "flowcontrol.apiserver.k8s.io", "v1", 16100, 21 },
+  { "metrics.k8s.io", "v1beta1", 100, 100 },
 };
 
 /* Older versions of a group rank below its v1, custom groups below all built-in ones. */
@@ -94,6 +95,19 @@ static bool is_managed(const Object *api_service)
          !aggregator_is_remote(api_service);
 }
 
+/* Where several servers share the store, one that has a node answers for what it measures, another does not. */
+static bool is_of_other_server(Aggregator *aggregator, const char *name)
+{
+  size_t n_kinds;
+  const ApiKind *const *kinds = api_builtin_kinds(&n_kinds);
+  for (size_t i = 0; i < n_kinds && store_is_shared(aggregator->registry->store); i++) {
+    g_autofree char *measured = g_strdup_printf("%s.%s", kinds[i]->version, kinds[i]->group);
+    if (kinds[i]->measured && g_str_equal(measured, name))
+      return true;
+  }
+  return false;
+}
+
 void aggregator_keep_local(Aggregator *aggregator)
 {
   const ApiScheme *scheme = registry_scheme(aggregator->registry);
@@ -111,6 +125,7 @@ void aggregator_keep_local(Aggregator *aggregator)
     g_hash_table_add(names, name);
   }
   for (guint i = 0; i < present->len; i++)
-    if (is_managed(present->pdata[i]) && !g_hash_table_contains(names, object_name(present->pdata[i])))
+    if (is_managed(present->pdata[i]) && !g_hash_table_contains(names, object_name(present->pdata[i])) &&
+        !is_of_other_server(aggregator, object_name(present->pdata[i])))
       drop(aggregator, present->pdata[i]);
 }

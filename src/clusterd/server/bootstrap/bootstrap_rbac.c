@@ -4,6 +4,12 @@
 #include <stddef.h>
 
 /* clang-format off */
+const BootstrapRole bootstrap_metrics_roles[] = {
+  { NULL, "system:aggregated-metrics-reader", "admin,edit,view", NULL,
+    "get,list,watch | metrics.k8s.io | nodes,pods" },
+  { NULL, NULL, NULL, NULL, NULL },
+};
+
 const BootstrapRole bootstrap_roles[] = {
   { NULL, "admin", NULL, "admin",
     "" },

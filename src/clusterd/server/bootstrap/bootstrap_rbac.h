@@ -7,7 +7,7 @@
 typedef struct BootstrapRole {
   const char *namespace_;   /* NULL: a ClusterRole */
   const char *name;         /* NULL ends the table */
-  const char *aggregate_to; /* its rules are part of this role: label aggregate-to-NAME; NULL: none */
+  const char *aggregate_to; /* its rules are part of these roles ("edit,view"): label aggregate-to-NAME; NULL: none */
   const char *aggregates;   /* it is the sum of the roles with that label; NULL: its own rules */
   const char *rules;
 } BootstrapRole;
@@ -20,4 +20,6 @@ typedef struct BootstrapBinding {
 } BootstrapBinding;
 
 extern const BootstrapRole bootstrap_roles[];
+/* Those that metrics-server brings with it: only where metrics.k8s.io is served. */
+extern const BootstrapRole bootstrap_metrics_roles[];
 extern const BootstrapBinding bootstrap_bindings[];

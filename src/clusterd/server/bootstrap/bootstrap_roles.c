@@ -60,8 +60,9 @@ static json_t *default_metadata(void)
 static json_t *role_of(const BootstrapRole *row)
 {
   json_t *role = json_pack("{s:o, s:o}", "metadata", default_metadata(), "rules", rules_of(row->rules));
-  if (row->aggregate_to) {
-    g_autofree char *label = g_strconcat(AGGREGATE_LABEL, row->aggregate_to, NULL);
+  g_auto(GStrv) targets = g_strsplit(row->aggregate_to ? row->aggregate_to : "", ",", -1);
+  for (char **target = targets; *target; target++) {
+    g_autofree char *label = g_strconcat(AGGREGATE_LABEL, *target, NULL);
     json_object_set_new(json_at(role, "metadata", "labels", NULL), label, json_string("true"));
   }
   if (row->aggregates) {
@@ -211,14 +212,27 @@ typedef struct RbacWork {
   GError *problem; /* the first, under the lock */
 } RbacWork;
 
+static bool make_role(Registry *registry, const BootstrapRole *role, GError **error)
+{
+  const char *plural = role->namespace_ ? "roles" : "clusterroles";
+  return make(registry, bootstrap_target(registry, RBAC_GROUP, "v1", plural, role->namespace_, role->name),
+              role_of(role), lack_of_role, error);
+}
+
+static bool make_metrics_roles(Registry *registry, GError **error)
+{
+  const BootstrapRole *role = bootstrap_metrics_roles;
+  bool served = api_scheme_resource(registry_scheme(registry), "metrics.k8s.io", "v1beta1", "pods") != NULL;
+  while (served && role->name)
+    if (!make_role(registry, role++, error))
+      return false;
+  return true;
+}
+
 static bool make_row(Registry *registry, const RbacWork *work, int row, GError **error)
 {
-  if (row < work->n_roles) {
-    const BootstrapRole *role = &bootstrap_roles[row];
-    const char *plural = role->namespace_ ? "roles" : "clusterroles";
-    return make(registry, bootstrap_target(registry, RBAC_GROUP, "v1", plural, role->namespace_, role->name),
-                role_of(role), lack_of_role, error);
-  }
+  if (row < work->n_roles)
+    return make_role(registry, &bootstrap_roles[row], error);
   const BootstrapBinding *binding = &bootstrap_bindings[row - work->n_roles];
   const char *plural = binding->namespace_ ? "rolebindings" : "clusterrolebindings";
   return make(registry, bootstrap_target(registry, RBAC_GROUP, "v1", plural, binding->namespace_, binding->name),
@@ -258,7 +272,7 @@ bool bootstrap_rbac_objects(Registry *registry, GError **error)
     g_thread_join(threads[i]);
   g_mutex_clear(&work.lock);
   if (!work.problem)
-    return true;
+    return make_metrics_roles(registry, error);
   g_propagate_error(error, work.problem);
   return false;
 }

@@ -1,0 +1,231 @@
+#include "clusterd/server/resource_metrics.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/quantity.h"
+#include "base/reason.h"
+#include "base/timestamp.h"
+#include "clusterd/server/api_error.h"
+#include "clusterd/server/registry/registry_private.h"
+
+#define NANO 1000000000
+
+/* Microseconds as Go writes a duration: "14.731s", "1m0.5s", "950ms". The caller frees. */
+static char *duration_text(int64_t microseconds)
+{
+  bool small = microseconds < G_USEC_PER_SEC;
+  int64_t unit = small ? 1000 : G_USEC_PER_SEC, rest = microseconds % (60 * G_USEC_PER_SEC);
+  int64_t minutes = microseconds / (60 * G_USEC_PER_SEC);
+  g_autoptr(GString) text = g_string_new(NULL);
+  if (minutes >= 60)
+    g_string_append_printf(text, "%" G_GINT64_FORMAT "h", minutes / 60);
+  if (minutes > 0)
+    g_string_append_printf(text, "%" G_GINT64_FORMAT "m", minutes % 60);
+  g_string_append_printf(text, "%" G_GINT64_FORMAT, rest / unit);
+  if (rest % unit)
+    g_string_append_printf(text, small ? ".%03d" : ".%06d", (int)(rest % unit));
+  while (rest % unit && text->str[text->len - 1] == '0')
+    g_string_truncate(text, text->len - 1);
+  g_string_append(text, small ? "ms" : "s");
+  return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+static json_t *usage_of(const json_t *numbers)
+{
+  Quantity cpu = { (__int128)json_int(numbers, "cpuNanoCores", 0), QUANTITY_DECIMAL_SI };
+  Quantity memory = { (__int128)json_int(numbers, "memoryBytes", 0) * NANO, QUANTITY_BINARY_SI };
+  g_autofree char *cpu_text = quantity_text(cpu), *memory_text = quantity_text(memory);
+  return json_pack("{s:s, s:s}", "cpu", cpu_text, "memory", memory_text);
+}
+
+/* What both kinds have in common. ABOUT is the node or pod. */
+static json_t *value_of(const ApiKind *kind, const Object *about, const json_t *numbers)
+{
+  g_autofree char *version = api_group_version(kind), *now = timestamp_now();
+  g_autofree char *time = timestamp_text(json_int(numbers, "timeUs", 0));
+  g_autofree char *window = duration_text(json_int(numbers, "windowUs", 0));
+  const json_t *labels = object_labels(about);
+  json_t *metadata = json_pack("{s:s}", "name", object_name(about));
+  if (kind->namespaced)
+    json_object_set_new(metadata, "namespace", json_string(object_namespace(about)));
+  json_object_set_new(metadata, "creationTimestamp", json_string(now));
+  if (json_object_size(labels) > 0)
+    json_object_set(metadata, "labels", (json_t *)(uintptr_t)labels); /* shared: nobody changes it */
+  return json_pack("{s:s, s:s, s:o, s:s, s:s}", "kind", kind->kind, "apiVersion", version, "metadata", metadata,
+                   "timestamp", time, "window", window);
+}
+
+static Object *make_node(const ApiKind *kind, const Object *node, const json_t *numbers)
+{
+  json_t *value = value_of(kind, node, numbers);
+  json_object_set_new(value, "usage", usage_of(numbers));
+  return object_new(kind, value);
+}
+
+static Object *make_pod(const ApiKind *kind, const Object *pod, const json_t *numbers)
+{
+  json_t *value = value_of(kind, pod, numbers), *containers = json_array();
+  size_t i;
+  json_t *container;
+  json_array_foreach (json_object_get(numbers, "containers"), i, container)
+    json_array_append_new(
+        containers, json_pack("{s:s, s:o}", "name", json_str(container, "name", ""), "usage", usage_of(container)));
+  json_object_set_new(value, "containers", containers);
+  return object_new(kind, value);
+}
+
+/* --- whose ---------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct Selection {
+  const MetricsQuery *query;
+  GPtrArray *objects;
+} Selection;
+
+static bool select_object(Object *object, void *data)
+{
+  const Selection *selection = data;
+  const MetricsQuery *query = selection->query;
+  if (object_selected(object, query->labels, query->fields))
+    g_ptr_array_add(selection->objects, object_ref(object));
+  return false;
+}
+
+static int compare(gconstpointer a, gconstpointer b)
+{
+  const Object *first = *(Object *const *)a, *second = *(Object *const *)b;
+  int order = strcmp(object_namespace(first), object_namespace(second));
+  return order ? order : strcmp(object_name(first), object_name(second));
+}
+
+/* The nodes or pods that are asked for; NULL when the one that is named is not there. */
+static GPtrArray *select_objects(Registry *registry, const MetricsQuery *query, GError **error)
+{
+  const ApiKind *kind = api_scheme_resource(registry_scheme(registry), "", "v1", query->kind->plural);
+  g_autoptr(GPtrArray) objects = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
+  Selection selection = { query, objects };
+  if (!query->name) {
+    registry_visit(registry, kind, query->namespace_, select_object, &selection);
+    g_ptr_array_sort(objects, compare);
+    return g_steal_pointer(&objects);
+  }
+  Object *object = registry_lookup(registry, kind, query->namespace_, query->name);
+  if (!object) {
+    api_error_not_found(error, kind, query->name);
+    return NULL;
+  }
+  g_ptr_array_add(objects, object);
+  return g_steal_pointer(&objects);
+}
+
+/* --- together ------------------------------------------------------------------------------------------------------
+ */
+
+/* The numbers of each pod by its uid, borrowed from USAGE. */
+static GHashTable *index_pods(const json_t *usage)
+{
+  GHashTable *index = g_hash_table_new(g_str_hash, g_str_equal);
+  size_t i;
+  json_t *pod;
+  json_array_foreach (json_object_get(usage, "pods"), i, pod)
+    g_hash_table_insert(index, (gpointer)(uintptr_t)json_str(pod, "uid", ""), pod);
+  return index;
+}
+
+/* {node, pods} as NodeAccess.usage says, and the node's name. NULL when there is no node agent. */
+static json_t *ask_node(ApiServer *server, char **name, GError **error)
+{
+  const NodeAccess *node = api_server_node_hold(server);
+  if (!node || !node->usage) {
+    if (node)
+      api_server_node_release(server);
+    reason_set(error, REASON_SERVICE_UNAVAILABLE, "the server is currently unable to handle the request");
+    return NULL;
+  }
+  *name = g_strdup(node->name);
+  json_t *usage = node->usage(node->node);
+  api_server_node_release(server);
+  return usage;
+}
+
+/* As metrics-server names what has no numbers. */
+static void set_no_numbers(const MetricsQuery *query, GError **error)
+{
+  ApiKind named = *query->kind;
+  g_autofree char *plural = g_ascii_strdown(query->kind->kind, -1);
+  g_autofree char *name =
+      query->namespace_ ? g_strdup_printf("%s/%s", query->namespace_, query->name) : g_strdup(query->name);
+  named.plural = plural;
+  api_error_not_found(error, &named, name);
+}
+
+GPtrArray *resource_metrics_collect(ApiServer *server, const MetricsQuery *query, GError **error)
+{
+  g_autoptr(GPtrArray) objects = select_objects(api_server_registry(server), query, error);
+  g_autofree char *own = NULL;
+  g_autoptr(json_t) usage = objects ? ask_node(server, &own, error) : NULL;
+  if (!usage)
+    return NULL;
+  g_autoptr(GPtrArray) made = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
+  g_autoptr(GHashTable) pods = index_pods(usage);
+  for (guint i = 0; i < objects->len; i++) {
+    const Object *object = objects->pdata[i];
+    bool is_own = g_strcmp0(object_name(object), own) == 0;
+    const json_t *numbers = query->kind->namespaced ? g_hash_table_lookup(pods, object_uid(object))
+                            : is_own                ? json_object_get(usage, "node")
+                                                    : NULL;
+    if (numbers)
+      g_ptr_array_add(made, query->kind->namespaced ? make_pod(query->kind, object, numbers)
+                                                    : make_node(query->kind, object, numbers));
+  }
+  if (query->name && made->len == 0) {
+    set_no_numbers(query, error);
+    return NULL;
+  }
+  return g_steal_pointer(&made);
+}
+
+/* --- for this process's own components -----------------------------------------------------------------------------
+ */
+
+static json_t *list_of(const ApiKind *kind, GPtrArray *objects)
+{
+  g_autofree char *version = api_group_version(kind);
+  json_t *items = json_array();
+  for (guint i = 0; i < objects->len; i++)
+    json_array_append_new(items, object_value(objects->pdata[i]));
+  return json_pack("{s:s, s:s, s:{}, s:o}", "kind", kind->list_kind, "apiVersion", version, "metadata", "items", items);
+}
+
+static json_t *measure(ApiServer *server, const RequestInfo *info, const Query *query, GError **error)
+{
+  const ApiScheme *scheme = registry_scheme(api_server_registry(server));
+  const ApiKind *kind =
+      info->is_resource ? api_scheme_resource(scheme, info->group, info->version, info->resource) : NULL;
+  if (!kind || !kind->measured || info->subresource) {
+    reason_set(error, REASON_NOT_FOUND, "the server could not find the requested resource");
+    return NULL;
+  }
+  const char *label_text = query_get(query, "labelSelector"), *field_text = query_get(query, "fieldSelector");
+  g_autoptr(LabelSelector) labels = label_selector_parse(label_text ? label_text : "", error);
+  g_autoptr(FieldSelector) fields = labels ? field_selector_parse(kind, field_text ? field_text : "", error) : NULL;
+  if (!fields)
+    return NULL;
+  MetricsQuery wanted = { kind, info->namespace_, info->name, labels, fields };
+  g_autoptr(GPtrArray) objects = resource_metrics_collect(server, &wanted, error);
+  if (!objects)
+    return NULL;
+  return info->name ? object_value(objects->pdata[0]) : list_of(kind, objects);
+}
+
+json_t *api_server_measure(ApiServer *server, const char *path_and_query, GError **error)
+{
+  const char *mark = strchr(path_and_query, '?');
+  g_autofree char *path = mark ? g_strndup(path_and_query, (gsize)(mark - path_and_query)) : g_strdup(path_and_query);
+  g_autoptr(Query) query = query_parse(mark ? mark + 1 : "");
+  RequestInfo *info = request_info_parse("GET", path, query, error);
+  json_t *result = info ? measure(server, info, query, error) : NULL;
+  request_info_free(info);
+  return result;
+}

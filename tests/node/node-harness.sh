@@ -1,0 +1,53 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # who sources this sets and reads its variables
+# Sourced by tests of a whole node, inside sandbox.sh: the API tests' harness, with a clusterd that runs pods. The node is
+# called node1, and has the image busybox:1.36.
+# shellcheck source-path=SCRIPTDIR source=../api/harness.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../api/harness.sh"
+
+# Keys and certificates of a machine are made outside of it: here by a server that runs by itself for a moment.
+make_pki() {
+  : >"$work/pki-events"
+  "$CLUSTERD" --no-node --components= --bind-address 127.0.0.1 --secure-port 0 --cluster-name test \
+    --data-dir "$work/pki-data" --cert-dir "$work/pki" --events-path "$work/pki-events" 2>>"$work/clusterd.log" &
+  server_pid=$!
+  wait_until "keys are made" grep -q '"ready"' "$work/pki-events"
+  kill "$server_pid"
+  wait "$server_pid"
+  sh "$G_TEST_SRCDIR/tests/api/pki.sh" "$work/pki"
+}
+
+run_server() {
+  [ -e "$work/pki/sa.key" ] || make_pki
+  ip link show eth0 >/dev/null 2>&1 || {
+    ip link add eth0 type veth peer name uplink && ip addr add 10.99.0.2/24 dev eth0 && ip link set eth0 up &&
+      ip link set uplink up
+  }
+  mkdir -p /run/launcher
+  echo '{}' >"$work/cluster.json"
+  "$CLUSTERD" --config "$work/cluster.json" --components="${COMPONENTS:-controllers,scheduler,node}" --bind-address 127.0.0.1 --secure-port 0 \
+    --cluster-name test --hostname-override node1 --data-dir /var/lib/launcher --cert-dir "$work/pki" \
+    --events-path "$work/events" "${server_options[@]}" 2>>"$work/clusterd.log" &
+  server_pid=$!
+  wait_until "clusterd starts" grep -q '"ready"' "$work/events" || {
+    sed 's/^/# /' "$work/clusterd.log"
+    echo "Bail out! clusterd did not start"
+    exit 1
+  }
+  port=$(sed -n 's/.*"apiserver".*"message":"\([0-9]*\)".*/\1/p' "$work/events" | tail -1)
+  kubeconfig admin "$work/admin.conf"
+  kubeconfig bob "$work/bob.conf"
+}
+
+load_busybox() {
+  "$G_TEST_SRCDIR/tests/images/make-image.py" --busybox --name busybox:1.36 "$work/busybox.tar"
+  "$CLUSTERD" image load "$work/busybox.tar" >/dev/null
+}
+
+# pod_phase NAME
+pod_phase() {
+  k get pod "$1" -o 'jsonpath={.status.phase}'
+}
+
+runs() {
+  [ "$(pod_phase "$1")" = Running ]
+}
