@@ -35,24 +35,41 @@ TESTS += %D%/test-horizontal-math
 %C%_test_horizontal_math_SOURCES = %D%/test-horizontal-math.c
 %C%_test_horizontal_math_LDADD = $(controllers_test_libs)
 
+workload_test_files = %D%/cluster.c %D%/cluster.h %D%/workload.c %D%/workload.h
+
 check_PROGRAMS += %D%/test-deployment
 TESTS += %D%/test-deployment
-%C%_test_deployment_SOURCES = %D%/test-deployment.c %D%/cluster.c %D%/cluster.h
+%C%_test_deployment_SOURCES = %D%/test-deployment.c $(workload_test_files)
 %C%_test_deployment_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-claim-retention
+TESTS += %D%/test-claim-retention
+%C%_test_claim_retention_SOURCES = %D%/test-claim-retention.c
+%C%_test_claim_retention_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-replication-controller
+TESTS += %D%/test-replication-controller
+%C%_test_replication_controller_SOURCES = %D%/test-replication-controller.c $(workload_test_files)
+%C%_test_replication_controller_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-pod-rank
+TESTS += %D%/test-pod-rank
+%C%_test_pod_rank_SOURCES = %D%/test-pod-rank.c
+%C%_test_pod_rank_LDADD = $(controllers_test_libs)
 
 check_PROGRAMS += %D%/test-replica-set
 TESTS += %D%/test-replica-set
-%C%_test_replica_set_SOURCES = %D%/test-replica-set.c %D%/cluster.c %D%/cluster.h
+%C%_test_replica_set_SOURCES = %D%/test-replica-set.c $(workload_test_files)
 %C%_test_replica_set_LDADD = $(controllers_test_libs)
 
 check_PROGRAMS += %D%/test-stateful-set
 TESTS += %D%/test-stateful-set
-%C%_test_stateful_set_SOURCES = %D%/test-stateful-set.c %D%/cluster.c %D%/cluster.h
+%C%_test_stateful_set_SOURCES = %D%/test-stateful-set.c $(workload_test_files)
 %C%_test_stateful_set_LDADD = $(controllers_test_libs)
 
 check_PROGRAMS += %D%/test-daemon-set
 TESTS += %D%/test-daemon-set
-%C%_test_daemon_set_SOURCES = %D%/test-daemon-set.c %D%/cluster.c %D%/cluster.h
+%C%_test_daemon_set_SOURCES = %D%/test-daemon-set.c $(workload_test_files)
 %C%_test_daemon_set_LDADD = $(controllers_test_libs)
 
 check_PROGRAMS += %D%/test-job
