@@ -67,6 +67,11 @@ TESTS += %D%/test-stateful-set
 %C%_test_stateful_set_SOURCES = %D%/test-stateful-set.c $(workload_test_files)
 %C%_test_stateful_set_LDADD = $(controllers_test_libs)
 
+check_PROGRAMS += %D%/test-daemon-plan
+TESTS += %D%/test-daemon-plan
+%C%_test_daemon_plan_SOURCES = %D%/test-daemon-plan.c
+%C%_test_daemon_plan_LDADD = $(controllers_test_libs)
+
 check_PROGRAMS += %D%/test-daemon-set
 TESTS += %D%/test-daemon-set
 %C%_test_daemon_set_SOURCES = %D%/test-daemon-set.c $(workload_test_files)

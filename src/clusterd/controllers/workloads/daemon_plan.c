@@ -101,8 +101,10 @@ void daemon_plan_add_pods(DaemonPlan *plan, GPtrArray *pods)
   for (unsigned i = 0; i < pods->len; i++) {
     Object *pod = g_ptr_array_index(pods, i);
     DaemonNode *node = g_hash_table_lookup(by_name, node_of(object_json(pod)));
-    if (node) /* pods of a node that is gone are the pod collector's */
+    if (node)
       g_ptr_array_add(node->pods, object_ref(pod));
+    else if (!*pod_node(object_json(pod)) && !pod_is_deleting(object_json(pod)))
+      g_ptr_array_add(plan->doomed, pod); /* its node went before it came; once there, it is the pod collector's */
   }
   for (unsigned i = 0; i < plan->nodes->len; i++)
     g_ptr_array_sort(((DaemonNode *)g_ptr_array_index(plan->nodes, i))->pods, oldest_first);

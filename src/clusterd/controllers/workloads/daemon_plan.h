@@ -32,7 +32,8 @@ typedef struct DaemonPlan {
  * stay there. */
 void daemon_plan_judge(const json_t *pod, const json_t *node, bool *starts, bool *stays);
 
-/* Makes and fills a plan's lists: PODS (Object*) are all of the set. */
+/* Makes a plan and fills it: first all nodes, then PODS (Object*), all of the set, which must outlive the plan. Pods
+ * that wait for a node that is gone are doomed at once. */
 DaemonPlan *daemon_plan_new(const json_t *spec, const char *hash, int64_t now_us);
 void daemon_plan_free(DaemonPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DaemonPlan, daemon_plan_free)
