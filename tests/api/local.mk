@@ -19,6 +19,14 @@ dist_check_SCRIPTS += %D%/webhooks.sh
 TESTS += %D%/webhooks.sh
 EXTRA_DIST += %D%/https-server.py
 
+dist_check_SCRIPTS += %D%/volumes.sh
+TESTS += %D%/volumes.sh
+EXTRA_DIST += tests/course/manifests/05-dynamic.yaml tests/course/manifests/05-empty-dir.yaml \
+	tests/course/manifests/05-host-path.yaml tests/course/manifests/05-local.yaml \
+	tests/course/manifests/05-local-pod.yaml tests/course/manifests/05-nfs.yaml \
+	tests/course/manifests/05-pv-claim.yaml tests/course/manifests/05-pv-pod.yaml \
+	tests/course/manifests/05-pv-volume.yaml
+
 dist_check_SCRIPTS += %D%/proxy.sh
 TESTS += %D%/proxy.sh
 

@@ -103,6 +103,8 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/storage/volume_binder.c \
 	%D%/storage/volume_binder.h \
 	%D%/storage/volume_binder_private.h \
+	%D%/storage/volume_expansion.c \
+	%D%/storage/volume_expansion.h \
 	%D%/storage/volume_folders.h \
 	%D%/storage/volume_index.c \
 	%D%/storage/volume_index.h \
