@@ -44,6 +44,8 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/network/endpoints.h \
 	%D%/network/load_balancer.c \
 	%D%/network/load_balancer.h \
+	%D%/network/trigger_times.c \
+	%D%/network/trigger_times.h \
 	%D%/nodes/node_lifecycle.c \
 	%D%/nodes/node_lifecycle.h \
 	%D%/nodes/node_range.c \

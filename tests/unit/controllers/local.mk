@@ -156,3 +156,8 @@ check_PROGRAMS += %D%/test-pod-gc
 TESTS += %D%/test-pod-gc
 %C%_test_pod_gc_SOURCES = %D%/test-pod-gc.c %D%/cluster.c %D%/cluster.h
 %C%_test_pod_gc_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-endpoint-slices
+TESTS += %D%/test-endpoint-slices
+%C%_test_endpoint_slices_SOURCES = %D%/test-endpoint-slices.c %D%/cluster.c %D%/cluster.h
+%C%_test_endpoint_slices_LDADD = $(controllers_test_libs)

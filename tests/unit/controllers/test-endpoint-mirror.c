@@ -42,9 +42,61 @@ static void test_mirror(void)
   g_assert_cmpuint(count_addresses(cluster, "db", "addresses"), ==, 1);
 }
 
+#define ENDPOINTS                                                                                                      \
+  "{metadata: {name: %s%s}, subsets: [{addresses: [{ip: 192.0.2.7}], notReadyAddresses: [{ip: 192.0.2.8}], ports: "    \
+  "[{port: 5432, protocol: TCP}]}]}"
+
+static void add(Cluster *cluster, const char *name, const char *metadata, const char *service_spec)
+{
+  g_autofree char *service =
+      g_strdup_printf("{metadata: {name: %s}, spec: {%s ports: [{port: 5432}]}}", name, service_spec);
+  g_autofree char *endpoints = g_strdup_printf(ENDPOINTS, name, metadata);
+  cluster_create(cluster, "v1", "services", true, service);
+  cluster_create(cluster, "v1", "endpoints", true, endpoints);
+}
+
+/* What people change is followed, and what they delete goes; the slices say who made them and what of. */
+static void test_follow(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  add(cluster, "db", ", labels: {team: blue}", "");
+  cluster_wait(count_sliced(cluster, "db", true) == 1 && count_sliced(cluster, "db", false) == 1);
+  g_autoptr(GPtrArray) slices = cluster_list(cluster, "discovery.k8s.io/v1", "endpointslices", NULL);
+  g_assert_cmpuint(slices->len, ==, 1);
+  const json_t *metadata = json_object_get(object_json(g_ptr_array_index(slices, 0)), "metadata");
+  const json_t *labels = json_object_get(metadata, "labels"),
+               *owner = json_array_get(json_object_get(metadata, "ownerReferences"), 0);
+  g_assert_cmpstr(json_str(labels, "endpointslice.kubernetes.io/managed-by", ""), ==,
+                  "endpointslicemirroring-controller.k8s.io");
+  g_assert_cmpstr(json_str(labels, "team", ""), ==, "blue");
+  g_assert_cmpstr(json_str(owner, "kind", ""), ==, "Endpoints");
+  cluster_patch(cluster, "v1", "endpoints", "db",
+                "{subsets: [{addresses: [{ip: 192.0.2.1}, {ip: 192.0.2.2}], ports: [{port: 5432, protocol: TCP}]}]}");
+  cluster_wait(count_sliced(cluster, "db", true) == 2 && count_sliced(cluster, "db", false) == 0);
+  cluster_delete(cluster, "v1", "endpoints", true, "db", NULL);
+  cluster_wait(count_sliced(cluster, "db", true) == 0);
+}
+
+/* Those of a controller, of a leader election, and those that say so are not mirrored. */
+static void test_skipped(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  add(cluster, "skip", ", labels: {endpointslice.kubernetes.io/skip-mirror: 'true'}", "");
+  add(cluster, "leader", ", annotations: {control-plane.alpha.kubernetes.io/leader: '{}'}", "");
+  add(cluster, "plain", "", "");
+  cluster_wait(count_sliced(cluster, "plain", true) == 1);
+  g_assert_cmpuint(count_sliced(cluster, "skip", true) + count_sliced(cluster, "leader", true), ==, 0);
+  /* and when one is marked later, what was made goes */
+  cluster_patch(cluster, "v1", "endpoints", "plain",
+                "{metadata: {labels: {endpointslice.kubernetes.io/skip-mirror: 'true'}}}");
+  cluster_wait(count_sliced(cluster, "plain", true) == 0);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/endpoint-mirror/life", test_mirror);
+  g_test_add_func("/endpoint-mirror/follow", test_follow);
+  g_test_add_func("/endpoint-mirror/skipped", test_skipped);
   return g_test_run();
 }

@@ -55,7 +55,7 @@ static bool reconcile(const char *key, void *data)
                             .managed_by = "endpointslicemirroring-controller.k8s.io" };
   g_autoptr(GError) error = NULL;
   if (endpoint_slices_sync(&slices, endpoints, json_at(object_json(endpoints), "metadata", "labels", NULL), groups,
-                           false, &error))
+                           &error))
     return true;
   g_info("Slices of endpoints %s: %s", key, error->message);
   return false;

@@ -6,10 +6,32 @@
 #include "clusterd/api/object.h"
 #include "clusterd/client/pod.h"
 
-/* A pod that has ended for good has no endpoint; one that is ending has when INCLUDE_ENDING is set. */
-static const char *address_of(const json_t *pod, bool include_ending)
+static const char *family_of(const char *ip)
 {
-  const char *ip = json_str(json_object_get(pod, "status"), "podIP", "");
+  return strchr(ip, ':') ? "IPv6" : "IPv4";
+}
+
+/* POD's first address of FAMILY (NULL: of any), "" when it has none. */
+static const char *pod_address(const json_t *pod, const char *family)
+{
+  const json_t *status = json_object_get(pod, "status");
+  const char *ip = json_str(status, "podIP", "");
+  size_t i;
+  json_t *item;
+  if (*ip && (!family || strcmp(family_of(ip), family) == 0))
+    return ip;
+  json_array_foreach (json_object_get(status, "podIPs"), i, item) {
+    ip = json_str(item, "ip", "");
+    if (*ip && family && strcmp(family_of(ip), family) == 0)
+      return ip;
+  }
+  return "";
+}
+
+/* A pod that has ended for good has no endpoint; one that is ending has when INCLUDE_ENDING is set. */
+static const char *address_of(const json_t *pod, const char *family, bool include_ending)
+{
+  const char *ip = pod_address(pod, family);
   if (!*ip || pod_is_finished(pod) || (!include_ending && pod_is_deleting(pod)))
     return NULL;
   return ip;
@@ -144,15 +166,29 @@ static void add_pod_to_buckets(json_t *buckets, const json_t *service, const jso
 
 json_t *endpoint_sets_subsets(const json_t *service, GPtrArray *pods, bool *truncated)
 {
-  bool publish = json_flag(json_object_get(service, "spec"), "publishNotReadyAddresses", false);
+  const json_t *spec = json_object_get(service, "spec");
+  bool publish = json_flag(spec, "publishNotReadyAddresses", false);
+  const char *family = json_string_value(json_array_get(json_object_get(spec, "ipFamilies"), 0));
   g_autoptr(json_t) buckets = json_array();
   g_autoptr(GPtrArray) ordered = sorted(pods);
-  unsigned count = 0;
+  unsigned count = 0, n_ready = 0, n_unready = 0;
   for (unsigned i = 0; i < ordered->len; i++) {
     const json_t *pod = object_json(g_ptr_array_index(ordered, i));
-    const char *ip = address_of(pod, publish);
-    if (ip && ++count <= ENDPOINTS_ADDRESSES_MAX)
-      add_pod_to_buckets(buckets, service, pod, ip, publish || pod_is_ready(pod));
+    if (address_of(pod, family, publish))
+      *(publish || pod_is_ready(pod) ? &n_ready : &n_unready) += 1;
+  }
+  n_ready = MIN(n_ready, ENDPOINTS_ADDRESSES_MAX);
+  n_unready = MIN(n_unready, ENDPOINTS_ADDRESSES_MAX - n_ready);
+  for (unsigned i = 0; i < ordered->len; i++) {
+    const json_t *pod = object_json(g_ptr_array_index(ordered, i));
+    const char *ip = address_of(pod, family, publish);
+    bool ready = ip && (publish || pod_is_ready(pod));
+    unsigned *left = ready ? &n_ready : &n_unready;
+    count += ip != NULL;
+    if (!ip || *left == 0)
+      continue;
+    *left -= 1;
+    add_pod_to_buckets(buckets, service, pod, ip, ready);
   }
   *truncated = count > ENDPOINTS_ADDRESSES_MAX;
   return merge_buckets(buckets);
@@ -173,31 +209,49 @@ static json_t *find_group(json_t *groups, const char *address_type, const json_t
   return group;
 }
 
-static const char *family_of(const char *ip)
-{
-  return strchr(ip, ':') ? "IPv6" : "IPv4";
-}
-
-json_t *endpoint_sets_slices(const json_t *service, GPtrArray *pods)
+static json_t *make_endpoint(const json_t *service, const json_t *pod, const char *ip, const char *zone)
 {
   bool publish = json_flag(json_object_get(service, "spec"), "publishNotReadyAddresses", false);
-  json_t *groups = json_array();
-  g_autoptr(GPtrArray) ordered = sorted(pods);
-  for (unsigned i = 0; i < ordered->len; i++) {
-    const json_t *pod = object_json(g_ptr_array_index(ordered, i));
-    const char *ip = address_of(pod, true);
-    if (!ip)
+  bool serving = pod_is_ready(pod), terminating = pod_is_deleting(pod);
+  json_t *endpoint = json_pack("{s:[s], s:{s:b, s:b, s:b}, s:o}", "addresses", ip, "conditions", "ready",
+                               publish || (serving && !terminating), "serving", serving, "terminating", terminating,
+                               "targetRef", target_of(pod));
+  set_hostname(endpoint, service, pod);
+  if (*pod_node(pod))
+    json_object_set_new(endpoint, "nodeName", json_string(pod_node(pod)));
+  if (zone && *zone)
+    json_object_set_new(endpoint, "zone", json_string(zone));
+  return endpoint;
+}
+
+/* The endpoints of one family, added to GROUPS; a group without anything when there is none. */
+static void add_family(json_t *groups, const json_t *service, GPtrArray *pods, GHashTable *zones, const char *family)
+{
+  bool publish = json_flag(json_object_get(service, "spec"), "publishNotReadyAddresses", false), any = false;
+  for (unsigned i = 0; i < pods->len; i++) {
+    const json_t *pod = object_json(g_ptr_array_index(pods, i));
+    const char *ip = address_of(pod, family, true), *zone = g_hash_table_lookup(zones, pod_node(pod));
+    if (!ip || (*pod_node(pod) && !zone && !publish))
       continue;
-    bool serving = pod_is_ready(pod), terminating = pod_is_deleting(pod);
-    json_t *endpoint = json_pack("{s:[s], s:{s:b, s:b, s:b}, s:o}", "addresses", ip, "conditions", "ready",
-                                 publish || (serving && !terminating), "serving", serving, "terminating", terminating,
-                                 "targetRef", target_of(pod));
-    set_hostname(endpoint, service, pod);
-    if (*pod_node(pod))
-      json_object_set_new(endpoint, "nodeName", json_string(pod_node(pod)));
     g_autoptr(json_t) ports = resolve_ports(service, pod, true);
-    json_array_append_new(json_object_get(find_group(groups, family_of(ip), ports), "endpoints"), endpoint);
+    json_t *group = find_group(groups, family, ports);
+    json_array_append_new(json_object_get(group, "endpoints"), make_endpoint(service, pod, ip, zone));
+    any = true;
   }
+  if (!any)
+    json_array_append_new(groups, json_pack("{s:s, s:[], s:[]}", "addressType", family, "ports", "endpoints"));
+}
+
+json_t *endpoint_sets_slices(const json_t *service, GPtrArray *pods, GHashTable *zones)
+{
+  const json_t *families = json_at(service, "spec", "ipFamilies", NULL);
+  json_t *groups = json_array(), *family;
+  g_autoptr(GPtrArray) ordered = sorted(pods);
+  size_t i;
+  json_array_foreach (families, i, family)
+    add_family(groups, service, ordered, zones, json_string_value(family));
+  if (json_array_size(families) == 0)
+    add_family(groups, service, ordered, zones, "IPv4");
   return groups;
 }
 

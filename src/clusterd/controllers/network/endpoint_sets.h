@@ -8,13 +8,15 @@
 #define ENDPOINTS_ADDRESSES_MAX 1000
 #define ENDPOINT_SLICE_SIZE_MAX 100
 
-/* Endpoints.subsets of SERVICE with PODS (Object*). *TRUNCATED tells that there were more than ENDPOINTS_ADDRESSES_MAX.
- * New reference, in a stable order. */
+/* Endpoints.subsets of SERVICE, in its first address family, with PODS (Object*). *TRUNCATED tells that there were more
+ * than ENDPOINTS_ADDRESSES_MAX; then those that are ready come first. New reference, in a stable order. */
 json_t *endpoint_sets_subsets(const json_t *service, GPtrArray *pods, bool *truncated);
 
 /* The same for EndpointSlices: an array of {addressType, ports, endpoints}, one for each list of ports the pods resolve
- * the service's to (and for each address family), endpoints unlimited. New reference. */
-json_t *endpoint_sets_slices(const json_t *service, GPtrArray *pods);
+ * the service's to, for each of the service's address families, endpoints unlimited; a family without any has one with
+ * neither ports nor endpoints. ZONES has the zone of every node there is ("" without one): a pod whose node is not
+ * there is left out, unless the service publishes all. New reference. */
+json_t *endpoint_sets_slices(const json_t *service, GPtrArray *pods, GHashTable *zones);
 
 /* The same for hand-made Endpoints. New reference. */
 json_t *endpoint_sets_mirror(const json_t *endpoints);

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/controllers/network/endpoint_sets.h"
+#include "clusterd/controllers/network/trigger_times.h"
 #include "clusterd/controllers/pods/owner.h"
 
 #define LABEL_SERVICE "kubernetes.io/service-name"
@@ -26,6 +27,7 @@ typedef struct Plan {
   const char *address_type;
   const json_t *ports;
   json_t *endpoints; /* owned */
+  bool placeholder;  /* wanted without endpoints */
 } Plan;
 
 static void plan_clear(void *pointer)
@@ -65,10 +67,30 @@ static void keep_known(Plan *plan, GHashTable *pending)
   }
 }
 
+/* A service without endpoints still has one slice, so that those who watch know it was looked at. */
+static void plan_placeholder(GArray *plans, GPtrArray *slices, const json_t *group)
+{
+  Plan plan = { .address_type = json_str(group, "addressType", "IPv4"),
+                .ports = json_object_get(group, "ports"),
+                .endpoints = json_array(),
+                .placeholder = true };
+  for (unsigned i = 0; i < slices->len && !plan.slice; i++) {
+    Object *slice = g_ptr_array_index(slices, i);
+    if (json_array_size(ports_of(slice)) == 0 &&
+        strcmp(json_str(object_json(slice), "addressType", ""), plan.address_type) == 0)
+      plan.slice = slice;
+  }
+  g_array_append_val(plans, plan);
+}
+
 static void plan_group(GArray *plans, GPtrArray *slices, const json_t *group)
 {
   const json_t *endpoints = json_object_get(group, "endpoints"), *ports = json_object_get(group, "ports");
   const char *address_type = json_str(group, "addressType", "IPv4");
+  if (json_array_size(endpoints) == 0) {
+    plan_placeholder(plans, slices, group);
+    return;
+  }
   g_autoptr(GHashTable) pending = g_hash_table_new(g_str_hash, g_str_equal);
   size_t i;
   json_t *endpoint;
@@ -105,6 +127,21 @@ static json_t *make_labels(const EndpointSlices *context, const Object *owner, c
   return result;
 }
 
+typedef struct SliceChange {
+  const Plan *plan;
+  json_t *labels;
+  const char *trigger_time;
+} SliceChange;
+
+static void set_trigger_time(json_t *slice, const char *time)
+{
+  json_t *metadata = json_ensure_object(slice, "metadata", NULL);
+  if (time)
+    json_object_set_new(json_ensure_object(metadata, "annotations", NULL), TRIGGER_TIME_ANNOTATION, json_string(time));
+  else
+    json_object_del(json_object_get(metadata, "annotations"), TRIGGER_TIME_ANNOTATION);
+}
+
 static Object *create_slice(const EndpointSlices *context, const Object *owner, const json_t *labels, const Plan *plan,
                             GError **error)
 {
@@ -113,13 +150,9 @@ static Object *create_slice(const EndpointSlices *context, const Object *owner, 
       json_pack("{s:{s:s, s:o, s:[o]}, s:s, s:O, s:O}", "metadata", "generateName", prefix, "labels",
                 make_labels(context, owner, labels), "ownerReferences", owner_reference_new(object_json(owner)),
                 "addressType", plan->address_type, "endpoints", plan->endpoints, "ports", plan->ports);
+  set_trigger_time(value, context->trigger_time);
   return client_create(context->client, "discovery.k8s.io/v1", "endpointslices", object_namespace(owner), value, error);
 }
-
-typedef struct SliceChange {
-  const Plan *plan;
-  json_t *labels; /* owned */
-} SliceChange;
 
 static bool change_slice(json_t *value, void *data)
 {
@@ -130,6 +163,7 @@ static bool change_slice(json_t *value, void *data)
     return false;
   json_object_set(value, "endpoints", change->plan->endpoints);
   json_object_set(metadata, "labels", change->labels);
+  set_trigger_time(value, change->trigger_time);
   return true;
 }
 
@@ -142,7 +176,7 @@ static bool write_plan(const EndpointSlices *context, const Object *owner, const
     stored = create_slice(context, owner, labels, plan, &problem);
   } else {
     g_autoptr(json_t) wanted = make_labels(context, owner, labels);
-    SliceChange change = { .plan = plan, .labels = wanted };
+    SliceChange change = { .plan = plan, .labels = wanted, .trigger_time = context->trigger_time };
     if (same_list(json_object_get(object_json(plan->slice), "endpoints"), plan->endpoints) &&
         json_same(json_at(object_json(plan->slice), "metadata", "labels", NULL), wanted))
       return true;
@@ -174,33 +208,23 @@ static bool delete_slice(const EndpointSlices *context, const Object *slice, GEr
   return false;
 }
 
+static bool is_wanted(const Plan *plan)
+{
+  return plan->placeholder || json_array_size(plan->endpoints) > 0;
+}
+
 static bool is_planned(GArray *plans, const Object *slice)
 {
   for (unsigned i = 0; i < plans->len; i++) {
     const Plan *plan = &g_array_index(plans, Plan, i);
-    if (plan->slice == slice && json_array_size(plan->endpoints) > 0)
+    if (plan->slice == slice && is_wanted(plan))
       return true;
   }
   return false;
 }
 
-/* A service without endpoints still has one slice, so that those who watch know it was looked at. */
-static bool sync_placeholder(const EndpointSlices *context, const Object *owner, const json_t *labels,
-                             GPtrArray *slices, GError **error)
-{
-  g_autoptr(json_t) none = json_array();
-  Plan plan = { .slice = slices->len > 0 ? g_ptr_array_index(slices, 0) : NULL,
-                .address_type = "IPv4",
-                .ports = none,
-                .endpoints = none };
-  for (unsigned i = 1; i < slices->len; i++)
-    if (!delete_slice(context, g_ptr_array_index(slices, i), error))
-      return false;
-  return write_plan(context, owner, labels, &plan, error);
-}
-
 bool endpoint_slices_sync(const EndpointSlices *context, const Object *owner, const json_t *labels,
-                          const json_t *groups, bool keep_one, GError **error)
+                          const json_t *groups, GError **error)
 {
   g_autofree char *key = informer_key(owner);
   g_autoptr(GPtrArray) slices = informer_by_index(context->slices, ENDPOINT_SLICES_INDEX, key);
@@ -210,8 +234,6 @@ bool endpoint_slices_sync(const EndpointSlices *context, const Object *owner, co
     if (strcmp(manager, context->managed_by) != 0 || json_at(slice, "metadata", "deletionTimestamp", NULL))
       g_ptr_array_remove_index(slices, i);
   }
-  if (json_array_size(groups) == 0 && keep_one)
-    return sync_placeholder(context, owner, labels, slices, error);
   g_autoptr(GArray) plans = g_array_new(FALSE, FALSE, sizeof(Plan));
   g_array_set_clear_func(plans, plan_clear);
   size_t i;
@@ -220,7 +242,7 @@ bool endpoint_slices_sync(const EndpointSlices *context, const Object *owner, co
     plan_group(plans, slices, group);
   for (i = 0; i < plans->len; i++) {
     const Plan *plan = &g_array_index(plans, Plan, i);
-    if (json_array_size(plan->endpoints) > 0 && !write_plan(context, owner, labels, plan, error))
+    if (is_wanted(plan) && !write_plan(context, owner, labels, plan, error))
       return false;
   }
   for (i = 0; i < slices->len; i++)

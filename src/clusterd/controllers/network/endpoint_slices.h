@@ -10,12 +10,13 @@ char **endpoint_slices_index(const Object *object);
 
 typedef struct EndpointSlices {
   Client *client;
-  Informer *slices;       /* with ENDPOINT_SLICES_INDEX */
-  const char *managed_by; /* value of endpointslice.kubernetes.io/managed-by */
+  Informer *slices;         /* with ENDPOINT_SLICES_INDEX */
+  const char *managed_by;   /* value of endpointslice.kubernetes.io/managed-by */
+  const char *trigger_time; /* since when what changes now was due; may be NULL */
 } EndpointSlices;
 
 /* Creates, changes and deletes slices of OWNER (a Service, or Endpoints of the same name) until they hold GROUPS
  * (endpoint_sets.h), whole, each slice at most ENDPOINT_SLICE_SIZE_MAX endpoints. LABELS (may be NULL) are carried
- * over. KEEP_ONE leaves an empty slice when there are no endpoints. An endpoint stays in the slice it is in. */
+ * over. A group without endpoints is one empty slice. An endpoint stays in the slice it is in. */
 bool endpoint_slices_sync(const EndpointSlices *context, const Object *owner, const json_t *labels,
-                          const json_t *groups, bool keep_one, GError **error);
+                          const json_t *groups, GError **error);

@@ -9,16 +9,20 @@
 #include "clusterd/client/pod.h"
 #include "clusterd/controllers/network/endpoint_sets.h"
 #include "clusterd/controllers/network/endpoint_slices.h"
+#include "clusterd/controllers/network/trigger_times.h"
 
 #define N_WORKERS 2
 #define INDEX_NAMESPACE "namespace"
+#define INDEX_NODE "node"
+#define LABEL_ZONE "topology.kubernetes.io/zone"
 #define LABEL_HEADLESS "service.kubernetes.io/headless"
 #define ANNOTATION_TRUNCATED "endpoints.kubernetes.io/over-capacity"
 
 struct EndpointsController {
   Client *client, *slice_client;
-  Informer *services, *pods, *endpoints, *slices;
+  Informer *services, *pods, *endpoints, *slices, *nodes;
   ObjectQueue queue;
+  TriggerTimes *times;
 };
 
 static bool is_same_endpoint(const json_t *a, const json_t *b)
@@ -26,6 +30,7 @@ static bool is_same_endpoint(const json_t *a, const json_t *b)
   return pod_is_ready(a) == pod_is_ready(b) && pod_is_deleting(a) == pod_is_deleting(b) &&
          pod_is_finished(a) == pod_is_finished(b) &&
          json_same(json_at(a, "status", "podIP", NULL), json_at(b, "status", "podIP", NULL)) &&
+         json_same(json_at(a, "status", "podIPs", NULL), json_at(b, "status", "podIPs", NULL)) &&
          json_same(json_at(a, "metadata", "labels", NULL), json_at(b, "metadata", "labels", NULL));
 }
 
@@ -45,6 +50,38 @@ static void on_pod(Object *old, Object *new_object, void *data)
     if ((old && label_selector_matches(selector, before)) || (new_object && label_selector_matches(selector, after)))
       object_queue_add(&controller->queue, service);
   }
+}
+
+static const char *zone_of(const Object *node)
+{
+  return json_str(json_at(object_json(node), "metadata", "labels", NULL), LABEL_ZONE, "");
+}
+
+/* Endpoints tell their node's zone, and there are none on nodes that are not there. */
+static void on_node(Object *old, Object *new_object, void *data)
+{
+  EndpointsController *controller = data;
+  if (old && new_object && strcmp(zone_of(old), zone_of(new_object)) == 0)
+    return;
+  g_autoptr(GPtrArray) pods =
+      informer_by_index(controller->pods, INDEX_NODE, object_name(new_object ? new_object : old));
+  for (unsigned i = 0; i < pods->len; i++)
+    on_pod(NULL, g_ptr_array_index(pods, i), controller);
+}
+
+/* The zones of the nodes that PODS are on, those that are there. */
+static GHashTable *zones_of(const EndpointsController *controller, GPtrArray *pods)
+{
+  GHashTable *zones = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  for (unsigned i = 0; i < pods->len; i++) {
+    const char *name = pod_node(object_json(g_ptr_array_index(pods, i)));
+    if (!*name || g_hash_table_contains(zones, name))
+      continue;
+    g_autoptr(Object) node = informer_get(controller->nodes, NULL, name);
+    if (node)
+      g_hash_table_insert(zones, g_strdup(name), g_strdup(zone_of(node)));
+  }
+  return zones;
 }
 
 /* Somebody deleted or changed what is ours: made anew from the service. */
@@ -89,7 +126,16 @@ static json_t *make_labels(const Object *service)
 typedef struct EndpointsChange {
   const json_t *labels, *subsets;
   bool truncated;
+  const char *trigger_time;
 } EndpointsChange;
+
+static void set_annotation(json_t *metadata, const char *name, const char *value)
+{
+  if (value)
+    json_object_set_new(json_ensure_object(metadata, "annotations", NULL), name, json_string(value));
+  else
+    json_object_del(json_object_get(metadata, "annotations"), name);
+}
 
 static bool change_endpoints(json_t *value, void *data)
 {
@@ -105,20 +151,19 @@ static bool change_endpoints(json_t *value, void *data)
     return false;
   json_object_set_new(metadata, "labels", json_deep_copy(change->labels));
   json_object_set_new(value, "subsets", json_deep_copy(change->subsets));
-  if (change->truncated)
-    json_object_set_new(json_ensure_object(metadata, "annotations", NULL), ANNOTATION_TRUNCATED,
-                        json_string("truncated"));
-  else
-    json_object_del(annotations, ANNOTATION_TRUNCATED);
+  set_annotation(metadata, ANNOTATION_TRUNCATED, change->truncated ? "truncated" : NULL);
+  set_annotation(metadata, TRIGGER_TIME_ANNOTATION, change->trigger_time);
   return true;
 }
 
 static bool write_endpoints(const EndpointsController *controller, const Object *service, const json_t *labels,
-                            GPtrArray *pods, GError **error)
+                            GPtrArray *pods, const char *trigger_time, GError **error)
 {
   bool truncated;
   g_autoptr(json_t) subsets = endpoint_sets_subsets(object_json(service), pods, &truncated);
-  EndpointsChange change = { .labels = labels, .subsets = subsets, .truncated = truncated };
+  EndpointsChange change = {
+    .labels = labels, .subsets = subsets, .truncated = truncated, .trigger_time = trigger_time
+  };
   g_autoptr(GError) problem = NULL;
   g_autoptr(Object) known = informer_get(controller->endpoints, object_namespace(service), object_name(service));
   g_autoptr(Object) stored = NULL;
@@ -149,18 +194,23 @@ static bool sync_service(void *data, const char *key, Object *service, GError **
     return true;
   g_autoptr(GPtrArray) pods = matching_pods(controller, service);
   g_autoptr(json_t) labels = make_labels(service);
-  g_autoptr(json_t) groups = endpoint_sets_slices(object_json(service), pods);
+  g_autoptr(GHashTable) zones = zones_of(controller, pods);
+  g_autoptr(json_t) groups = endpoint_sets_slices(object_json(service), pods, zones);
+  g_autofree char *trigger_time = trigger_times_take(controller->times, key, object_json(service), pods);
   EndpointSlices slices = { .client = controller->slice_client,
                             .slices = controller->slices,
-                            .managed_by = "endpointslice-controller.k8s.io" };
-  return endpoint_slices_sync(&slices, service, labels, groups, true, error) &&
-         write_endpoints(controller, service, labels, pods, error);
+                            .managed_by = "endpointslice-controller.k8s.io",
+                            .trigger_time = trigger_time };
+  return endpoint_slices_sync(&slices, service, labels, groups, error) &&
+         write_endpoints(controller, service, labels, pods, trigger_time, error);
 }
 
 /* Slices go with their owner; Endpoints have none and are named like the service. */
 static bool forget_service(void *data, const char *namespace_, const char *name, GError **error)
 {
   const EndpointsController *controller = data;
+  g_autofree char *key = g_strdup_printf("%s/%s", namespace_, name);
+  trigger_times_forget(controller->times, key);
   g_autoptr(Object) endpoints = informer_get(controller->endpoints, namespace_, name);
   g_autoptr(GError) problem = NULL;
   if (!endpoints || client_delete(controller->client, "v1", "endpoints", namespace_, name, NULL, &problem) ||
@@ -179,6 +229,8 @@ EndpointsController *endpoints_controller_new(const ControllerContext *context)
   controller->pods = informer_set_get(context->informers, "v1", "pods");
   controller->endpoints = informer_set_get(context->informers, "v1", "endpoints");
   controller->slices = informer_set_get(context->informers, "discovery.k8s.io/v1", "endpointslices");
+  controller->nodes = informer_set_get(context->informers, "v1", "nodes");
+  controller->times = trigger_times_new();
   controller->queue = (ObjectQueue){ .kind = "Endpoints of",
                                      .objects = controller->services,
                                      .sync = sync_service,
@@ -188,7 +240,9 @@ EndpointsController *endpoints_controller_new(const ControllerContext *context)
   informer_add_index(controller->services, INDEX_NAMESPACE, informer_index_by_namespace);
   informer_add_index(controller->pods, INDEX_NAMESPACE, informer_index_by_namespace);
   informer_add_index(controller->slices, ENDPOINT_SLICES_INDEX, endpoint_slices_index);
+  informer_add_index(controller->pods, INDEX_NODE, informer_index_by_node);
   informer_add_handler(controller->pods, on_pod, controller);
+  informer_add_handler(controller->nodes, on_node, controller);
   informer_add_handler(controller->endpoints, on_endpoints, controller);
   informer_add_handler(controller->slices, on_slice, controller);
   work_queue_start(controller->queue.work);
@@ -198,6 +252,7 @@ EndpointsController *endpoints_controller_new(const ControllerContext *context)
 void endpoints_controller_free(EndpointsController *controller)
 {
   work_queue_free(controller->queue.work);
+  trigger_times_free(controller->times);
   client_free(controller->slice_client);
   client_free(controller->client);
   g_free(controller);
