@@ -111,3 +111,22 @@ char *timestamp_human_duration(int64_t duration_us)
     return two_units(s / YEAR, 'y', s / DAY % 365, 'd');
   return two_units(s / YEAR, 'y', 0, 'd');
 }
+
+char *timestamp_go_duration(int64_t duration_us)
+{
+  bool small = duration_us > 0 && duration_us < G_USEC_PER_SEC;
+  int64_t unit = small ? (duration_us < 1000 ? 1 : 1000) : G_USEC_PER_SEC;
+  int64_t minutes = duration_us / (60 * G_USEC_PER_SEC), rest = duration_us % (60 * G_USEC_PER_SEC);
+  GString *text = g_string_new(NULL);
+  if (minutes >= 60)
+    g_string_append_printf(text, "%" G_GINT64_FORMAT "h", minutes / 60);
+  if (minutes > 0)
+    g_string_append_printf(text, "%" G_GINT64_FORMAT "m", minutes % 60);
+  g_string_append_printf(text, "%" G_GINT64_FORMAT, rest / unit);
+  if (rest % unit)
+    g_string_append_printf(text, small ? ".%03d" : ".%06d", (int)(rest % unit));
+  while (rest % unit && text->str[text->len - 1] == '0')
+    g_string_truncate(text, text->len - 1);
+  g_string_append(text, !small ? "s" : unit == 1 ? "\u00b5s" : "ms");
+  return g_string_free(text, FALSE);
+}

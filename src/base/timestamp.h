@@ -20,3 +20,6 @@ bool timestamp_parse(const char *text, int64_t *time_us);
 /* kubectl's short ages from a duration in microseconds: "5s", "2m3s", "47m", "3h20m", "27h", "3d4h", "9d", "2y10d".
  * Source: k8s.io/apimachinery/pkg/util/duration HumanDuration. Negative is "<invalid>". The caller frees. */
 char *timestamp_human_duration(int64_t duration_us);
+
+/* A duration that is not negative, as Go writes it: "14.731s", "1m0.5s", "950ms", "0s". The caller frees. */
+char *timestamp_go_duration(int64_t duration_us);

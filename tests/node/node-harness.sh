@@ -1,7 +1,18 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # who sources this sets and reads its variables
-# Sourced by tests of a whole node, inside sandbox.sh: the API tests' harness, with a clusterd that runs pods. The node is
+# Sourced first by tests of a whole node, which then run inside sandbox.sh or not at all: the API tests' harness, with a clusterd that runs pods. The node is
 # called node1, and has the image busybox:1.36.
 # shellcheck source-path=SCRIPTDIR source=../api/harness.sh
+if [ "${1:-}" != --inside ]; then
+  for program in crun conmon python3 unshare openssl curl ip; do
+    command -v "$program" >/dev/null || { echo "1..0 # SKIP $program is missing"; exit 0; }
+  done
+  [ -x /bin/busybox ] || { echo "1..0 # SKIP busybox-static is missing"; exit 0; }
+  [ "$(id -u)" = 0 ] || { echo "1..0 # SKIP needs root"; exit 0; }
+  "$(dirname "$0")/sandbox.sh" bash "$0" --inside
+  status=$?
+  [ "$status" != 77 ] || { echo "1..0 # SKIP no namespaces here"; exit 0; }
+  exit "$status"
+fi
 . "$(dirname "${BASH_SOURCE[0]}")/../api/harness.sh"
 
 # Keys and certificates of a machine are made outside of it: here by a server that runs by itself for a moment.

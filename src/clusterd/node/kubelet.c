@@ -48,6 +48,15 @@ static bool is_ours(const Kubelet *kubelet, const Object *pod)
          g_strcmp0(json_str(json_object_get(object_json(pod), "spec"), "nodeName", NULL), kubelet->node_name) == 0;
 }
 
+GPtrArray *kubelet_pods(Kubelet *kubelet)
+{
+  GPtrArray *pods = informer_list(kubelet->pods);
+  for (guint i = pods->len; i-- > 0;)
+    if (!is_ours(kubelet, pods->pdata[i]))
+      g_ptr_array_remove_index_fast(pods, i);
+  return pods;
+}
+
 static void on_pod(Object *old, Object *new_object, void *data)
 {
   Kubelet *kubelet = data;

@@ -31,5 +31,8 @@ ClusterView kubelet_view(Kubelet *kubelet);
 /* node_access.c */
 void kubelet_access_init(Kubelet *kubelet);
 
+/* The pods bound to this node, as the API has them: Object*, with references. */
+GPtrArray *kubelet_pods(Kubelet *kubelet);
+
 /* The worker of a pod by name, newest first; UID may be NULL. New reference; NULL: none. */
 PodWorker *kubelet_worker(Kubelet *kubelet, const char *namespace_, const char *name, const char *uid);

@@ -69,6 +69,15 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/native/sandbox.c %D%/native/sandbox.h \
 	%D%/native/sandbox_setup.c %D%/native/sandbox_setup.h \
 	%D%/native/usage_places.c %D%/native/usage_places.h \
+	%D%/http/cadvisor.c \
+	%D%/http/configz.c \
+	%D%/http/node_http.c %D%/http/node_http.h \
+	%D%/http/node_http_private.h \
+	%D%/http/node_logs.c \
+	%D%/http/node_metrics.c \
+	%D%/http/node_pods.c \
+	%D%/http/prometheus.c %D%/http/prometheus.h \
+	%D%/http/summary.c \
 	%D%/stats/cgroup.c %D%/stats/cgroup.h \
 	%D%/stats/disk.c %D%/stats/disk.h \
 	%D%/stats/node_sample.c %D%/stats/node_sample.h \

@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/node/container_plan.h"
+#include "clusterd/node/http/node_http.h"
 #include "clusterd/node/kubelet_private.h"
 #include "clusterd/node/log_reader.h"
 #include "clusterd/node/stats/resource_metrics.h"
@@ -157,5 +158,6 @@ void kubelet_access_init(Kubelet *kubelet)
                                   .exec = run_exec,
                                   .attach = run_attach,
                                   .connect = connect_port,
-                                  .usage = get_usage };
+                                  .usage = get_usage,
+                                  .http = node_http_answer };
 }

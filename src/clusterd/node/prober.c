@@ -12,6 +12,7 @@ typedef struct Entry {
   int64_t period_us, timeout_s;
   unsigned success_threshold, failure_threshold;
   unsigned successes, failures; /* in a row */
+  uint64_t all_successes, all_failures;
   bool healthy, running, removed;
   gint64 due; /* monotonic */
   void *data;
@@ -44,6 +45,7 @@ static bool judge(Entry *entry, bool success)
 {
   entry->successes = success ? entry->successes + 1 : 0;
   entry->failures = success ? 0 : entry->failures + 1;
+  *(success ? &entry->all_successes : &entry->all_failures) += 1;
   bool healthy = entry->healthy;
   if (success && entry->successes >= entry->success_threshold)
     healthy = true;
@@ -171,6 +173,18 @@ void prober_add(Prober *prober, const char *container_id, ProbeKind kind, const 
   g_mutex_unlock(&prober->lock);
   if (there)
     entry_free(entry);
+}
+
+void prober_visit(Prober *prober,
+                  void (*visit)(const char *container_id, ProbeKind kind, uint64_t successes, uint64_t failures,
+                                void *data),
+                  void *data)
+{
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&prober->lock);
+  for (guint i = 0; i < prober->entries->len; i++) {
+    const Entry *entry = prober->entries->pdata[i];
+    visit(entry->container_id, entry->kind, entry->all_successes, entry->all_failures, data);
+  }
 }
 
 void prober_remove(Prober *prober, const char *container_id)

@@ -24,5 +24,11 @@ void prober_free(Prober *prober);
 void prober_add(Prober *prober, const char *container_id, ProbeKind kind, const json_t *probe, const json_t *container,
                 const char *pod_ip, bool healthy, void *data, GDestroyNotify release);
 
+/* Calls VISIT for every probe with how often it succeeded and failed, with the prober locked. */
+void prober_visit(Prober *prober,
+                  void (*visit)(const char *container_id, ProbeKind kind, uint64_t successes, uint64_t failures,
+                                void *data),
+                  void *data);
+
 /* Ends the probes of a container; a run in progress is not reported. */
 void prober_remove(Prober *prober, const char *container_id);

@@ -68,6 +68,8 @@ void respond_list(ApiRequest *request, const ObjectList *list);
 void respond_value(ApiRequest *request, int status, const ApiMessage *message, json_t *value);
 /* Status Success about one object. */
 void respond_success(ApiRequest *request, int status, const ApiKind *kind, const Object *object);
+/* Whatever can be read from FD, which is taken, until its end; on a thread of its own. */
+void respond_descriptor(ApiRequest *request, int status, const char *content_type, int fd);
 /* Sets the Warning headers. */
 void respond_warnings(ApiRequest *request);
 
@@ -93,7 +95,9 @@ bool handle_component_status(ApiRequest *request);
 bool handle_resource_metrics(ApiRequest *request); /* resource_metrics_handler.c: false when the kind is not measured */
 /* aggregated_handler.c: false when no other server answers for GROUP and VERSION (which may be NULL) */
 bool handle_aggregated(ApiRequest *request, const char *group, const char *version);
-bool handle_proxy(ApiRequest *request);      /* proxy_handler.c: false when it is no proxy subresource */
+bool handle_proxy(ApiRequest *request); /* proxy_handler.c: false when it is no proxy subresource */
+/* node_handler.c: PATH of the node NAME's own HTTP API; false when that node is not this machine */
+bool handle_own_node(ApiRequest *request, const char *name, const char *path);
 bool handle_pod_stream(ApiRequest *request); /* pod_handler.c: log, exec, attach, portforward; false when it is none */
 
 /* connect.c: whether admission lets the request open its connection (exec, attach, portforward, proxy). */

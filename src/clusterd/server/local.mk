@@ -79,6 +79,9 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/outbound/client_config.c \
 	%D%/outbound/client_config.h \
 	%D%/handlers/connect.c \
+	%D%/handlers/descriptor_stream.c \
+	%D%/handlers/node_handler.c \
+	%D%/pod_log_request.c \
 	%D%/custom/custom_resources.c %D%/custom/custom_resources.h \
 	%D%/custom/custom_version.c %D%/custom/custom_version.h \
 	%D%/custom/definition_status.c %D%/custom/definition_status.h \

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "clusterd/server/query.h"
+
 typedef struct PodLogRequest {
   const char *namespace_, *pod, *uid, *container;
   bool follow, previous, timestamps;
@@ -16,6 +18,24 @@ typedef struct PodLogRequest {
   int64_t limit_bytes; /* -1: all */
   int64_t since_us;    /* wall clock; -1: from the start */
 } PodLogRequest;
+
+/* What of the log is asked for, out of the parameters of a request: all but whose log it is. REASON_BAD_REQUEST. */
+bool pod_log_request_read(const Query *query, PodLogRequest *log, GError **error);
+
+/* A request to the node's own HTTP API, as it would come to its port. Borrowed. */
+typedef struct NodeHttpRequest {
+  const char *method; /* "GET" */
+  const char *path;   /* as sent: percent-encoded, "" or from a slash on */
+  const char *query;  /* "" when there is none */
+} NodeHttpRequest;
+
+/* Its answer: all members are the caller's to free or close. */
+typedef struct NodeHttpReply {
+  int status;
+  char *content_type, *location; /* NULL: none */
+  GBytes *body;                  /* NULL: empty */
+  int fd;                        /* when not -1 the body is what can be read from it, until its end */
+} NodeHttpReply;
 
 /* A running process with its streams. Descriptors are -1 when absent; the owner of the struct closes them through
  * CLOSE. */
@@ -49,4 +69,6 @@ typedef struct NodeAccess {
    *    containers: [{name, cpuNanoCores, memoryBytes}]}]}
    * Times are wall clock; pods without numbers yet are left out, and so is a node without any. */
   json_t *(*usage)(void *node);
+  /* The node's own HTTP API. Errors are answers, too. */
+  void (*http)(void *node, const NodeHttpRequest *request, NodeHttpReply *reply);
 } NodeAccess;

@@ -11,26 +11,6 @@
 
 #define NANO 1000000000
 
-/* Microseconds as Go writes a duration: "14.731s", "1m0.5s", "950ms". The caller frees. */
-static char *duration_text(int64_t microseconds)
-{
-  bool small = microseconds < G_USEC_PER_SEC;
-  int64_t unit = small ? 1000 : G_USEC_PER_SEC, rest = microseconds % (60 * G_USEC_PER_SEC);
-  int64_t minutes = microseconds / (60 * G_USEC_PER_SEC);
-  g_autoptr(GString) text = g_string_new(NULL);
-  if (minutes >= 60)
-    g_string_append_printf(text, "%" G_GINT64_FORMAT "h", minutes / 60);
-  if (minutes > 0)
-    g_string_append_printf(text, "%" G_GINT64_FORMAT "m", minutes % 60);
-  g_string_append_printf(text, "%" G_GINT64_FORMAT, rest / unit);
-  if (rest % unit)
-    g_string_append_printf(text, small ? ".%03d" : ".%06d", (int)(rest % unit));
-  while (rest % unit && text->str[text->len - 1] == '0')
-    g_string_truncate(text, text->len - 1);
-  g_string_append(text, small ? "ms" : "s");
-  return g_string_free(g_steal_pointer(&text), FALSE);
-}
-
 static json_t *usage_of(const json_t *numbers)
 {
   Quantity cpu = { (__int128)json_int(numbers, "cpuNanoCores", 0), QUANTITY_DECIMAL_SI };
@@ -44,7 +24,7 @@ static json_t *value_of(const ApiKind *kind, const Object *about, const json_t *
 {
   g_autofree char *version = api_group_version(kind), *now = timestamp_now();
   g_autofree char *time = timestamp_text(json_int(numbers, "timeUs", 0));
-  g_autofree char *window = duration_text(json_int(numbers, "windowUs", 0));
+  g_autofree char *window = timestamp_go_duration(json_int(numbers, "windowUs", 0));
   const json_t *labels = object_labels(about);
   json_t *metadata = json_pack("{s:s}", "name", object_name(about));
   if (kind->namespaced)

@@ -87,6 +87,28 @@ static void test_durations(void)
   }
 }
 
+static void test_go_durations(void)
+{
+  static const struct {
+    int64_t microseconds;
+    const char *text;
+  } cases[] = { { 0, "0s" },
+                { 7, "7\u00b5s" },
+                { 1500, "1.5ms" },
+                { 950000, "950ms" },
+                { 1000000, "1s" },
+                { 14731000, "14.731s" },
+                { 1000115, "1.000115s" },
+                { 60000000, "1m0s" },
+                { 60500000, "1m0.5s" },
+                { 3600000000, "1h0m0s" },
+                { 3661000000, "1h1m1s" } };
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autofree char *text = timestamp_go_duration(cases[i].microseconds);
+    g_assert_cmpstr(text, ==, cases[i].text);
+  }
+}
+
 static void test_timestamps(void)
 {
   int64_t time;
@@ -207,6 +229,7 @@ int main(int argc, char **argv)
   g_test_add_func("/quantity/refusals", test_quantity_refusals);
   g_test_add_func("/quantity/mebibytes", test_mebibytes);
   g_test_add_func("/timestamp/durations", test_durations);
+  g_test_add_func("/timestamp/go-durations", test_go_durations);
   g_test_add_func("/timestamp/text", test_timestamps);
   g_test_add_func("/yaml/reading", test_yaml_reading);
   g_test_add_func("/yaml/round-trip", test_yaml_round_trip);

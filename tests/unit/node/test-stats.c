@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "clusterd/node/http/prometheus.h"
 #include "clusterd/node/stats/disk.h"
 #include "clusterd/node/stats/node_totals.h"
 #include "clusterd/node/stats/resource_metrics.h"
@@ -437,6 +438,21 @@ static void test_resource_metrics(void)
   g_assert_cmpint(cpu_of(alone, "young", 0), ==, (int64_t)CORE / 5);
 }
 
+static void test_prometheus(void)
+{
+  static const char *const labels[] = { "a", "x", "b", "quote \" backslash \\ line\nend", NULL };
+  static const char *const none[] = { NULL };
+  g_autoptr(GString) text = g_string_new(NULL);
+  prometheus_family(text, "things", "gauge", "What there is.");
+  prometheus_sample(text, "things", labels, 1.5, 0);
+  prometheus_sample(text, "things", NULL, 3e20, 1234567);
+  prometheus_sample(text, "things", none, 0, 999);
+  g_assert_cmpstr(text->str, ==,
+                  "# HELP things What there is.\n# TYPE things gauge\n"
+                  "things{a=\"x\",b=\"quote \\\" backslash \\\\ line\\nend\"} 1.5\n"
+                  "things 3e+20 1234\nthings 0 0\n");
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -454,5 +470,6 @@ int main(int argc, char **argv)
   g_test_add_func("/stats/rate", test_rate);
   g_test_add_func("/stats/history", test_history);
   g_test_add_func("/stats/resource-metrics", test_resource_metrics);
+  g_test_add_func("/stats/prometheus", test_prometheus);
   return g_test_run();
 }

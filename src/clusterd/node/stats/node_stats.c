@@ -83,3 +83,8 @@ NodeSample *node_stats_pair(NodeStats *stats, NodeSample **base)
   }
   return result(stats, base);
 }
+
+bool node_stats_group(const NodeStats *stats, const char *path, ResourceUsage *usage)
+{
+  return cgroup_read(&stats->source.cgroups, path, usage);
+}

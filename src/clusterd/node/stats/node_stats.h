@@ -20,3 +20,6 @@ NodeSample *node_stats_look(NodeStats *stats, NodeSample **base);
 
 /* The same, but waits until there is one to compare with. */
 NodeSample *node_stats_pair(NodeStats *stats, NodeSample **base);
+
+/* One reading of the control group at PATH. False when there is none. */
+bool node_stats_group(const NodeStats *stats, const char *path, ResourceUsage *usage);

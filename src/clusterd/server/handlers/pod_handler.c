@@ -1,20 +1,13 @@
 /* log, exec, attach and portforward of a pod: what the node agent gives, sent over HTTP or an upgraded connection. */
-#include <errno.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
-#include "base/timestamp.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/api_request.h"
 #include "clusterd/server/stream/session_set.h"
 #include "clusterd/server/stream/stream_session.h"
-
-#define LOG_BLOCK (32 << 10)
 
 /* What a session thread needs of the request after it is gone. */
 typedef struct PodSession {
@@ -94,101 +87,18 @@ static Object *find_pod(ApiRequest *request, GError **error)
 /* --- log -----------------------------------------------------------------------------------------------------------
  */
 
-typedef struct LogSession {
-  gatomicrefcount references; /* of the thread and of the stream's on_close */
-  HttpStream *stream;
-  int fd;
-  int alarm[2]; /* a socket pair: readable at [0] when the client is gone or the server stops */
-} LogSession;
-
-static void log_unref(LogSession *session)
-{
-  if (!g_atomic_ref_count_dec(&session->references))
-    return;
-  close(session->alarm[0]);
-  close(session->alarm[1]);
-  g_free(session);
-}
-
-static void log_closed(void *data)
-{
-  LogSession *session = data;
-  shutdown(session->alarm[1], SHUT_RDWR);
-  log_unref(session);
-}
-
-/* One block to the client. False at the end. */
-static bool log_copy(LogSession *session)
-{
-  struct pollfd ready[] = { { session->fd, POLLIN, 0 }, { session->alarm[0], POLLIN, 0 } };
-  if (poll(ready, G_N_ELEMENTS(ready), -1) < 0)
-    return errno == EINTR;
-  if (ready[1].revents)
-    return false;
-  guint8 *block = g_malloc(LOG_BLOCK);
-  ssize_t got = read(session->fd, block, LOG_BLOCK);
-  if (got <= 0) {
-    g_free(block);
-    return got < 0 && (errno == EINTR || errno == EAGAIN);
-  }
-  return http_stream_write(session->stream, g_bytes_new_take(block, (gsize)got));
-}
-
-static void log_run(void *data)
-{
-  LogSession *session = data;
-  while (log_copy(session))
-    ;
-  close(session->fd);
-  http_stream_close(session->stream);
-  log_unref(session);
-}
-
-static bool log_request(const ApiRequest *request, PodLogRequest *log, GError **error)
-{
-  const Query *query = request->query;
-  int64_t since_seconds = -1;
-  const char *since_time = query_get(query, "sinceTime");
-  log->follow = query_flag(query, "follow");
-  log->previous = query_flag(query, "previous");
-  log->timestamps = query_flag(query, "timestamps");
-  log->tail_lines = log->limit_bytes = log->since_us = -1;
-  if (!query_integer(query, "tailLines", &log->tail_lines, error) ||
-      !query_integer(query, "limitBytes", &log->limit_bytes, error) ||
-      !query_integer(query, "sinceSeconds", &since_seconds, error))
-    return false;
-  if (since_seconds >= 0)
-    log->since_us = timestamp_now_us() - since_seconds * G_USEC_PER_SEC;
-  if (since_time && !timestamp_parse(since_time, &log->since_us))
-    return reason_set(error, REASON_BAD_REQUEST, "sinceTime: \"%s\" is not an RFC 3339 time", since_time);
-  return true;
-}
-
 static bool handle_log(ApiRequest *request, Object *pod, GError **error)
 {
   g_autofree char *container = NULL;
   const NodeAccess *node = api_server_node(request->server);
   PodLogRequest log = { .namespace_ = request->info->namespace_, .pod = request->info->name, .uid = object_uid(pod) };
-  if (!choose_container(request, pod, &container, error) || !log_request(request, &log, error))
+  if (!choose_container(request, pod, &container, error) || !pod_log_request_read(request->query, &log, error))
     return false;
   log.container = container;
-  file_autofd int fd = node->logs(node->node, &log, error);
+  int fd = node->logs(node->node, &log, error);
   if (fd < 0)
     return false;
-  LogSession *session = g_new0(LogSession, 1);
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, session->alarm) < 0) {
-    g_free(session);
-    return reason_set_errno(error, REASON_INTERNAL, errno, "cannot stream the log");
-  }
-  g_atomic_ref_count_init(&session->references);
-  g_atomic_ref_count_inc(&session->references);
-  session->fd = fd;
-  fd = -1;
-  session->stream = http_stream_new(g_steal_pointer(&request->http), 200, "text/plain", log_closed, session);
-  if (!session_set_run(api_server_sessions(request->server), session->alarm[0], log_run, session)) {
-    shutdown(session->alarm[1], SHUT_RDWR);
-    log_run(session); /* too many: at least what is there now, or nothing */
-  }
+  respond_descriptor(request, 200, "text/plain", fd);
   return true;
 }
 

@@ -149,22 +149,38 @@ static const char *node_address(const Object *node)
   return "";
 }
 
+/* The port that node agents serve on; NULL with an error when there is no such node. */
+static char *agent_port(const ApiRequest *request, const ProxyName *name, Object **node, GError **error)
+{
+  *node = find_object(request, name->name, error);
+  if (!*node)
+    return NULL;
+  const json_t *endpoint = json_at(object_json(*node), "status", "daemonEndpoints", "kubeletEndpoint", NULL);
+  return g_strdup_printf("%" G_GINT64_FORMAT, json_int(endpoint, "Port", KUBELET_PORT));
+}
+
 static char *locate_node(const ApiRequest *request, const ProxyName *name, GError **error)
 {
-  g_autoptr(Object) node = find_object(request, name->name, error);
-  if (!node)
+  g_autoptr(Object) node = NULL;
+  g_autofree char *own_port = agent_port(request, name, &node, error);
+  if (!own_port)
     return NULL;
   const char *address = node_address(node);
-  int64_t kubelet =
-      json_int(json_at(object_json(node), "status", "daemonEndpoints", "kubeletEndpoint", NULL), "Port", KUBELET_PORT);
-  g_autofree char *own_port = g_strdup_printf("%" G_GINT64_FORMAT, kubelet);
   if (!*name->port || g_str_equal(name->port, own_port)) {
-    /* the node agent is a part of this process and listens nowhere */
+    /* the node agent is a part of its process and listens nowhere; this process's own was asked before */
     reason_set(error, REASON_SERVICE_UNAVAILABLE,
                "error trying to reach service: dial tcp %s:%s: connect: connection refused", address, own_port);
     return NULL;
   }
   return check_address(address, error) ? with_port(address, name->port, name->scheme, error) : NULL;
+}
+
+/* Whether the node's own agent is meant, not something else on that machine. */
+static bool means_agent(const ApiRequest *request, const ProxyName *name)
+{
+  g_autoptr(Object) node = NULL;
+  g_autofree char *port = agent_port(request, name, &node, NULL);
+  return port && (!*name->port || g_str_equal(name->port, port));
 }
 
 /* --- the request ---------------------------------------------------------------------------------------------------
@@ -243,8 +259,11 @@ static void handle_row(ApiRequest *request, const ProxyRow *row)
   g_auto(ProxyName) name = { 0 };
   const char *rest = rest_of_path(request);
   bool ok = parse_name(request->info->name, row->what, &name, &error) && connect_admit(request, &error);
-  g_autofree char *address = ok ? row->locate(request, &name, &error) : NULL;
-  if (!address)
+  bool agent = ok && row->locate == locate_node && means_agent(request, &name) && !relay_is_upgrade(request->http);
+  if (agent && *rest && handle_own_node(request, name.name, rest))
+    return;
+  g_autofree char *address = ok && !(agent && !*rest) ? row->locate(request, &name, &error) : NULL;
+  if (!address && error)
     respond_error(request, error);
   else if (!*rest && !relay_is_upgrade(request->http))
     redirect(request);
