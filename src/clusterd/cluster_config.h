@@ -37,6 +37,7 @@ typedef struct ClusterConfig {
   /* aggregation; all three or none */
   char *proxy_client_cert_file, *proxy_client_key_file, *front_proxy_ca_file;
   char *signing_cert_file, *signing_key_file; /* the CA of certificate signing requests */
+  char *scheduler_config_file; /* may be NULL */
   int64_t event_ttl_seconds;
   int64_t signing_lifetime_seconds;
   char *audit_policy_file, *audit_log_path;

@@ -85,6 +85,13 @@ static bool start_controllers(Clusterd *clusterd, InformerSet *informers, Contro
   return true;
 }
 
+/* The configuration --scheduler-config names; NULL: there is none, or ERROR is set. */
+static SchedulerConfig *read_scheduler_config(const Clusterd *clusterd, GError **error)
+{
+  const char *path = clusterd->config->scheduler_config_file;
+  return path ? scheduler_config_read(path, error) : NULL;
+}
+
 /* --- in turns ------------------------------------------------------------------------------------------------------
  */
 
@@ -105,9 +112,12 @@ static void turn_begin(void *data)
   g_autoptr(GError) error = NULL;
   bool ok = true;
   turn->informers = informer_set_new(clusterd->registry);
-  if (turn->schedules)
-    turn->scheduler = scheduler_start(clusterd->registry, turn->informers);
-  else
+  if (turn->schedules) {
+    SchedulerConfig *config = read_scheduler_config(clusterd, &error);
+    ok = !error;
+    if (ok)
+      turn->scheduler = scheduler_start(clusterd->registry, turn->informers, config);
+  } else
     ok = start_controllers(clusterd, turn->informers, &turn->controllers, &error);
   if (ok && informer_set_start(turn->informers, &error))
     return;
@@ -166,7 +176,13 @@ bool scheduler_begin(Clusterd *clusterd, GError **error)
     clusterd->schedule_turn = turn_new(clusterd, true);
     return true;
   }
-  clusterd->scheduler = scheduler_start(clusterd->registry, clusterd->informers);
+  g_autoptr(GError) problem = NULL;
+  SchedulerConfig *config = read_scheduler_config(clusterd, &problem);
+  if (problem) {
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return false;
+  }
+  clusterd->scheduler = scheduler_start(clusterd->registry, clusterd->informers, config);
   api_server_set_component(clusterd->server, API_COMPONENT_SCHEDULER, true);
   return true;
 }

@@ -103,6 +103,10 @@ const Option option_table[] = {
   { NULL, "event-ttl", NULL, OPTION_DURATION, "DURATION", MEMBER(event_ttl_seconds), "1h0m0s",
     .help = "how long events are kept after they were last written" },
 
+  { "Scheduling", "scheduler-config", NULL, OPTION_TEXT, "FILE", MEMBER(scheduler_config_file),
+    .help = "profiles of the scheduler: a KubeSchedulerConfiguration of kubescheduler.config.k8s.io/v1 (YAML); "
+            "upstream's defaults when not given" },
+
   { "Networks", "service-cluster-ip-range", "serviceCIDR", OPTION_RANGE, "RANGE", MEMBER(service_cidr), "10.96.0.0/12",
     .help = "where services get their addresses from" },
   { NULL, "cluster-cidr", "podCIDR", OPTION_RANGE, "RANGE", MEMBER(pod_cidr), "10.244.0.0/24",

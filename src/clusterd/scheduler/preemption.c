@@ -3,14 +3,200 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "base/reason.h"
 #include "clusterd/client/conditions.h"
 #include "clusterd/client/pod.h"
 
+#define NO_VICTIMS "No preemption victims found for incoming pod"
+#define NO_HELP "Preemption is not helpful for scheduling"
+
+/* Who would have to go from one node. */
+typedef struct Candidate {
+  NodeInfo *node;
+  GPtrArray *victims;    /* PodInfo*, one reference each; the most important first */
+  unsigned n_violations; /* victims whose disruption budget does not allow it */
+} Candidate;
+
 void preemption_clear(Preemption *preemption)
 {
-  g_free(g_steal_pointer(&preemption->node));
+  g_clear_pointer(&preemption->node, g_free);
   g_clear_pointer(&preemption->victims, g_ptr_array_unref);
+  g_clear_pointer(&preemption->message, g_free);
+}
+
+static const char *start_of(const PodInfo *pod)
+{
+  /* One that has not started is younger than any. */
+  return json_str(json_object_get(object_json(pod->object), "status"), "startTime", "~");
+}
+
+/* More important first; among equals the one that runs longer. */
+static int by_importance(const void *left, const void *right)
+{
+  const PodInfo *a = *(PodInfo *const *)left, *b = *(PodInfo *const *)right;
+  if (a->priority != b->priority)
+    return a->priority > b->priority ? -1 : 1;
+  return strcmp(start_of(a), start_of(b));
+}
+
+/* --- one node --------------------------------------------------------------------------------------------------- */
+
+/* A pod on trial is taken away or put back; what was counted is then counted again by the caller. */
+static void put_back(Cycle *cycle, PodInfo *pod, const NodeInfo *node)
+{
+  cluster_state_add_pod(cycle->state, pod, node->name);
+}
+
+static void take_away(Cycle *cycle, PodInfo *pod)
+{
+  cluster_state_remove_pod(cycle->state, object_uid(pod->object));
+}
+
+static GPtrArray *pods_below(const NodeInfo *node, int64_t priority)
+{
+  GPtrArray *lower = g_ptr_array_new();
+  GHashTableIter iter;
+  void *pod;
+  g_hash_table_iter_init(&iter, node->pods);
+  while (g_hash_table_iter_next(&iter, NULL, &pod))
+    if (((PodInfo *)pod)->priority < priority)
+      g_ptr_array_add(lower, pod_info_ref(pod));
+  g_ptr_array_sort(lower, by_importance);
+  return lower;
+}
+
+/* True when a budget of POD does not allow it to go; ALLOWED (budget → disruptions it still allows) goes down. */
+static bool violates_budget(const Cycle *cycle, const PodInfo *pod, GHashTable *allowed)
+{
+  GHashTable *budgets = object_table_in(&cycle->state->tables[SCHEDULER_BUDGETS], object_namespace(pod->object));
+  bool violates = false;
+  GHashTableIter iter;
+  void *budget;
+  if (!budgets)
+    return false;
+  g_hash_table_iter_init(&iter, budgets);
+  while (g_hash_table_iter_next(&iter, NULL, &budget)) {
+    const json_t *value = object_json(budget), *status = json_object_get(value, "status");
+    g_autoptr(LabelSelector) selector = label_selector_from_json(json_at(value, "spec", "selector", NULL), NULL);
+    if (!selector || label_selector_is_everything(selector) ||
+        !label_selector_matches(selector, pod_info_labels(pod)) ||
+        json_object_get(json_object_get(status, "disruptedPods"), object_name(pod->object)))
+      continue;
+    void *known;
+    int left = g_hash_table_lookup_extended(allowed, budget, NULL, &known)
+                   ? GPOINTER_TO_INT(known)
+                   : (int)json_int(status, "disruptionsAllowed", 0);
+    g_hash_table_insert(allowed, budget, GINT_TO_POINTER(left - 1));
+    violates |= left - 1 < 0;
+  }
+  return violates;
+}
+
+/* Puts each of PODS that were taken away back while the pod still fits; the others become victims. */
+static void reprieve(Cycle *cycle, Candidate *candidate, const GPtrArray *pods, bool violating)
+{
+  for (unsigned i = 0; i < pods->len; i++) {
+    PodInfo *pod = g_ptr_array_index(pods, i);
+    Refusal refusal = { 0 };
+    put_back(cycle, pod, candidate->node);
+    cycle_recount(cycle);
+    if (cycle_fits(cycle, candidate->node, &refusal))
+      continue;
+    take_away(cycle, pod);
+    g_ptr_array_add(candidate->victims, pod_info_ref(pod));
+    candidate->n_violations += violating;
+  }
+}
+
+static void choose_victims(Cycle *cycle, Candidate *candidate, const GPtrArray *lower)
+{
+  g_autoptr(GPtrArray) violating = g_ptr_array_new(), others = g_ptr_array_new();
+  g_autoptr(GHashTable) allowed = g_hash_table_new(NULL, NULL);
+  for (unsigned i = 0; i < lower->len; i++) {
+    PodInfo *pod = g_ptr_array_index(lower, i);
+    g_ptr_array_add(violates_budget(cycle, pod, allowed) ? violating : others, pod);
+  }
+  reprieve(cycle, candidate, violating, true);
+  reprieve(cycle, candidate, others, false);
+  g_ptr_array_sort(candidate->victims, by_importance);
+  for (unsigned i = 0; i < candidate->victims->len; i++)
+    put_back(cycle, g_ptr_array_index(candidate->victims, i), candidate->node);
+}
+
+static void drop_all(Cycle *cycle, GPtrArray *pods)
+{
+  for (unsigned i = 0; i < pods->len; i++)
+    pod_info_unref(cycle->state->tally, g_ptr_array_index(pods, i));
+  g_ptr_array_unref(pods);
+}
+
+/* Finds the victims on one node; NULL: REFUSAL says why that does not help. */
+static Candidate *try_node(Cycle *cycle, NodeInfo *node, Refusal *refusal)
+{
+  GPtrArray *lower = pods_below(node, cycle->pod->priority);
+  Candidate *candidate = NULL;
+  if (lower->len == 0) {
+    cycle_refuse(cycle, refusal, true, NO_VICTIMS);
+  } else {
+    for (unsigned i = 0; i < lower->len; i++)
+      take_away(cycle, g_ptr_array_index(lower, i));
+    cycle_recount(cycle);
+    if (cycle_fits(cycle, node, refusal)) {
+      candidate = g_new0(Candidate, 1);
+      candidate->node = node;
+      candidate->victims = g_ptr_array_new();
+      choose_victims(cycle, candidate, lower);
+    } else {
+      for (unsigned i = 0; i < lower->len; i++)
+        put_back(cycle, g_ptr_array_index(lower, i), node);
+    }
+    cycle_recount(cycle);
+  }
+  drop_all(cycle, lower);
+  return candidate;
+}
+
+/* --- the best of them ------------------------------------------------------------------------------------------- */
+
+static int64_t highest(const Candidate *candidate)
+{
+  return candidate->victims->len ? ((PodInfo *)g_ptr_array_index(candidate->victims, 0))->priority : INT64_MIN;
+}
+
+/* Priorities are made positive, so that more pods are more. */
+static int64_t sum_of_priorities(const Candidate *candidate)
+{
+  int64_t sum = 0;
+  for (unsigned i = 0; i < candidate->victims->len; i++)
+    sum += ((PodInfo *)g_ptr_array_index(candidate->victims, i))->priority + G_MAXINT32 + 1;
+  return sum;
+}
+
+/* Victims of the highest priority that started last are worth least. */
+static const char *earliest_start(const Candidate *candidate)
+{
+  return candidate->victims->len ? start_of(g_ptr_array_index(candidate->victims, 0)) : "~";
+}
+
+static bool is_better(const Candidate *a, const Candidate *b)
+{
+  if (a->n_violations != b->n_violations)
+    return a->n_violations < b->n_violations;
+  if (highest(a) != highest(b))
+    return highest(a) < highest(b);
+  int64_t sum_a = sum_of_priorities(a), sum_b = sum_of_priorities(b);
+  if (sum_a != sum_b)
+    return sum_a < sum_b;
+  if (a->victims->len != b->victims->len)
+    return a->victims->len < b->victims->len;
+  return strcmp(earliest_start(a), earliest_start(b)) > 0;
+}
+
+static void candidate_free(Cycle *cycle, Candidate *candidate)
+{
+  if (!candidate)
+    return;
+  drop_all(cycle, candidate->victims);
+  g_free(candidate);
 }
 
 static void unref_object(void *object)
@@ -18,143 +204,81 @@ static void unref_object(void *object)
   object_unref(object);
 }
 
-static int64_t priority_of(const Object *pod)
-{
-  return json_int(json_object_get(object_json(pod), "spec"), "priority", 0);
-}
+/* --- whether ---------------------------------------------------------------------------------------------------- */
 
-/* More important first; among equals the one that runs longer. */
-static int by_importance(const void *left, const void *right)
+/* Victims that are still ending on the node this pod was promised: it waits for them and takes nobody else. */
+static bool is_waiting(const Cycle *cycle, const Placement *placement)
 {
-  const Object *a = *(Object *const *)left, *b = *(Object *const *)right;
-  if (priority_of(a) != priority_of(b))
-    return priority_of(a) > priority_of(b) ? -1 : 1;
-  return strcmp(json_str(json_object_get(object_json(a), "status"), "startTime", "~"),
-                json_str(json_object_get(object_json(b), "status"), "startTime", "~"));
-}
-
-static bool fits(ClusterState *state, const PodInfo *pod, Informer *namespaces, const char *node_name)
-{
-  const NodeState *node = g_hash_table_lookup(state->nodes, node_name);
-  g_autoptr(PodTerms) terms = pod_terms_new(state, pod, namespaces);
-  Cycle cycle = { .state = state, .pod = pod, .terms = terms };
-  return node && node->node && filters_pass(&cycle, node, NULL);
-}
-
-/* Who has to go from one node: all of lower priority are taken away, then each is put back, the most important first,
- * while the pod still fits. NULL when even that does not help. */
-static GPtrArray *find_victims(ClusterState *state, const PodInfo *pod, Informer *namespaces, const NodeState *node)
-{
-  g_autofree char *name = g_strdup(node->name);
-  g_autoptr(GPtrArray) lower = g_ptr_array_new_with_free_func(unref_object);
-  GHashTableIter iter;
-  void *info;
-  g_hash_table_iter_init(&iter, node->pods);
-  while (g_hash_table_iter_next(&iter, NULL, &info))
-    if (((const PodInfo *)info)->priority < pod->priority)
-      g_ptr_array_add(lower, object_ref(((const PodInfo *)info)->object));
-  if (lower->len == 0)
-    return NULL;
-  g_ptr_array_sort(lower, by_importance);
-  for (unsigned i = 0; i < lower->len; i++)
-    cluster_state_remove_pod(state, object_uid(g_ptr_array_index(lower, i)));
-  bool helps = fits(state, pod, namespaces, name);
-  g_autoptr(GPtrArray) victims = g_ptr_array_new_with_free_func(unref_object);
-  for (unsigned i = 0; i < lower->len; i++) {
-    Object *other = g_ptr_array_index(lower, i);
-    cluster_state_set_pod(state, other, name);
-    if (!helps || fits(state, pod, namespaces, name))
-      continue;
-    cluster_state_remove_pod(state, object_uid(other));
-    g_ptr_array_add(victims, object_ref(other));
-  }
-  for (unsigned i = 0; i < victims->len; i++)
-    cluster_state_set_pod(state, g_ptr_array_index(victims, i), name);
-  return helps ? g_steal_pointer(&victims) : NULL;
-}
-
-/* The lower the highest priority lost, then the fewer pods, the better. */
-static bool is_better(GPtrArray *victims, GPtrArray *best)
-{
-  if (!best)
-    return true;
-  int64_t a = victims->len ? priority_of(g_ptr_array_index(victims, 0)) : INT64_MIN;
-  int64_t b = best->len ? priority_of(g_ptr_array_index(best, 0)) : INT64_MIN;
-  return a != b ? a < b : victims->len < best->len;
-}
-
-/* Pods that are ending on the node this one was promised: it waits for them and takes nobody else. */
-static bool is_waiting(const ClusterState *state, const PodInfo *pod)
-{
-  const char *nominated = json_str(json_object_get(object_json(pod->object), "status"), "nominatedNodeName", "");
-  const NodeState *node = *nominated ? g_hash_table_lookup(state->nodes, nominated) : NULL;
-  if (!node)
+  const char *name = cluster_state_nomination(cycle->state, object_uid(cycle->pod->object));
+  NodeInfo *node = name ? cluster_state_node(cycle->state, name) : NULL;
+  if (!node || !g_ptr_array_find(placement->hopeful, node, NULL))
     return false;
   GHashTableIter iter;
-  void *info;
+  void *pod;
   g_hash_table_iter_init(&iter, node->pods);
-  while (g_hash_table_iter_next(&iter, NULL, &info))
-    if (((const PodInfo *)info)->priority < pod->priority &&
-        pod_is_deleting(object_json(((const PodInfo *)info)->object)))
+  while (g_hash_table_iter_next(&iter, NULL, &pod)) {
+    const PodInfo *other = pod;
+    const json_t *condition = condition_get(json_object_get(object_json(other->object), "status"), "DisruptionTarget");
+    if (other->priority < cycle->pod->priority && other->ending &&
+        strcmp(json_str(condition, "reason", ""), "PreemptionByScheduler") == 0)
       return true;
+  }
   return false;
 }
 
-char *preemption_choose(ClusterState *state, const PodInfo *pod, Informer *namespaces, GPtrArray *hopeful,
-                        Preemption *preemption)
+static unsigned candidates_wanted(const Cycle *cycle, unsigned n_nodes)
 {
-  unsigned n_nodes = state->present->len, without_victims = 0;
-  const char *policy = json_str(json_object_get(object_json(pod->object), "spec"), "preemptionPolicy", "");
-  if (strcmp(policy, "Never") == 0)
-    return g_strdup("not eligible due to preemptionPolicy=Never.");
-  if (is_waiting(state, pod))
-    return g_strdup("not eligible due to a terminating pod on the nominated node.");
-  for (unsigned i = 0; i < hopeful->len; i++) {
-    const NodeState *node = g_ptr_array_index(hopeful, i);
-    g_autoptr(GPtrArray) victims = find_victims(state, pod, namespaces, node);
-    if (!victims) {
-      without_victims++;
-    } else if (is_better(victims, preemption->victims)) {
-      preemption_clear(preemption);
-      preemption->node = g_strdup(node->name);
-      preemption->victims = g_steal_pointer(&victims);
+  int64_t wanted = (int64_t)n_nodes * cycle->profile->candidates_percentage / 100;
+  return (unsigned)MIN(MAX(wanted, cycle->profile->candidates_least), n_nodes);
+}
+
+static Candidate *find_best(Cycle *cycle, const GPtrArray *hopeful, unsigned *start, GHashTable *reasons)
+{
+  Candidate *best = NULL;
+  unsigned wanted = candidates_wanted(cycle, hopeful->len), found = 0, i;
+  for (i = 0; i < hopeful->len; i++) {
+    Refusal refusal = { 0 };
+    Candidate *candidate = try_node(cycle, g_ptr_array_index(hopeful, (*start + i) % hopeful->len), &refusal);
+    for (unsigned k = 0; k < refusal.n_reasons && !candidate; k++)
+      reasons_count(reasons, refusal.reasons[k], 1);
+    found += candidate != NULL;
+    if (candidate && (!best || is_better(candidate, best))) {
+      candidate_free(cycle, best);
+      best = candidate;
+    } else {
+      candidate_free(cycle, candidate);
     }
+    if (found >= wanted && best && best->n_violations == 0)
+      break;
   }
-  unsigned useless = n_nodes - hopeful->len;
-  g_autoptr(GString) text = g_string_new(NULL);
-  g_string_append_printf(text, "0/%u nodes are available: ", n_nodes);
-  if (without_victims)
-    g_string_append_printf(text, "%u No preemption victims found for incoming pod", without_victims);
-  if (useless)
-    g_string_append_printf(text, "%s%u Preemption is not helpful for scheduling", without_victims ? ", " : "", useless);
-  g_string_append_c(text, '.');
-  return g_string_free(g_steal_pointer(&text), FALSE);
+  *start += i + 1;
+  return best;
 }
 
-static void end_victim(const Object *victim, const Preemption *preemption, Client *client, Recorder *recorder,
-                       const Object *pod)
+void preemption_find(Cycle *cycle, const Placement *placement, unsigned *start, Preemption *preemption)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(json_t) status = json_deep_copy(json_object_get(object_json(victim), "status"));
-  if (status) {
-    condition_set(status, "DisruptionTarget", "True", "PreemptionByScheduler",
-                  "default-scheduler: preempting to accommodate a higher priority pod");
-    if (!status_write(client, "v1", "pods", victim, status, NULL, &error))
-      g_clear_error(&error);
+  unsigned n_nodes = cycle->state->present->len;
+  preemption->not_eligible = true;
+  if (strcmp(json_str(pod_info_spec(cycle->pod), "preemptionPolicy", ""), "Never") == 0)
+    preemption->message = g_strdup("not eligible due to preemptionPolicy=Never.");
+  else if (is_waiting(cycle, placement))
+    preemption->message = g_strdup("not eligible due to a terminating pod on the nominated node.");
+  else
+    preemption->not_eligible = false;
+  if (preemption->not_eligible)
+    return;
+  g_autoptr(GHashTable) reasons = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  Candidate *best = find_best(cycle, placement->hopeful, start, reasons);
+  if (best) {
+    preemption->node = g_strdup(best->node->name);
+    preemption->victims = g_ptr_array_new_with_free_func(unref_object);
+    for (unsigned i = 0; i < best->victims->len; i++)
+      g_ptr_array_add(preemption->victims, object_ref(((PodInfo *)g_ptr_array_index(best->victims, i))->object));
+    candidate_free(cycle, best);
+    return;
   }
-  DeleteOptions options = { .grace_period_seconds = -1, .precondition_uid = object_uid(victim) };
-  if (client_delete(client, "v1", "pods", object_namespace(victim), object_name(victim), &options, &error))
-    recorder_event(recorder, object_json(victim), NULL, "Normal", "Preempted", "Preempted by pod %s on node %s",
-                   object_uid(pod), preemption->node);
-  else if (!reason_is(error, REASON_NOT_FOUND))
-    g_warning("Cannot preempt pod %s/%s: %s", object_namespace(victim), object_name(victim), error->message);
-}
-
-void preemption_carry_out(const Preemption *preemption, Client *client, Recorder *recorder, const Object *pod)
-{
-  for (unsigned i = 0; preemption->victims && i < preemption->victims->len; i++) {
-    const Object *victim = g_ptr_array_index(preemption->victims, i);
-    if (!pod_is_deleting(object_json(victim)))
-      end_victim(victim, preemption, client, recorder, pod);
-  }
+  if (n_nodes > placement->hopeful->len)
+    reasons_count(reasons, NO_HELP, (int)(n_nodes - placement->hopeful->len));
+  g_autofree char *text = reasons_text(reasons);
+  preemption->message = g_strdup_printf("0/%u nodes are available: %s.", n_nodes, text);
 }

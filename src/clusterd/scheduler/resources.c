@@ -2,109 +2,80 @@
 
 #include <string.h>
 
-#include "base/json.h"
-#include "base/quantity.h"
+#define OTHERS_MAX 256 /* names besides the common ones on one node or in one pod; more are not looked at */
 
 void resources_clear(Resources *resources)
 {
-  if (resources->amounts)
-    g_array_free(g_steal_pointer(&resources->amounts), TRUE);
+  if (resources->others)
+    g_array_free(resources->others, TRUE);
+  *resources = (Resources){ 0 };
 }
 
-static ResourceAmount *find(const Resources *resources, const char *name)
+static int64_t *place_of(Resources *resources, const char *name)
 {
-  for (unsigned i = 0; resources->amounts && i < resources->amounts->len; i++) {
-    ResourceAmount *entry = &g_array_index(resources->amounts, ResourceAmount, i);
+  if (strcmp(name, "cpu") == 0)
+    return &resources->cpu;
+  if (strcmp(name, "memory") == 0)
+    return &resources->memory;
+  if (strcmp(name, "ephemeral-storage") == 0)
+    return &resources->storage;
+  if (strcmp(name, "pods") == 0)
+    return &resources->pods;
+  for (unsigned i = 0; resources->others && i < resources->others->len; i++) {
+    ResourceAmount *entry = &g_array_index(resources->others, ResourceAmount, i);
     if (entry->name == name || strcmp(entry->name, name) == 0)
-      return entry;
+      return &entry->amount;
   }
   return NULL;
 }
 
-static ResourceAmount *ensure(Resources *resources, const char *name)
+static void add(Resources *resources, const char *name, int64_t amount)
 {
-  ResourceAmount *entry = find(resources, name);
-  if (entry)
-    return entry;
-  if (!resources->amounts)
-    resources->amounts = g_array_new(FALSE, FALSE, sizeof(ResourceAmount));
-  ResourceAmount fresh = { .name = g_intern_string(name) };
-  g_array_append_val(resources->amounts, fresh);
-  return &g_array_index(resources->amounts, ResourceAmount, resources->amounts->len - 1);
+  int64_t *place = place_of(resources, name);
+  if (place) {
+    *place += amount;
+    return;
+  }
+  if (!resources->others)
+    resources->others = g_array_new(FALSE, FALSE, sizeof(ResourceAmount));
+  if (resources->others->len == OTHERS_MAX)
+    return;
+  ResourceAmount entry = { .name = g_intern_string(name), .amount = amount };
+  g_array_append_val(resources->others, entry);
 }
 
-Resources resources_from_json(const json_t *map)
+Resources resources_from_list(const ResourceList *list)
 {
   Resources resources = { 0 };
-  const char *name;
-  json_t *text;
-  json_object_foreach ((json_t *)(uintptr_t)map, name, text) {
-    Quantity quantity;
-    if (json_is_string(text) && quantity_parse(json_string_value(text), &quantity, NULL))
-      ensure(&resources, name)->amount = strcmp(name, "cpu") == 0 ? quantity_milli(quantity) : quantity_value(quantity);
+  for (guint i = 0; i < list->n; i++) {
+    const ResourceEntry *entry = &list->entries[i];
+    bool is_cpu = strcmp(entry->name, "cpu") == 0;
+    add(&resources, entry->name, is_cpu ? quantity_milli(entry->amount) : quantity_value(entry->amount));
   }
   return resources;
 }
 
 int64_t resources_get(const Resources *resources, const char *name)
 {
-  const ResourceAmount *entry = find(resources, name);
-  return entry ? entry->amount : 0;
+  const int64_t *place = place_of((Resources *)(uintptr_t)resources, name);
+  return place ? *place : 0;
 }
 
 void resources_add(Resources *to, const Resources *from, int sign)
 {
-  for (unsigned i = 0; from->amounts && i < from->amounts->len; i++) {
-    const ResourceAmount *entry = &g_array_index(from->amounts, ResourceAmount, i);
-    ensure(to, entry->name)->amount += sign * entry->amount;
+  to->cpu += sign * from->cpu;
+  to->memory += sign * from->memory;
+  to->storage += sign * from->storage;
+  for (unsigned i = 0; from->others && i < from->others->len; i++) {
+    const ResourceAmount *entry = &g_array_index(from->others, ResourceAmount, i);
+    add(to, entry->name, sign * entry->amount);
   }
 }
 
-void resources_raise(Resources *to, const Resources *from)
+bool resources_is_nothing(const Resources *resources)
 {
-  for (unsigned i = 0; from->amounts && i < from->amounts->len; i++) {
-    const ResourceAmount *entry = &g_array_index(from->amounts, ResourceAmount, i);
-    ResourceAmount *own = ensure(to, entry->name);
-    own->amount = MAX(own->amount, entry->amount);
-  }
-}
-
-static Resources requests_of(const json_t *container)
-{
-  return resources_from_json(json_at(container, "resources", "requests", NULL));
-}
-
-Resources resources_of_pod(const json_t *pod)
-{
-  const json_t *spec = json_object_get(pod, "spec");
-  Resources total = { 0 }, sidecars = { 0 }, initial = { 0 };
-  size_t i;
-  json_t *container;
-  json_array_foreach (json_object_get(spec, "containers"), i, container) {
-    Resources own = requests_of(container);
-    resources_add(&total, &own, 1);
-    resources_clear(&own);
-  }
-  json_array_foreach (json_object_get(spec, "initContainers"), i, container) {
-    Resources own = requests_of(container);
-    bool is_sidecar = strcmp(json_str(container, "restartPolicy", ""), "Always") == 0;
-    if (is_sidecar)
-      resources_add(&total, &own, 1);
-    /* While this one starts, the sidecars before it run already. */
-    Resources now = { 0 };
-    resources_add(&now, &own, 1);
-    resources_add(&now, &sidecars, 1);
-    resources_raise(&initial, &now);
-    if (is_sidecar)
-      resources_add(&sidecars, &own, 1);
-    resources_clear(&now);
-    resources_clear(&own);
-  }
-  resources_raise(&total, &initial);
-  Resources overhead = resources_from_json(json_object_get(spec, "overhead"));
-  resources_add(&total, &overhead, 1);
-  resources_clear(&overhead);
-  resources_clear(&sidecars);
-  resources_clear(&initial);
-  return total;
+  bool nothing = resources->cpu == 0 && resources->memory == 0 && resources->storage == 0;
+  for (unsigned i = 0; resources->others && i < resources->others->len; i++)
+    nothing &= g_array_index(resources->others, ResourceAmount, i).amount == 0;
+  return nothing;
 }

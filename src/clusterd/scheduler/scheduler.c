@@ -3,316 +3,200 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "base/reason.h"
-#include "clusterd/client/conditions.h"
-#include "clusterd/client/pod.h"
-#include "clusterd/client/recorder.h"
-#include "clusterd/scheduler/filters.h"
-#include "clusterd/scheduler/pod_queue.h"
-#include "clusterd/scheduler/preemption.h"
-#include "clusterd/scheduler/scores.h"
+#include "clusterd/scheduler/scheduler_private.h"
 
-#define NAME "default-scheduler"
-#define BINDERS_MAX 8 /* bindings written at the same time, so that they share one commit */
+#define BINDERS_MAX 16 /* bindings written at the same time, so that they share one commit */
 
-struct Scheduler {
-  Client *client;
-  Recorder *recorder;
-  Informer *pods, *nodes, *namespaces;
-  GThread *thread;
-  GThreadPool *binders; /* Binding* */
+/* --- notices ---------------------------------------------------------------------------------------------------- */
 
-  GMutex lock; /* guards everything below */
-  GCond changed;
-  bool stopping;
-  ClusterState *state;
-  PodQueue *queue;
-};
-
-typedef struct Binding {
-  Object *pod;
-  char *node;
-} Binding;
-
-static void binding_free(Binding *binding)
+static void notice_clear(Notice *notice)
 {
-  object_unref(binding->pod);
-  g_free(binding->node);
-  g_free(binding);
+  g_clear_pointer(&notice->old, object_unref);
+  g_clear_pointer(&notice->now, object_unref);
 }
 
-static bool is_ours(const json_t *pod)
+void scheduler_notify(Scheduler *scheduler, Notice notice)
 {
-  return strcmp(json_str(json_object_get(pod, "spec"), "schedulerName", NAME), NAME) == 0;
-}
-
-static bool is_gated(const json_t *pod)
-{
-  return json_array_size(json_at(pod, "spec", "schedulingGates", NULL)) > 0;
-}
-
-/* --- what informers tell (their thread) ------------------------------------------------------------------------- */
-
-static void wake(Scheduler *scheduler)
-{
-  pod_queue_wake(scheduler->queue, g_get_monotonic_time());
-  g_cond_signal(&scheduler->changed);
-}
-
-/* A pod on a node: its room counts until it has finished. */
-static void note_placed(Scheduler *scheduler, Object *old, Object *pod)
-{
-  const char *uid = object_uid(pod);
-  pod_queue_remove(scheduler->queue, uid);
-  if (pod_is_finished(object_json(pod))) {
-    cluster_state_remove_pod(scheduler->state, uid);
-    wake(scheduler);
-    return;
-  }
-  bool is_news = !old || strcmp(pod_node(object_json(old)), "") == 0 ||
-                 !json_same(json_at(object_json(old), "metadata", "labels", NULL),
-                            json_at(object_json(pod), "metadata", "labels", NULL));
-  cluster_state_set_pod(scheduler->state, pod, pod_node(object_json(pod)));
-  /* Somebody may wait for the company of such a pod. */
-  if (is_news)
-    wake(scheduler);
-}
-
-static void note_pending(Scheduler *scheduler, Object *old, Object *pod)
-{
-  const json_t *value = object_json(pod);
-  if (!is_ours(value) || pod_is_finished(value) || pod_is_deleting(value) || is_gated(value)) {
-    pod_queue_remove(scheduler->queue, object_uid(pod));
-    return;
-  }
-  /* A change of what the pod asks for may make it fit; our own words in its status do not. */
-  bool retry = old && (!json_same(json_object_get(object_json(old), "spec"), json_object_get(value, "spec")) ||
-                       !json_same(json_at(object_json(old), "metadata", "labels", NULL),
-                                  json_at(value, "metadata", "labels", NULL)));
-  pod_queue_put(scheduler->queue, pod, retry);
-  g_cond_signal(&scheduler->changed);
-}
-
-static void on_pod(Object *old, Object *new_object, void *data)
-{
-  Scheduler *scheduler = data;
   g_mutex_lock(&scheduler->lock);
-  /* A pod of the same name that was replaced between two events. */
-  if (old && (!new_object || strcmp(object_uid(old), object_uid(new_object)) != 0)) {
-    pod_queue_remove(scheduler->queue, object_uid(old));
-    cluster_state_remove_pod(scheduler->state, object_uid(old));
-    wake(scheduler);
-    old = NULL;
-  }
-  if (new_object && *pod_node(object_json(new_object)))
-    note_placed(scheduler, old, new_object);
-  else if (new_object)
-    note_pending(scheduler, old, new_object);
+  g_queue_push_tail(&scheduler->notices, g_memdup2(&notice, sizeof notice));
+  g_cond_signal(&scheduler->arrived);
   g_mutex_unlock(&scheduler->lock);
 }
 
-static bool is_same_node(const json_t *a, const json_t *b)
+static void take_notice(Scheduler *scheduler, Notice *notice)
 {
-  return json_same(json_object_get(a, "spec"), json_object_get(b, "spec")) &&
-         json_same(json_at(a, "metadata", "labels", NULL), json_at(b, "metadata", "labels", NULL)) &&
-         json_same(json_at(a, "status", "allocatable", NULL), json_at(b, "status", "allocatable", NULL));
+  if (notice->type != NOTICE_CHANGE)
+    binding_note(scheduler, notice);
+  else if (!scheduler->is_seeded)
+    follow_seed(scheduler);
+  else
+    follow_change(scheduler, notice->kind, notice->old, notice->now);
+  notice_clear(notice);
+  g_free(notice);
 }
 
-static void on_node(Object *old, Object *new_object, void *data)
+/* Takes all notices there are; with none, waits until UNTIL_US (0: for ever). False when the scheduler stops. */
+static bool take_notices(Scheduler *scheduler, bool wait, int64_t until_us)
 {
-  Scheduler *scheduler = data;
   g_mutex_lock(&scheduler->lock);
-  if (!new_object) {
-    cluster_state_remove_node(scheduler->state, object_name(old));
-  } else {
-    cluster_state_set_node(scheduler->state, new_object);
-    if (!old || !is_same_node(object_json(old), object_json(new_object)))
-      wake(scheduler);
+  while (wait && !scheduler->stopping && g_queue_is_empty(&scheduler->notices)) {
+    if (!until_us)
+      g_cond_wait(&scheduler->arrived, &scheduler->lock);
+    else if (!g_cond_wait_until(&scheduler->arrived, &scheduler->lock, until_us))
+      break;
   }
+  GQueue notices = scheduler->notices;
+  g_queue_init(&scheduler->notices);
+  bool stopping = scheduler->stopping;
   g_mutex_unlock(&scheduler->lock);
+  Notice *notice;
+  while ((notice = g_queue_pop_head(&notices)))
+    take_notice(scheduler, notice);
+  return !stopping;
 }
 
-/* --- binding (the binders' threads) ----------------------------------------------------------------------------- */
+typedef struct Waking {
+  const Scheduler *scheduler;
+  const ClusterEvent *event;
+} Waking;
 
-static Object *write_binding(Scheduler *scheduler, const Binding *binding, GError **error)
+static bool helps(const PodInfo *pod, unsigned plugins, void *data)
 {
-  g_autoptr(json_t) value =
-      json_pack("{s:s, s:s, s:{s:s, s:s, s:s}, s:{s:s, s:s}}", "apiVersion", "v1", "kind", "Binding", "metadata",
-                "name", object_name(binding->pod), "namespace", object_namespace(binding->pod), "uid",
-                object_uid(binding->pod), "target", "kind", "Node", "name", binding->node);
-  Caller caller = { .field_manager = NAME };
-  Target target = { .kind = client_kind(scheduler->client, "v1", "pods"),
-                    .namespace_ = object_namespace(binding->pod),
-                    .name = object_name(binding->pod),
-                    .subresource = "binding" };
-  return registry_create(client_registry(scheduler->client), &caller, &target, value, error);
+  const Waking *waking = data;
+  for (unsigned id = 0; id < PLUGINS_MAX; id++)
+    if ((plugins & (1u << id)) && cluster_event_helps(waking->scheduler->state, waking->event, id, pod))
+      return true;
+  return false;
 }
 
-static void bind(void *item, void *data)
+void scheduler_wake(Scheduler *scheduler, const ClusterEvent *event)
 {
-  Binding *binding = item;
-  Scheduler *scheduler = data;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(Object) stored = write_binding(scheduler, binding, &error);
-  if (stored) {
-    recorder_event(scheduler->recorder, object_json(binding->pod), NULL, "Normal", "Scheduled",
-                   "Successfully assigned %s/%s to %s", object_namespace(binding->pod), object_name(binding->pod),
-                   binding->node);
-  } else {
-    g_mutex_lock(&scheduler->lock);
-    cluster_state_remove_pod(scheduler->state, object_uid(binding->pod));
-    if (reason_is(error, REASON_NOT_FOUND))
-      pod_queue_remove(scheduler->queue, object_uid(binding->pod));
-    pod_queue_refused(scheduler->queue, object_uid(binding->pod), g_get_monotonic_time());
-    wake(scheduler);
-    g_mutex_unlock(&scheduler->lock);
-    g_info("Cannot bind pod %s/%s: %s", object_namespace(binding->pod), object_name(binding->pod), error->message);
-  }
-  binding_free(binding);
+  Waking waking = { .scheduler = scheduler, .event = event };
+  pod_queue_wake(scheduler->queue, cluster_event_plugins(event), helps, &waking, g_get_monotonic_time());
 }
 
-/* --- placing (the scheduler's thread) --------------------------------------------------------------------------- */
+/* --- placing ---------------------------------------------------------------------------------------------------- */
 
-static int by_text(const void *left, const void *right)
+static void refuse(Scheduler *scheduler, Cycle *cycle, const Placement *placement)
 {
-  return strcmp(*(char *const *)left, *(char *const *)right);
-}
-
-/* Why the pod fits nowhere, as upstream words it: "0/2 nodes are available: 1 Insufficient cpu, 1 Too many pods." */
-static char *refusal_text(GHashTable *reasons, unsigned n_nodes)
-{
-  g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
-  GHashTableIter iter;
-  void *reason, *count;
-  g_hash_table_iter_init(&iter, reasons);
-  while (g_hash_table_iter_next(&iter, &reason, &count))
-    g_ptr_array_add(texts, g_strdup_printf("%d %s", GPOINTER_TO_INT(count), (const char *)reason));
-  g_ptr_array_sort(texts, by_text);
-  g_ptr_array_add(texts, NULL);
-  g_autofree char *all = g_strjoinv(", ", (char **)texts->pdata);
-  return g_strdup_printf("0/%u nodes are available: %s.", n_nodes, all);
-}
-
-static void count_reasons(GHashTable *reasons, GPtrArray *texts)
-{
-  for (unsigned i = 0; i < texts->len; i++) {
-    const char *text = g_ptr_array_index(texts, i);
-    int known = GPOINTER_TO_INT(g_hash_table_lookup(reasons, text));
-    g_hash_table_insert(reasons, g_strdup(text), GINT_TO_POINTER(known + 1));
-  }
-}
-
-/* The node for the pod of CYCLE, or NULL; then *MESSAGE says why, and *VICTIMS who has to go, if that helps. */
-static NodeState *place(Scheduler *scheduler, const Cycle *cycle, char **message, Preemption *preemption)
-{
-  const GPtrArray *nodes = scheduler->state->present;
-  if (nodes->len == 0) {
-    *message = g_strdup("no nodes available to schedule pods");
-    return NULL;
-  }
-  g_autoptr(GPtrArray) fitting = g_ptr_array_new(), hopeful = g_ptr_array_new();
-  g_autoptr(GHashTable) reasons = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  for (unsigned i = 0; i < nodes->len; i++) {
-    NodeState *node = g_ptr_array_index(nodes, i);
-    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
-    Refusal refusal = { .reasons = texts };
-    if (filters_pass(cycle, node, &refusal))
-      g_ptr_array_add(fitting, node);
-    else if (!refusal.final)
-      g_ptr_array_add(hopeful, node);
-    count_reasons(reasons, texts);
-  }
-  NodeState *best = fitting->len > 0 ? scores_best(cycle, fitting) : NULL;
-  if (best)
-    return best;
-  g_autofree char *why = refusal_text(reasons, nodes->len);
-  g_autofree char *preempting =
-      preemption_choose(scheduler->state, cycle->pod, scheduler->namespaces, hopeful, preemption);
-  *message = g_strconcat(why, " preemption: ", preempting, NULL);
-  return NULL;
-}
-
-static bool is_same_text(const json_t *pod, const char *message)
-{
-  const json_t *condition = condition_get(json_object_get(pod, "status"), "PodScheduled");
-  return strcmp(json_str(condition, "reason", ""), "Unschedulable") == 0 &&
-         strcmp(json_str(condition, "message", ""), message) == 0;
-}
-
-/* Called without the lock. */
-static void report_refusal(Scheduler *scheduler, const Object *pod, const char *message, const char *nominated)
-{
-  recorder_event(scheduler->recorder, object_json(pod), NULL, "Warning", "FailedScheduling", "%s", message);
-  const char *known = json_str(json_object_get(object_json(pod), "status"), "nominatedNodeName", "");
-  if (is_same_text(object_json(pod), message) && (!nominated || strcmp(known, nominated) == 0))
-    return;
-  const json_t *old = json_object_get(object_json(pod), "status");
-  g_autoptr(json_t) status = old ? json_deep_copy(old) : json_object();
-  condition_set(status, "PodScheduled", "False", "Unschedulable", message);
-  if (nominated)
-    json_object_set_new(status, "nominatedNodeName", json_string(nominated));
-  g_autoptr(GError) error = NULL;
-  if (!status_write(scheduler->client, "v1", "pods", pod, status, NULL, &error))
-    g_info("Cannot mark pod %s/%s unschedulable: %s", object_namespace(pod), object_name(pod), error->message);
-}
-
-static void place_pod(Scheduler *scheduler, Object *pod)
-{
-  g_autoptr(PodInfo) info = pod_info_new(pod);
-  g_autoptr(PodTerms) terms = pod_terms_new(scheduler->state, info, scheduler->namespaces);
-  Cycle cycle = { .state = scheduler->state, .pod = info, .terms = terms };
-  g_autofree char *message = NULL;
   g_auto(Preemption) preemption = { 0 };
-  const NodeState *node = place(scheduler, &cycle, &message, &preemption);
-  if (node) {
-    Binding *binding = g_new(Binding, 1);
-    *binding = (Binding){ .pod = object_ref(pod), .node = g_strdup(node->name) };
-    cluster_state_set_pod(scheduler->state, pod, binding->node);
-    g_thread_pool_push(scheduler->binders, binding, NULL);
-    return;
-  }
-  pod_queue_refused(scheduler->queue, object_uid(pod), g_get_monotonic_time());
-  g_mutex_unlock(&scheduler->lock);
-  report_refusal(scheduler, pod, message, preemption.node);
-  preemption_carry_out(&preemption, scheduler->client, scheduler->recorder, pod);
-  g_mutex_lock(&scheduler->lock);
+  bool preempts = cycle->profile->filters[PLUGIN_PREEMPTION] && !placement->has_no_nodes;
+  unsigned plugins = 0;
+  for (unsigned id = 0; id < PLUGINS_MAX; id++)
+    plugins |= placement->refused_by[id] ? 1u << id : 0;
+  if (preempts)
+    preemption_find(cycle, placement, &scheduler->next_candidate, &preemption);
+  if (preemption.node)
+    cluster_state_nominate(scheduler->state, cycle->pod, preemption.node);
+  else if (preempts && !preemption.not_eligible)
+    cluster_state_nominate(scheduler->state, cycle->pod, NULL);
+  pod_queue_refused(scheduler->queue, object_uid(cycle->pod->object), plugins, g_get_monotonic_time());
+  report_refusal(scheduler, cycle->pod, placement->message, preempts ? &preemption : NULL);
+}
+
+static void place_pod(Scheduler *scheduler, PodInfo *pod)
+{
+  const char *name = json_str(pod_info_spec(pod), "schedulerName", DEFAULT_SCHEDULER_NAME);
+  g_autoptr(Cycle) cycle = cycle_new(scheduler->state, scheduler_config_find(scheduler->config, name), pod);
+  g_auto(Placement) placement = { 0 };
+  placement_find(cycle, &scheduler->next_node, &placement);
+  if (placement.node)
+    binding_begin(scheduler, cycle, placement.node);
+  else
+    refuse(scheduler, cycle, &placement);
 }
 
 static void *run(void *data)
 {
   Scheduler *scheduler = data;
-  g_mutex_lock(&scheduler->lock);
-  while (!scheduler->stopping) {
-    int64_t next_us;
-    g_autoptr(Object) pod = pod_queue_take(scheduler->queue, g_get_monotonic_time(), &next_us);
-    if (pod)
-      place_pod(scheduler, pod);
-    else if (next_us)
-      g_cond_wait_until(&scheduler->changed, &scheduler->lock, next_us);
-    else
-      g_cond_wait(&scheduler->changed, &scheduler->lock);
+  bool wait = true;
+  int64_t next_us = 0;
+  while (take_notices(scheduler, wait, next_us)) {
+    int64_t now_us = g_get_monotonic_time(), deadline_us = binding_next_deadline(scheduler);
+    if (deadline_us && deadline_us <= now_us) {
+      binding_check_volumes(scheduler, now_us);
+      deadline_us = binding_next_deadline(scheduler);
+    }
+    PodInfo *pod = pod_queue_take(scheduler->queue, now_us, &next_us);
+    wait = !pod;
+    if (deadline_us && (!next_us || deadline_us < next_us))
+      next_us = deadline_us;
+    if (!pod)
+      continue;
+    place_pod(scheduler, pod);
+    pod_info_unref(scheduler->state->tally, pod);
   }
-  g_mutex_unlock(&scheduler->lock);
   return NULL;
 }
 
-Scheduler *scheduler_start(Registry *registry, InformerSet *informers)
+/* --- life ------------------------------------------------------------------------------------------------------- */
+
+Recorder *scheduler_recorder(const Scheduler *scheduler, const char *scheduler_name)
+{
+  return g_hash_table_lookup(scheduler->recorders, scheduler_name);
+}
+
+static void free_recorder(void *recorder)
+{
+  recorder_free(recorder);
+}
+
+static void free_client(void *client)
+{
+  client_free(client);
+}
+
+/* Events are said by the scheduler a pod asked for. */
+static void open_recorders(Scheduler *scheduler, Registry *registry)
+{
+  scheduler->recorders = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_recorder);
+  scheduler->clients = g_ptr_array_new_with_free_func(free_client);
+  for (unsigned i = 0; i < scheduler->config->profiles->len; i++) {
+    const SchedulerProfile *profile = g_ptr_array_index(scheduler->config->profiles, i);
+    Client *client = client_new(registry, profile->name);
+    g_ptr_array_add(scheduler->clients, client);
+    g_hash_table_insert(scheduler->recorders, profile->name, recorder_new(client, NULL));
+  }
+}
+
+Scheduler *scheduler_start(Registry *registry, InformerSet *informers, SchedulerConfig *config)
 {
   Scheduler *scheduler = g_new0(Scheduler, 1);
-  scheduler->client = client_new(registry, NAME);
-  scheduler->recorder = recorder_new(scheduler->client, NULL);
-  scheduler->pods = informer_set_get(informers, "v1", "pods");
-  scheduler->nodes = informer_set_get(informers, "v1", "nodes");
-  scheduler->namespaces = informer_set_get(informers, "v1", "namespaces");
+  scheduler->client = client_new(registry, DEFAULT_SCHEDULER_NAME);
+  scheduler->config = config ? config : scheduler_config_new();
+  open_recorders(scheduler, registry);
   g_mutex_init(&scheduler->lock);
-  g_cond_init(&scheduler->changed);
+  g_cond_init(&scheduler->arrived);
+  g_queue_init(&scheduler->notices);
   scheduler->state = cluster_state_new();
-  scheduler->queue = pod_queue_new();
-  scheduler->binders = g_thread_pool_new(bind, scheduler, BINDERS_MAX, FALSE, NULL);
-  informer_add_handler(scheduler->nodes, on_node, scheduler);
-  informer_add_handler(scheduler->pods, on_pod, scheduler);
+  scheduler->queue =
+      pod_queue_new(scheduler->state->tally, scheduler->config->backoff_first_us, scheduler->config->backoff_most_us);
+  scheduler->waiting = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  scheduler->binders = g_thread_pool_new(binding_write, scheduler, BINDERS_MAX, FALSE, NULL);
+  scheduler->reporter = g_thread_pool_new(report_write, scheduler, 1, FALSE, NULL);
+  follow_start(scheduler, informers);
   scheduler->thread = g_thread_new("scheduler", run, scheduler);
   return scheduler;
+}
+
+static void drop_notices(Scheduler *scheduler)
+{
+  Notice *notice;
+  while ((notice = g_queue_pop_head(&scheduler->notices))) {
+    binding_free(notice->binding);
+    notice_clear(notice);
+    g_free(notice);
+  }
+}
+
+static void drop_waiting(Scheduler *scheduler)
+{
+  GHashTableIter iter;
+  void *binding;
+  g_hash_table_iter_init(&iter, scheduler->waiting);
+  while (g_hash_table_iter_next(&iter, NULL, &binding))
+    binding_free(binding);
+  g_hash_table_destroy(scheduler->waiting);
 }
 
 void scheduler_stop(Scheduler *scheduler)
@@ -321,15 +205,21 @@ void scheduler_stop(Scheduler *scheduler)
     return;
   g_mutex_lock(&scheduler->lock);
   scheduler->stopping = true;
-  g_cond_signal(&scheduler->changed);
+  g_cond_signal(&scheduler->arrived);
   g_mutex_unlock(&scheduler->lock);
   g_thread_join(scheduler->thread);
   g_thread_pool_free(scheduler->binders, FALSE, TRUE);
+  g_thread_pool_free(scheduler->reporter, FALSE, TRUE);
+  drop_notices(scheduler);
+  drop_waiting(scheduler);
+  g_hash_table_destroy(scheduler->recorders);
+  g_ptr_array_free(scheduler->clients, TRUE);
+  g_ptr_array_free(scheduler->followed, TRUE);
   pod_queue_free(scheduler->queue);
   cluster_state_free(scheduler->state);
-  g_cond_clear(&scheduler->changed);
+  g_cond_clear(&scheduler->arrived);
   g_mutex_clear(&scheduler->lock);
-  recorder_free(scheduler->recorder);
+  scheduler_config_free(scheduler->config);
   client_free(scheduler->client);
   g_free(scheduler);
 }

@@ -118,7 +118,7 @@ static void make_components(Cluster *cluster)
 {
   cluster->informers = informer_set_new(cluster->registry);
   cluster->controllers = controllers_start(cluster->registry, cluster->informers, &cluster->config);
-  cluster->scheduler = scheduler_start(cluster->registry, cluster->informers);
+  cluster->scheduler = scheduler_start(cluster->registry, cluster->informers, NULL);
   cluster->pods = informer_set_get(cluster->informers, "v1", "pods");
   cluster->kubelet = work_queue_new("kubelet", 1, reconcile_pod, cluster);
   informer_add_handler(cluster->pods, on_pod, cluster);

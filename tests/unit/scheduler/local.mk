@@ -6,5 +6,10 @@ TESTS += %D%/test-scheduler
 
 check_PROGRAMS += %D%/test-pod-queue
 TESTS += %D%/test-pod-queue
-%C%_test_pod_queue_SOURCES = %D%/test-pod-queue.c
+%C%_test_pod_queue_SOURCES = %D%/test-pod-queue.c %D%/scene.c %D%/scene.h
 %C%_test_pod_queue_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-filters
+TESTS += %D%/test-filters
+%C%_test_filters_SOURCES = %D%/test-filters.c %D%/scene.c %D%/scene.h
+%C%_test_filters_LDADD = $(controllers_test_libs)
