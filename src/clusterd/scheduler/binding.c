@@ -31,14 +31,15 @@ static bool reserve_volume(json_t *value, void *data)
                                 "namespace", object_namespace(claim), "name", object_name(claim), "uid",
                                 object_uid(claim), "resourceVersion",
                                 json_sprintf("%" G_GINT64_FORMAT, object_revision(claim))));
-  json_object_set_new(json_ensure_object(value, "metadata", "annotations", NULL), BOUND_BY_CONTROLLER,
+  json_object_set_new(json_ensure_object(value, "metadata", "annotations", NULL), VOLUME_BOUND_BY_CONTROLLER,
                       json_string("yes"));
   return true;
 }
 
 static bool select_node(json_t *value, void *data)
 {
-  json_object_set_new(json_ensure_object(value, "metadata", "annotations", NULL), SELECTED_NODE, json_string(data));
+  json_object_set_new(json_ensure_object(value, "metadata", "annotations", NULL), VOLUME_SELECTED_NODE,
+                      json_string(data));
   return true;
 }
 

@@ -33,15 +33,15 @@ void volume_plan_free(VolumePlan *plan)
 
 static int by_volume_size(const void *left, const void *right)
 {
-  int64_t a = volume_size(object_json(*(Object *const *)left)), b = volume_size(object_json(*(Object *const *)right));
-  return a != b ? (a < b ? -1 : 1) : strcmp(object_name(*(Object *const *)left), object_name(*(Object *const *)right));
+  const Object *a = *(Object *const *)left, *b = *(Object *const *)right;
+  int order = quantity_compare(volume_size(object_json(a)), volume_size(object_json(b)));
+  return order ? order : strcmp(object_name(a), object_name(b));
 }
 
 static int by_claim_size(const void *left, const void *right)
 {
-  int64_t a = claim_size(object_json(((const Open *)left)->claim)),
-          b = claim_size(object_json(((const Open *)right)->claim));
-  return a < b ? -1 : a > b;
+  const Open *a = left, *b = right;
+  return quantity_compare(claim_size(object_json(a->claim)), claim_size(object_json(b->claim)));
 }
 
 /* Volumes assumed for other claims are not there. */
@@ -57,7 +57,7 @@ static GPtrArray *find_volumes(const ClusterState *state, const Object *claim)
   g_hash_table_iter_init(&iter, all);
   while (g_hash_table_iter_next(&iter, &name, &volume)) {
     const char *holder = g_hash_table_lookup(state->assumed_volumes, name);
-    if ((!holder || strcmp(holder, key) == 0) && volume_would_do(object_json(volume), object_json(claim)))
+    if ((!holder || strcmp(holder, key) == 0) && claim_may_have(object_json(claim), object_json(volume)))
       g_ptr_array_add(volumes, volume);
   }
   g_ptr_array_sort(volumes, by_volume_size);
@@ -119,9 +119,9 @@ static bool plan_claim(Cycle *cycle, Object *claim, Refusal *refusal)
     g_ptr_array_add(cycle->volumes->bound, volume);
     return true;
   }
-  if (!claim_waits_for_pod(cycle->state, value) || *volume_name)
+  if (!storage_class_waits(claim_class(cycle->state, value)) || *volume_name)
     return cycle_refuse(cycle, refusal, true, "pod has unbound immediate PersistentVolumeClaims");
-  Open open = { .claim = claim, .selected = claim_annotation(value, SELECTED_NODE) };
+  Open open = { .claim = claim, .selected = volume_annotation(value, VOLUME_SELECTED_NODE) };
   open.volumes = open.selected ? g_ptr_array_new() : find_volumes(cycle->state, claim);
   g_array_append_val(cycle->volumes->open, open);
   return true;
@@ -240,7 +240,7 @@ VolumeProgress volume_choices_progress(const ClusterState *state, const GArray *
       continue;
     progress = VOLUME_WAITS;
     /* Who makes volumes takes the node back when it cannot. Older states of the claim are from before it was asked. */
-    const char *selected = claim_annotation(object_json(now), SELECTED_NODE);
+    const char *selected = volume_annotation(object_json(now), VOLUME_SELECTED_NODE);
     if (!choice->volume && choice->revision && object_revision(now) >= choice->revision &&
         (!selected || strcmp(selected, node) != 0))
       return VOLUME_FAILED;
