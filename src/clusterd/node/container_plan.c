@@ -74,7 +74,8 @@ static bool add_volume_mount(ContainerPlan *plan, const PlanContext *context, co
   char *path = *sub_path ? volume_sub_path(root, sub_path, error) : g_strdup(root);
   if (!path)
     return false;
-  add_mount(plan, path, json_str(mount, "mountPath", ""), json_flag(mount, "readOnly", false), propagation_of(mount));
+  bool read_only = json_flag(mount, "readOnly", false) || pod_volumes_is_read_only(context->volumes, name);
+  add_mount(plan, path, json_str(mount, "mountPath", ""), read_only, propagation_of(mount));
   return true;
 }
 

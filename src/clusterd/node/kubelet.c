@@ -103,7 +103,13 @@ static void on_secret(Object *old, Object *new_object, void *data)
 
 static void on_claim(Object *old, Object *new_object, void *data)
 {
-  object_changed(data, "persistentvolumeclaims", new_object ? new_object : old);
+  Kubelet *kubelet = data;
+  object_changed(kubelet, "persistentvolumeclaims", new_object ? new_object : old);
+  if (new_object)
+    return;
+  g_mutex_lock(&kubelet->lock);
+  g_hash_table_remove(kubelet->claim_holders, object_uid(old));
+  g_mutex_unlock(&kubelet->lock);
 }
 
 static void on_runtime_event(const char *sandbox_id, const char *container_id, void *data)
@@ -169,6 +175,7 @@ Kubelet *kubelet_new(Client *client, InformerSet *informers, Runtime *runtime, c
   g_cond_init(&kubelet->all_ended);
   kubelet->workers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)pod_worker_unref);
   kubelet->removed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  kubelet->claim_holders = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   kubelet->recorder = recorder_new(client, kubelet->node_name);
   kubelet_view_register(kubelet, informers);
   kubelet->pods = informer_set_get(informers, "v1", "pods");
@@ -257,6 +264,7 @@ void kubelet_free(Kubelet *kubelet)
   node_stats_free(kubelet->stats);
   g_hash_table_unref(kubelet->workers);
   g_hash_table_unref(kubelet->removed);
+  g_hash_table_unref(kubelet->claim_holders);
   recorder_free(kubelet->recorder);
   char *texts[] = { kubelet->node_name,  kubelet->node_ip, kubelet->pod_cidr, kubelet->dns_ip,
                     kubelet->dns_domain, kubelet->version, kubelet->pods_dir, kubelet->logs_dir };

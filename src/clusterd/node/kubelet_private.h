@@ -12,16 +12,17 @@ struct Kubelet {
   char *node_name, *node_ip, *pod_cidr, *dns_ip, *dns_domain, *version, *pods_dir, *logs_dir;
   TokenIssuer issue_token;
   void *issuer;
-  Informer *pods, *config_maps, *secrets, *services, *claims, *volumes;
+  Informer *pods, *config_maps, *secrets, *services, *claims, *volumes, *nodes;
   PodWorkerHost host;
   NodeAccess access;
   NodeStatus *node_status;
   NodeStats *stats;
-  GMutex lock; /* guards workers, removed and n_threads */
+  GMutex lock; /* guards workers, removed, claim_holders and n_threads */
   GCond all_ended;
-  GHashTable *workers; /* uid → PodWorker, a reference each */
-  GHashTable *removed; /* set of uids taken off the node whose objects finalizers still hold */
-  unsigned n_threads;  /* workers whose threads have not ended */
+  GHashTable *workers;       /* uid → PodWorker, a reference each */
+  GHashTable *removed;       /* set of uids taken off the node whose objects finalizers still hold */
+  GHashTable *claim_holders; /* uid of a claim for one pod alone → "namespace/name" of the pod, a space, its uid */
+  unsigned n_threads;        /* workers whose threads have not ended */
 };
 
 /* kubelet_view.c: what workers read, out of the informers. */

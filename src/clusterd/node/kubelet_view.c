@@ -1,6 +1,9 @@
 /* What pods see of the cluster: objects, services and tokens, from the informers. */
+#include <string.h>
+
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/client/pod.h"
 #include "clusterd/node/kubelet_private.h"
 
 #define BY_NAMESPACE "kubelet-namespace"
@@ -12,6 +15,7 @@ void kubelet_view_register(Kubelet *kubelet, InformerSet *informers)
   kubelet->services = informer_set_get(informers, "v1", "services");
   kubelet->claims = informer_set_get(informers, "v1", "persistentvolumeclaims");
   kubelet->volumes = informer_set_get(informers, "v1", "persistentvolumes");
+  kubelet->nodes = informer_set_get(informers, "v1", "nodes");
   informer_add_index(kubelet->services, BY_NAMESPACE, informer_index_by_namespace);
 }
 
@@ -24,7 +28,8 @@ static json_t *get_object(void *data, const char *plural, const char *namespace_
   } kinds[] = { { "configmaps", kubelet->config_maps },
                 { "secrets", kubelet->secrets },
                 { "persistentvolumeclaims", kubelet->claims },
-                { "persistentvolumes", kubelet->volumes } };
+                { "persistentvolumes", kubelet->volumes },
+                { "nodes", kubelet->nodes } };
   for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
     if (!g_str_equal(plural, kinds[i].plural))
       continue;
@@ -60,7 +65,39 @@ static char *get_token(void *data, const json_t *pod, const char *audience, int6
                               json_str(metadata, "name", ""), json_str(metadata, "uid", ""), expires_us, error);
 }
 
+/* Whether the pod that HOLDER (as in claim_holders) stands for is there and not over. */
+static bool still_holds(const Kubelet *kubelet, const char *holder)
+{
+  const char *uid = strchr(holder, ' ');
+  g_autofree char *key = g_strndup(holder, (gsize)(uid - holder)), *namespace_ = NULL, *name = NULL;
+  informer_split_key(key, &namespace_, &name);
+  g_autoptr(Object) pod = informer_get(kubelet->pods, namespace_, name);
+  return pod && g_str_equal(object_uid(pod), uid + 1) && !pod_is_finished(object_json(pod));
+}
+
+/* Who held the claim before need not give it back: it is looked whether that pod still lives. */
+static bool take_claim(void *data, const char *claim_uid, const json_t *pod)
+{
+  Kubelet *kubelet = data;
+  const json_t *metadata = json_object_get(pod, "metadata");
+  g_autofree char *own = g_strdup_printf("%s/%s %s", json_str(metadata, "namespace", ""),
+                                         json_str(metadata, "name", ""), json_str(metadata, "uid", ""));
+  g_mutex_lock(&kubelet->lock);
+  g_autofree char *before = g_strdup(g_hash_table_lookup(kubelet->claim_holders, claim_uid));
+  g_mutex_unlock(&kubelet->lock);
+  if (before && !g_str_equal(before, own) && still_holds(kubelet, before))
+    return false;
+  g_mutex_lock(&kubelet->lock);
+  bool free = g_strcmp0(g_hash_table_lookup(kubelet->claim_holders, claim_uid), before) == 0;
+  if (free)
+    g_hash_table_insert(kubelet->claim_holders, g_strdup(claim_uid), g_steal_pointer(&own));
+  g_mutex_unlock(&kubelet->lock);
+  return free;
+}
+
 ClusterView kubelet_view(Kubelet *kubelet)
 {
-  return (ClusterView){ .data = kubelet, .object = get_object, .services = get_services, .token = get_token };
+  return (ClusterView){
+    .data = kubelet, .object = get_object, .services = get_services, .take_claim = take_claim, .token = get_token
+  };
 }

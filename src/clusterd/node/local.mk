@@ -2,6 +2,7 @@ noinst_LIBRARIES += %D%/libnode.a
 %C%_libnode_a_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(NETLINK_CFLAGS) -DG_LOG_DOMAIN=\"node\"
 %C%_libnode_a_SOURCES = \
 	%D%/atomic_dir.c %D%/atomic_dir.h \
+	%D%/claim_volume.c %D%/claim_volume.h \
 	%D%/cluster_view.h \
 	%D%/container_plan.c %D%/container_plan.h \
 	%D%/container_state.c %D%/container_state.h \

@@ -46,12 +46,13 @@ static bool ensure_volumes(PodWorker *worker)
     pod_worker_wake_at(worker, worker->volume_retry_us);
     return worker->volumes_ready;
   }
-  VolumeContext context = {
-    .pod = worker->state.pod, .view = &worker->host->view, .node = &worker->host->node, .pod_ip = worker->state.ip
-  };
+  VolumeContext context = { .pod = worker->state.pod,
+                            .view = &worker->host->view,
+                            .node = &worker->host->node,
+                            .pod_ip = worker->state.ip,
+                            .started = worker->state.sandbox_id != NULL };
   g_autoptr(GError) error = NULL;
-  g_autofree char *failed = NULL;
-  if (pod_volumes_set_up(worker->volumes, &context, &failed, &error)) {
+  if (pod_volumes_set_up(worker->volumes, &context, &error)) {
     worker->volumes_ready = true;
     worker->volume_failures = 0;
     worker->volume_retry_us = 0;
@@ -60,8 +61,7 @@ static bool ensure_volumes(PodWorker *worker)
   }
   worker->volume_retry_us = retry_time(worker->volume_failures++);
   pod_worker_wake_at(worker, worker->volume_retry_us);
-  pod_worker_event(worker, NULL, "Warning", "FailedMount", "MountVolume.SetUp failed for volume \"%s\" : %s", failed,
-                   error->message);
+  pod_worker_event(worker, NULL, "Warning", "FailedMount", "%s", error->message);
   return worker->volumes_ready;
 }
 

@@ -12,6 +12,7 @@ typedef struct VolumeContext {
   const ClusterView *view;
   const NodeFacts *node;
   const char *pod_ip; /* may be NULL */
+  bool started;       /* the pod's containers have run with these volumes before */
 } VolumeContext;
 
 /* True when VOLUME (of spec.volumes) is of such a type. */

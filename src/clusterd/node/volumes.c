@@ -14,11 +14,13 @@
 #include "base/quantity.h"
 #include "base/reason.h"
 #include "clusterd/node/atomic_dir.h"
+#include "clusterd/node/claim_volume.h"
 #include "clusterd/node/host_path.h"
 
 struct PodVolumes {
   char *dir;
-  GHashTable *paths; /* name → host path */
+  GHashTable *paths;     /* name → host path */
+  GHashTable *read_only; /* set of names: whatever a container says */
   int64_t refresh_us;
 };
 
@@ -27,6 +29,7 @@ PodVolumes *pod_volumes_new(const char *dir)
   PodVolumes *volumes = g_new0(PodVolumes, 1);
   volumes->dir = g_build_filename(dir, "volumes", NULL);
   volumes->paths = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  volumes->read_only = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   volumes->refresh_us = INT64_MAX;
   return volumes;
 }
@@ -37,6 +40,7 @@ void pod_volumes_free(PodVolumes *volumes)
     return;
   g_free(volumes->dir);
   g_hash_table_unref(volumes->paths);
+  g_hash_table_unref(volumes->read_only);
   g_free(volumes);
 }
 
@@ -48,6 +52,11 @@ int64_t pod_volumes_refresh_us(const PodVolumes *volumes)
 const char *pod_volumes_path(const PodVolumes *volumes, const char *name)
 {
   return g_hash_table_lookup(volumes->paths, name);
+}
+
+bool pod_volumes_is_read_only(const PodVolumes *volumes, const char *name)
+{
+  return g_hash_table_contains(volumes->read_only, name);
 }
 
 static gid_t fs_group(const json_t *pod)
@@ -93,32 +102,11 @@ static bool set_up_files(PodVolumes *volumes, const VolumeContext *context, cons
   return files && file_make_dirs(path, 0755, error) && atomic_dir_write(path, files, fs_group(context->pod), error);
 }
 
-/* The host path behind a bound claim. */
-static char *claim_path(const VolumeContext *context, const char *claim_name, GError **error)
+/* What is mounted stays, whatever becomes of the claim: its pod runs. */
+static char *set_up_claim(const PodVolumes *volumes, const VolumeContext *context, const json_t *volume, GError **error)
 {
-  const ClusterView *view = context->view;
-  const char *namespace_ = json_str(json_object_get(context->pod, "metadata"), "namespace", "");
-  g_autoptr(json_t) claim = view->object(view->data, "persistentvolumeclaims", namespace_, claim_name);
-  const char *bound = json_str(json_object_get(claim, "spec"), "volumeName", "");
-  if (!claim || !*bound || !g_str_equal(json_str(json_object_get(claim, "status"), "phase", ""), "Bound")) {
-    reason_set(error, REASON_INVALID, "persistentvolumeclaim \"%s\" %s", claim_name,
-               claim ? "is not bound" : "not found");
-    return NULL;
-  }
-  g_autoptr(json_t) volume = view->object(view->data, "persistentvolumes", NULL, bound);
-  const json_t *spec = json_object_get(volume, "spec"), *source = json_object_get(spec, "hostPath");
-  if (source)
-    return host_path_prepare(json_str(source, "path", ""), json_str(source, "type", "DirectoryOrCreate"), error);
-  source = json_object_get(spec, "local");
-  if (source)
-    return host_path_prepare(json_str(source, "path", ""), "Directory", error);
-  reason_set(error, REASON_INVALID, "persistentvolume \"%s\" is of a type this node cannot mount", bound);
-  return NULL;
-}
-
-static char *ephemeral_claim(const json_t *pod, const char *volume)
-{
-  return g_strdup_printf("%s-%s", json_str(json_object_get(pod, "metadata"), "name", ""), volume);
+  const char *there = pod_volumes_path(volumes, json_str(volume, "name", ""));
+  return there ? g_strdup(there) : claim_volume_path(context, volume, error);
 }
 
 static char *set_up(PodVolumes *volumes, const VolumeContext *context, const json_t *volume, GError **error)
@@ -127,12 +115,6 @@ static char *set_up(PodVolumes *volumes, const VolumeContext *context, const jso
   const json_t *source;
   if ((source = json_object_get(volume, "hostPath")))
     return host_path_prepare(json_str(source, "path", ""), json_str(source, "type", ""), error);
-  if ((source = json_object_get(volume, "persistentVolumeClaim")))
-    return claim_path(context, json_str(source, "claimName", ""), error);
-  if (json_object_get(volume, "ephemeral")) {
-    g_autofree char *claim = ephemeral_claim(context->pod, name);
-    return claim_path(context, claim, error);
-  }
   bool is_files = volume_files_handles(volume);
   g_autofree char *path = g_build_filename(volumes->dir, is_files ? "files" : "empty-dir", name, NULL);
   if (is_files ? !set_up_files(volumes, context, volume, path, error)
@@ -144,28 +126,36 @@ static char *set_up(PodVolumes *volumes, const VolumeContext *context, const jso
 static bool is_supported(const json_t *volume)
 {
   return volume_files_handles(volume) || json_object_get(volume, "emptyDir") || json_object_get(volume, "hostPath") ||
-         json_object_get(volume, "persistentVolumeClaim") || json_object_get(volume, "ephemeral") ||
          json_object_size(volume) <= 1; /* no source: an empty folder, as the API defaults it */
 }
 
-bool pod_volumes_set_up(PodVolumes *volumes, const VolumeContext *context, char **failed, GError **error)
+static char *set_up_any(PodVolumes *volumes, const VolumeContext *context, const json_t *volume, GError **error)
+{
+  char *path = NULL;
+  if (claim_volume_handles(context->pod, volume, NULL))
+    return set_up_claim(volumes, context, volume, error);
+  if (is_supported(volume))
+    path = set_up(volumes, context, volume, error);
+  else
+    reason_set(error, REASON_INVALID, "no volume plugin matched");
+  if (!path)
+    g_prefix_error(error, "MountVolume.SetUp failed for volume \"%s\" : ", json_str(volume, "name", ""));
+  return path;
+}
+
+bool pod_volumes_set_up(PodVolumes *volumes, const VolumeContext *context, GError **error)
 {
   const json_t *volume;
   size_t i;
   volumes->refresh_us = INT64_MAX;
   json_array_foreach (json_at(context->pod, "spec", "volumes", NULL), i, volume) {
     const char *name = json_str(volume, "name", "");
-    char *path = NULL;
-    if (is_supported(volume))
-      path = set_up(volumes, context, volume, error);
-    else
-      reason_set(error, REASON_INVALID, "no volume plugin matched");
-    if (!path) {
-      if (failed)
-        *failed = g_strdup(name);
+    char *path = set_up_any(volumes, context, volume, error);
+    if (!path)
       return false;
-    }
     g_hash_table_insert(volumes->paths, g_strdup(name), path);
+    if (json_flag(json_object_get(volume, "persistentVolumeClaim"), "readOnly", false))
+      g_hash_table_add(volumes->read_only, g_strdup(name));
   }
   return true;
 }
@@ -176,9 +166,9 @@ bool pod_volumes_depend_on(const json_t *pod, const char *plural, const char *na
   size_t i, k;
   const char *key = g_strcmp0(plural, "configmaps") == 0 ? "configMap" : "secret";
   json_array_foreach (json_at(pod, "spec", "volumes", NULL), i, volume) {
-    const json_t *claim = json_object_get(volume, "persistentVolumeClaim");
     if (g_strcmp0(plural, "persistentvolumeclaims") == 0) {
-      if (claim && g_str_equal(json_str(claim, "claimName", ""), name))
+      g_autofree char *claim = NULL;
+      if (claim_volume_handles(pod, volume, &claim) && g_str_equal(claim, name))
         return true;
       continue;
     }

@@ -13,14 +13,17 @@ PodVolumes *pod_volumes_new(const char *dir);
 void pod_volumes_free(PodVolumes *volumes);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PodVolumes, pod_volumes_free)
 
-/* Makes or refreshes every volume. False with the error, and *FAILED (may be NULL) the volume's name, to be freed. */
-bool pod_volumes_set_up(PodVolumes *volumes, const VolumeContext *context, char **failed, GError **error);
+/* Makes or refreshes every volume. False with the error, whose message is what the event FailedMount says. */
+bool pod_volumes_set_up(PodVolumes *volumes, const VolumeContext *context, GError **error);
 
 /* When a token has to be replaced (wall clock, µs); INT64_MAX: never. */
 int64_t pod_volumes_refresh_us(const PodVolumes *volumes);
 
 /* Where volume NAME lies on the node; borrowed; NULL: no such volume. */
 const char *pod_volumes_path(const PodVolumes *volumes, const char *name);
+
+/* True when volume NAME may only be mounted read-only, whatever a container says. */
+bool pod_volumes_is_read_only(const PodVolumes *volumes, const char *name);
 
 /* The host path of a volumeMount's subPath below ROOT, made where absent as a folder; it cannot lead outside.
  * The caller frees. NULL with REASON_INVALID or REASON_FILE. */

@@ -14,6 +14,11 @@ TESTS += %D%/test-kubelet
 %C%_test_kubelet_SOURCES = %D%/test-kubelet.c %D%/fake_runtime.c %D%/fake_runtime.h
 %C%_test_kubelet_LDADD = $(clusterd_libs) $(clusterd_system_libs)
 
+check_PROGRAMS += %D%/test-claim-volumes
+TESTS += %D%/test-claim-volumes
+%C%_test_claim_volumes_SOURCES = %D%/test-claim-volumes.c
+%C%_test_claim_volumes_LDADD = $(clusterd_libs) $(clusterd_system_libs)
+
 check_PROGRAMS += %D%/test-kubelet-parts
 TESTS += %D%/test-kubelet-parts
 %C%_test_kubelet_parts_SOURCES = %D%/test-kubelet-parts.c

@@ -323,6 +323,49 @@ static void test_configuration(Fixture *fixture, gconstpointer data)
   wait_until((g_free(after), after = NULL, g_file_get_contents(file, &after, NULL, NULL)) && g_str_equal(after, "two"));
 }
 
+static bool set_status(json_t *value, void *data)
+{
+  json_object_set_new(value, "status", json_pack("{s:s}", "phase", data));
+  return true;
+}
+
+/* A volume and a claim that are bound to each other. */
+static void bind_claim(Fixture *fixture, const char *mode)
+{
+  g_autofree char *claim_yaml =
+      g_strdup_printf("{metadata: {name: data}, spec: {accessModes: [%s], volumeName: vol, storageClassName: none, "
+                      "resources: {requests: {storage: 1Gi}}}}",
+                      mode);
+  g_autoptr(json_t) claim = create(fixture, "v1", "persistentvolumeclaims", "default", claim_yaml);
+  g_autofree char *volume_yaml = g_strdup_printf(
+      "{metadata: {name: vol}, spec: {accessModes: [%s], storageClassName: none, capacity: {storage: 1Gi}, hostPath: "
+      "{path: %s}, claimRef: {namespace: default, name: data, uid: %s}}}",
+      mode, fixture->folder, json_str(json_object_get(claim, "metadata"), "uid", ""));
+  json_decref(create(fixture, "v1", "persistentvolumes", NULL, volume_yaml));
+  g_autoptr(Object) bound = client_modify(fixture->client, "v1", "persistentvolumeclaims", "default", "data", "status",
+                                          set_status, (void *)(uintptr_t) "Bound", NULL);
+  g_assert_nonnull(bound);
+}
+
+#define WITH_CLAIM                                                                                                     \
+  "restartPolicy: Never, volumes: [{name: v, persistentVolumeClaim: {claimName: data}}], containers: [{name: c, "      \
+  "image: 'test:1', volumeMounts: [{name: v, mountPath: /v}]}]"
+
+/* A pod waits for its claim; one whose claim is for one pod alone waits for that one to be over. */
+static void test_claims(Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *uid = create_pod(fixture, "p", WITH_CLAIM);
+  wait_until(has_event(fixture, "FailedMount", "persistentvolumeclaims \"data\" not found"));
+  bind_claim(fixture, "ReadWriteOncePod");
+  wait_until(status_is(fixture, "p", "phase", "Running"));
+  g_free(create_pod(fixture, "q", WITH_CLAIM));
+  wait_until(has_event(fixture, "FailedMount",
+                       "volume uses the ReadWriteOncePod access mode and is already in use by another pod"));
+  g_assert_true(fake_runtime_exit(fixture->runtime, uid, "c", 0));
+  wait_until(status_is(fixture, "p", "phase", "Succeeded"));
+  wait_until(status_is(fixture, "q", "phase", "Running"));
+}
+
 static void test_config_error(Fixture *fixture, gconstpointer data)
 {
   g_free(create_pod(fixture, "p",
@@ -400,6 +443,7 @@ int main(int argc, char **argv)
                 { "grace-and-force", test_grace_and_force },
                 { "image-pulls", test_image_pulls },
                 { "configuration", test_configuration },
+                { "claims", test_claims },
                 { "config-error", test_config_error },
                 { "probes", test_probes },
                 { "survives-restart-and-reboot", test_survives_restart_and_reboot },
