@@ -61,4 +61,38 @@ dangling "Dangling True NotFound"
 like "a table tells it" "$(k get flowschema bob)" "*MISSINGPL*bob*jail*50*True*"
 k delete flowschema bob >/dev/null
 is "and so does he" "$(header X-Kubernetes-PF-FlowSchema-UID bob /api/v1/pods)" "$(uid flowschema global-default)"
+
+# --- queues ---
+k create -f - >/dev/null <<END
+apiVersion: flowcontrol.apiserver.k8s.io/v1
+kind: PriorityLevelConfiguration
+metadata: {name: narrow}
+spec:
+  type: Limited
+  limited:
+    nominalConcurrencyShares: 1
+    borrowingLimitPercent: 0
+    limitResponse: {type: Queue, queuing: {queues: 4, handSize: 2, queueLengthLimit: 50}}
+---
+apiVersion: flowcontrol.apiserver.k8s.io/v1
+kind: FlowSchema
+metadata: {name: bob}
+spec:
+  priorityLevelConfiguration: {name: narrow}
+  matchingPrecedence: 50
+  distinguisherMethod: {type: ByUser}
+  rules:
+  - subjects: [{kind: User, user: {name: bob}}]
+    resourceRules: [{verbs: ["*"], apiGroups: ["*"], resources: ["*"], namespaces: ["*"], clusterScope: true}]
+END
+k create clusterrole readers --verb=list --resource=configmaps >/dev/null
+k create clusterrolebinding readers --clusterrole=readers --user=bob >/dev/null
+codes=$(seq 60 | xargs -P 30 -I{} curl -s -o /dev/null -w '%{http_code}\n' --cacert "$work/pki/ca.crt" --cert "$work/pki/bob.crt" \
+  --key "$work/pki/bob.key" "https://127.0.0.1:$port/api/v1/configmaps?x={}" | sort | uniq -c | tr -s ' ')
+is "many at a narrow door all come in" "$codes" " 60 200"
+metrics=$(k get --raw /metrics)
+like "and are counted" "$metrics" '*apiserver_flowcontrol_dispatched_requests_total{flow_schema="bob",priority_level="narrow"} 60*'
+like "its seats" "$metrics" '*apiserver_flowcontrol_nominal_limit_seats{priority_level="narrow"} 1*'
+like "nobody waits any more" "$metrics" '*apiserver_flowcontrol_current_inqueue_requests{flow_schema="bob",priority_level="narrow"} 0*'
+like "how long they waited" "$metrics" '*apiserver_flowcontrol_request_wait_duration_seconds_count{execute="true",flow_schema="bob",priority_level="narrow"} 60*'
 done_testing

@@ -3,7 +3,7 @@
 #include "clusterd/server/accept.h"
 #include "clusterd/server/access/authenticate.h"
 #include "clusterd/server/access/service_account_tokens.h"
-#include "clusterd/server/flow_control.h"
+#include "clusterd/server/flow/flow_control.h"
 #include "clusterd/server/http/http.h"
 #include "clusterd/server/query.h"
 #include "clusterd/server/registry/registry.h"
@@ -28,6 +28,8 @@ typedef struct ApiRequest {
   Accept accept;
   json_t *warnings; /* array of texts for Warning headers */
   FlowTicket flow;  /* where it counts among the requests under way */
+  bool mutating;
+  bool granted; /* it has its seats there */
 } ApiRequest;
 
 /* Parts of the server the handlers use; owned by the server. */
@@ -52,6 +54,8 @@ struct Aggregator *api_server_aggregator(ApiServer *server);
  * no thread of its own. */
 void api_request_handle(HttpRequest *http, void *data);
 bool api_request_is_quick(const HttpRequest *http, void *data);
+/* HttpServerConfig.lends. */
+void api_request_lends(bool away, void *data);
 /* HttpServerConfig.streams_body, of the ApiServer DATA. */
 bool api_request_streams_body(const char *path, void *data);
 

@@ -93,8 +93,12 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/bootstrap/bootstrap_flow.h \
 	%D%/event_expiry.c \
 	%D%/event_expiry.h \
-	%D%/flow_control.c \
-	%D%/flow_control.h \
+	%D%/flow/flow_control.c \
+	%D%/flow/flow_control.h \
+	%D%/flow/flow_level.c \
+	%D%/flow/flow_match.c \
+	%D%/flow/flow_metrics.c \
+	%D%/flow/flow_private.h \
 	%D%/handlers/document_handler.h \
 	%D%/handlers/health_handler.c \
 	%D%/metrics.c \

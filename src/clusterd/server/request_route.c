@@ -140,78 +140,152 @@ static bool identify(ApiRequest *request, GError **error)
   return true;
 }
 
-/* Tells which flow the request belongs to. False when there is no room for it, which it is told. */
-static bool enter_flow(ApiRequest *request)
+/* --- its turn ------------------------------------------------------------------------------------------------------
+ */
+
+static GPrivate current_flow; /* the FlowTicket of the request this thread works for */
+
+void api_request_lends(bool away, void *data)
 {
-  FlowTicket *ticket = &request->flow;
-  bool enters = flow_control_begin(api_server_flow(request->server), request->identity, request->info,
-                                   http_path(request->http), ticket);
+  FlowTicket *ticket = g_private_get(&current_flow);
+  if (ticket)
+    flow_control_away(ticket, away);
+}
+
+/* How many seats a list takes, by what it goes through. */
+static unsigned seats_of(const ApiRequest *request)
+{
+  guint64 limit = 0;
+  if (!request->kind || !g_str_equal(request->info->verb, "list"))
+    return 1;
+  guint64 count = registry_count(request->registry, request->kind);
+  const char *asked = query_get(request->query, "limit");
+  if (asked && g_ascii_string_to_unsigned(asked, 10, 1, G_MAXINT64, &limit, NULL))
+    count = MIN(count, limit);
+  return (unsigned)MIN(1 + count / FLOW_OBJECTS_PER_SEAT, FLOW_LIST_SEATS_MAX);
+}
+
+static void resumed(HttpRequest *http, void *data);
+
+/* Its turn has come, or never will. On any thread. */
+static void turn_came(bool runs, void *data)
+{
+  ApiRequest *request = data;
+  request->granted = runs;
+  http_resume(request->http, resumed, request);
+}
+
+/* Tells which flow the request belongs to. False when there is no room for it, which it is told, too. */
+static bool tell_flow(ApiRequest *request)
+{
+  const FlowTicket *ticket = &request->flow;
   if (ticket->schema_uid) {
     http_add_header(request->http, "X-Kubernetes-PF-FlowSchema-UID", ticket->schema_uid);
     http_add_header(request->http, "X-Kubernetes-PF-PriorityLevel-UID", ticket->level_uid);
   }
-  if (!enters) {
+  if (!request->granted) {
     http_add_header(request->http, "Retry-After", "1");
     respond_text(request, 429, "text/plain; charset=utf-8", "Too many requests, please try again later.\n");
   }
-  return enters;
+  return request->granted;
 }
+
+/* --- the steps -----------------------------------------------------------------------------------------------------
+ */
 
 static bool is_mutating(const HttpRequest *http)
 {
   return !g_str_equal(http_method(http), "GET") && !g_str_equal(http_method(http), "HEAD");
 }
 
-static void route(ApiRequest *request)
+/* What comes when it is the request's turn. */
+static void work(ApiRequest *request)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(GError) bad_path = NULL;
-  request->info = request_info_parse(http_method(request->http), http_path(request->http), request->query, &bad_path);
-  if (!identify(request, &error) || bad_path) {
-    respond_error(request, error ? error : bad_path);
-    return;
-  }
-  if (!enter_flow(request))
-    return;
   if (!authorize(request, &error)) {
     respond_error(request, error);
-    return;
-  }
-  if (http_body_is_too_long(request->http)) {
+  } else if (http_body_is_too_long(request->http)) {
     reason_set(&error, REASON_REQUEST_TOO_LARGE, "Request entity too large: limit is %u", HTTP_BODY_MAX);
     respond_error(request, error);
-    return;
-  }
-  if (!request->info->is_resource)
+  } else if (!request->info->is_resource) {
     handle_document(request);
-  else if (request->kind)
+  } else if (request->kind) {
     handle_known(request);
-  else
+  } else {
     handle_unknown(request);
+  }
+}
+
+static ApiRequest *begin(ApiServer *server, HttpRequest *http)
+{
+  /* for errors that come before it is known what is asked for */
+  static const AcceptLimits plain = { .protobuf = true };
+  const Tracing *tracing = api_server_tracing(server);
+  ApiRequest *request = g_new0(ApiRequest, 1);
+  request->server = server;
+  request->registry = api_server_registry(server);
+  request->http = http;
+  if (!accept_parse(http_header(http, "Accept"), &plain, &request->accept, NULL))
+    request->accept = (Accept){ REPLY_JSON, REPLY_OBJECT, "v1" };
+  request->query = query_parse(http_query(http));
+  request->warnings = json_array();
+  request->trace = request_trace_begin(tracing, http);
+  request->mutating = is_mutating(http);
+  metrics_begin(tracing->metrics, request->mutating);
+  return request;
+}
+
+static void end(ApiRequest *request)
+{
+  flow_control_end(&request->flow);
+  metrics_end(api_server_tracing(request->server)->metrics, request->mutating);
+  query_free(request->query);
+  request_info_free(request->info);
+  identity_free(request->identity);
+  identity_free(request->impersonator);
+  json_decref(request->warnings);
+  g_free(request);
+}
+
+/* It has been its turn, or not. */
+static void finish(ApiRequest *request)
+{
+  if (tell_flow(request)) {
+    g_private_set(&current_flow, &request->flow);
+    work(request);
+    g_private_set(&current_flow, NULL);
+  }
+  end(request);
+}
+
+static void resumed(HttpRequest *http, void *data)
+{
+  ApiRequest *request = data;
+  const RequestInfo *info = request->info;
+  if (request->kind) /* custom kinds may have changed meanwhile */
+    request->kind = api_scheme_resource(registry_scheme(request->registry), info->group, info->version, info->resource);
+  finish(request);
 }
 
 void api_request_handle(HttpRequest *http, void *data)
 {
-  ApiServer *server = data;
-  const Tracing *tracing = api_server_tracing(server);
-  ApiRequest request = { .server = server, .registry = api_server_registry(server), .http = http };
-  /* for errors that come before it is known what is asked for */
-  static const AcceptLimits plain = { .protobuf = true };
-  if (!accept_parse(http_header(http, "Accept"), &plain, &request.accept, NULL))
-    request.accept = (Accept){ REPLY_JSON, REPLY_OBJECT, "v1" };
-  request.query = query_parse(http_query(http));
-  request.warnings = json_array();
-  request.trace = request_trace_begin(tracing, http);
-  bool mutating = is_mutating(http);
-  metrics_begin(tracing->metrics, mutating);
-  route(&request);
-  flow_control_end(&request.flow);
-  metrics_end(tracing->metrics, mutating);
-  query_free(request.query);
-  request_info_free(request.info);
-  identity_free(request.identity);
-  identity_free(request.impersonator);
-  json_decref(request.warnings);
+  ApiRequest *request = begin(data, http);
+  g_autoptr(GError) error = NULL, bad_path = NULL;
+  request->info = request_info_parse(http_method(http), http_path(http), request->query, &bad_path);
+  if (!identify(request, &error) || bad_path) {
+    respond_error(request, error ? error : bad_path);
+    end(request);
+    return;
+  }
+  request->flow.resume = turn_came;
+  request->flow.data = request;
+  request->flow.seats = seats_of(request);
+  FlowVerdict verdict = flow_control_begin(api_server_flow(request->server), request->identity, request->info,
+                                           http_path(http), &request->flow);
+  if (verdict == FLOW_WAITS) /* somebody else may work on it already */
+    return;
+  request->granted = verdict == FLOW_RUNS;
+  finish(request);
 }
 
 /* A GET of one object comes out of memory, unless others write to the store as well: it is asked then for what is

@@ -190,6 +190,7 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
     .handler = api_request_handle,
     .is_quick = api_request_is_quick,
     .streams_body = api_request_streams_body,
+    .lends = api_request_lends,
     .data = server,
   };
   server->http = http_server_start(&http, error);
@@ -230,6 +231,8 @@ void api_server_stop(ApiServer *server)
     return;
   server_peers_stop(server->peers);
   outbound_close(server->registry->outbound); /* nobody waits for a webhook any more */
+  if (server->flow)
+    flow_control_close(server->flow);
   if (server->http)
     http_server_drain(server->http);
   aggregator_stop(server->aggregator);

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "clusterd/server/bootstrap/bootstrap_flow.h"
-#include "clusterd/server/flow_control.h"
+#include "clusterd/server/flow/flow_control.h"
 
 #define GROUP "flowcontrol.apiserver.k8s.io"
 
@@ -59,9 +59,8 @@ static void tear_down(Fixture *fixture, gconstpointer data)
   g_free(fixture->folder);
 }
 
-/* False when there is no room. */
-static bool begin(Fixture *fixture, const char *user, const char *group, const char *method, const char *path,
-                  FlowTicket *ticket)
+static FlowVerdict enter(Fixture *fixture, const char *user, const char *group, const char *method, const char *path,
+                         FlowTicket *ticket)
 {
   g_autoptr(GError) error = NULL;
   const char *const groups[] = { group, "system:authenticated", NULL };
@@ -69,9 +68,16 @@ static bool begin(Fixture *fixture, const char *user, const char *group, const c
   Query *query = query_parse("");
   g_autoptr(RequestInfo) info = request_info_parse(method, path, query, &error);
   g_assert_no_error(error);
-  bool entered = flow_control_begin(fixture->control, identity, info, path, ticket);
+  FlowVerdict verdict = flow_control_begin(fixture->control, identity, info, path, ticket);
   query_free(query);
-  return entered;
+  return verdict;
+}
+
+/* False when there is no room. */
+static bool begin(Fixture *fixture, const char *user, const char *group, const char *method, const char *path,
+                  FlowTicket *ticket)
+{
+  return enter(fixture, user, group, method, path, ticket) == FLOW_RUNS;
 }
 
 /* The name of the object of PLURAL with this uid. */
@@ -122,11 +128,12 @@ static void test_schemas(Fixture *fixture, gconstpointer data)
   }
 }
 
-static void create_level(Fixture *fixture, const char *name, int shares)
+static void create_level(Fixture *fixture, const char *name, int shares, int borrowing)
 {
   create(fixture, "prioritylevelconfigurations",
-         json_pack("{s:{s:s}, s:{s:s, s:{s:i, s:{s:s}}}}", "metadata", "name", name, "spec", "type", "Limited",
-                   "limited", "nominalConcurrencyShares", shares, "limitResponse", "type", "Reject"));
+         json_pack("{s:{s:s}, s:{s:s, s:{s:i, s:i, s:{s:s}}}}", "metadata", "name", name, "spec", "type", "Limited",
+                   "limited", "nominalConcurrencyShares", shares, "borrowingLimitPercent", borrowing, "limitResponse",
+                   "type", "Reject"));
 }
 
 static void create_schema(Fixture *fixture, const char *name, const char *level, const char *user)
@@ -142,7 +149,7 @@ static void create_schema(Fixture *fixture, const char *name, const char *level,
 static void test_limit(Fixture *fixture, gconstpointer data)
 {
   FlowTicket tickets[3] = { 0 }, more = { 0 };
-  create_level(fixture, "small", 3);
+  create_level(fixture, "small", 3, 0);
   create_schema(fixture, "bob", "small", "bob");
   for (gsize i = 0; i < G_N_ELEMENTS(tickets); i++)
     g_assert_true(begin(fixture, "bob", "people", "GET", "/api/v1/pods", &tickets[i]));
@@ -164,8 +171,8 @@ static void test_change(Fixture *fixture, gconstpointer data)
   g_autoptr(GError) error = NULL;
   FlowTicket ticket = { 0 }, under_way = { 0 };
   DeleteOptions options = { .grace_period_seconds = -1 };
-  create_level(fixture, "jail", 0);
-  create_level(fixture, "open", 5);
+  create_level(fixture, "jail", 0, 0);
+  create_level(fixture, "open", 5, 0);
   create_schema(fixture, "bob", "jail", "bob");
   create_schema(fixture, "eve", "open", "eve");
   g_assert_false(begin(fixture, "bob", "people", "GET", "/api/v1/pods", &ticket));
@@ -185,6 +192,269 @@ static void test_change(Fixture *fixture, gconstpointer data)
   flow_control_end(&under_way);
 }
 
+/* --- queues --------------------------------------------------------------------------------------------------------
+ */
+
+/* A request in a queue, and in which turn it got its seat (0: it has not, -1: it was refused). */
+typedef struct Waiter {
+  FlowTicket ticket;
+  int *turns, turn;
+} Waiter;
+
+static void turn_came(bool runs, void *data)
+{
+  Waiter *waiter = data;
+  waiter->turn = runs ? ++*waiter->turns : -1;
+}
+
+static void queue_up(Fixture *fixture, const char *user, Waiter *waiter, int *turns)
+{
+  waiter->turns = turns;
+  waiter->ticket.resume = turn_came;
+  waiter->ticket.data = waiter;
+  g_assert_cmpint(enter(fixture, user, "people", "GET", "/api/v1/pods", &waiter->ticket), ==, FLOW_WAITS);
+}
+
+/* A level with one seat that lends and borrows nothing, whose schema takes every member of `people`, by user. */
+static void create_narrow(Fixture *fixture, int queues, int hand, int length)
+{
+  create(fixture, "prioritylevelconfigurations",
+         json_pack("{s:{s:s}, s:{s:s, s:{s:i, s:i, s:{s:s, s:{s:i, s:i, s:i}}}}}", "metadata", "name", "narrow", "spec",
+                   "type", "Limited", "limited", "nominalConcurrencyShares", 1, "borrowingLimitPercent", 0,
+                   "limitResponse", "type", "Queue", "queuing", "queues", queues, "handSize", hand, "queueLengthLimit",
+                   length));
+  create(
+      fixture, "flowschemas",
+      json_pack("{s:{s:s}, s:{s:{s:s}, s:i, s:{s:s}, s:[{s:[{s:s, s:{s:s}}], s:[{s:[s], s:[s], s:[s], s:[s], s:b}]}]}}",
+                "metadata", "name", "people", "spec", "priorityLevelConfiguration", "name", "narrow",
+                "matchingPrecedence", 60, "distinguisherMethod", "type", "ByUser", "rules", "subjects", "kind", "Group",
+                "group", "name", "people", "resourceRules", "verbs", "*", "apiGroups", "*", "resources", "*",
+                "namespaces", "*", "clusterScope", 1));
+}
+
+/* One flow with many requests does not hold up another one with a single one. */
+static void test_fairness(Fixture *fixture, gconstpointer data)
+{
+  enum { MANY = 20 };
+  Waiter many[MANY] = { 0 }, one = { 0 };
+  FlowTicket running = { 0 };
+  int turns = 0;
+  create_narrow(fixture, 64, 6, 50);
+  g_assert_true(begin(fixture, "bob", "people", "GET", "/api/v1/pods", &running));
+  for (gsize i = 0; i < MANY; i++)
+    queue_up(fixture, "bob", &many[i], &turns);
+  queue_up(fixture, "eve", &one, &turns);
+  g_assert_cmpint(turns, ==, 0);
+  flow_control_end(&running);
+  int served = 1;
+  for (; one.turn == 0 && served < MANY; served++)
+    for (gsize i = 0; i < MANY; i++)
+      if (many[i].turn == served)
+        flow_control_end(&many[i].ticket);
+  /* bob has a hand of six queues: no more than each of them goes before her */
+  g_assert_cmpint(one.turn, <=, 7);
+  flow_control_end(&one.ticket);
+  for (served = one.turn; turns < MANY + 1; served++)
+    for (gsize i = 0; i < MANY; i++)
+      if (many[i].turn == served + 1)
+        flow_control_end(&many[i].ticket);
+  for (gsize i = 0; i < MANY; i++)
+    if (many[i].ticket.level)
+      flow_control_end(&many[i].ticket);
+  g_assert_cmpint(turns, ==, MANY + 1);
+}
+
+/* A single queue is served in order, holds what it may hold, and the metrics tell of all. */
+static void test_queue(Fixture *fixture, gconstpointer data)
+{
+  Waiter waiters[3] = { 0 };
+  FlowTicket running = { 0 }, more = { 0 };
+  int turns = 0;
+  create_narrow(fixture, 1, 1, 3);
+  g_assert_true(begin(fixture, "bob", "people", "GET", "/api/v1/pods", &running));
+  for (gsize i = 0; i < G_N_ELEMENTS(waiters); i++)
+    queue_up(fixture, i % 2 ? "bob" : "eve", &waiters[i], &turns);
+  g_assert_cmpint(enter(fixture, "bob", "people", "GET", "/api/v1/pods", &more), ==, FLOW_REFUSED);
+  g_assert_nonnull(more.schema_uid);
+  flow_control_end(&more);
+  g_autoptr(GString) text = g_string_new(NULL);
+  flow_control_append_metrics(fixture->control, text);
+  static const char *const lines[] = {
+    "apiserver_flowcontrol_current_inqueue_requests{flow_schema=\"people\",priority_level=\"narrow\"} 3\n",
+    "apiserver_flowcontrol_current_executing_requests{flow_schema=\"people\",priority_level=\"narrow\"} 1\n",
+    "apiserver_flowcontrol_dispatched_requests_total{flow_schema=\"people\",priority_level=\"narrow\"} 1\n",
+    "apiserver_flowcontrol_rejected_requests_total{flow_schema=\"people\",priority_level=\"narrow\",reason=\"queue-"
+    "full\"} 1\n",
+    "apiserver_flowcontrol_nominal_limit_seats{priority_level=\"narrow\"} 1\n",
+    "apiserver_flowcontrol_current_executing_seats{priority_level=\"narrow\"} 1\n",
+    "apiserver_flowcontrol_request_wait_duration_seconds_count{execute=\"true\",flow_schema=\"people\",priority_level="
+    "\"narrow\"} 1\n",
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(lines); i++)
+    if (!strstr(text->str, lines[i]))
+      g_error("no %s in %s", lines[i], text->str);
+  flow_control_end(&running);
+  for (int i = 0; i < (int)G_N_ELEMENTS(waiters); i++) {
+    g_assert_cmpint(waiters[i].turn, ==, i + 1);
+    g_assert_cmpint(turns, ==, i + 1);
+    flow_control_end(&waiters[i].ticket);
+  }
+}
+
+/* Seats that a request has no need of for a while, others have. */
+static void test_away(Fixture *fixture, gconstpointer data)
+{
+  Waiter first = { 0 }, second = { 0 };
+  FlowTicket running = { 0 };
+  int turns = 0;
+  create_narrow(fixture, 1, 1, 3);
+  g_assert_true(begin(fixture, "bob", "people", "GET", "/api/v1/pods", &running));
+  queue_up(fixture, "bob", &first, &turns);
+  queue_up(fixture, "bob", &second, &turns);
+  flow_control_away(&running, true);
+  g_assert_cmpint(first.turn, ==, 1);
+  flow_control_away(&running, false);
+  flow_control_end(&first.ticket);
+  g_assert_cmpint(second.turn, ==, 0);
+  flow_control_end(&running);
+  g_assert_cmpint(second.turn, ==, 2);
+  flow_control_end(&second.ticket);
+}
+
+/* Who waits goes on when the level goes, and is refused when the server does. */
+static void test_end(Fixture *fixture, gconstpointer data)
+{
+  Waiter waiter = { 0 };
+  FlowTicket running = { 0 }, any = { 0 };
+  DeleteOptions options = { .grace_period_seconds = -1 };
+  int turns = 0;
+  create_narrow(fixture, 8, 1, 3);
+  g_assert_true(begin(fixture, "bob", "people", "GET", "/api/v1/pods", &running));
+  queue_up(fixture, "bob", &waiter, &turns);
+  Target narrow = target_of(fixture, "prioritylevelconfigurations", "narrow");
+  g_autoptr(Object) last = registry_delete(fixture->registry, NULL, &narrow, &options, NULL, NULL);
+  g_assert_nonnull(last);
+  g_assert_true(begin(fixture, "kim", "others", "GET", "/api/v1/pods", &any)); /* the first to see it */
+  g_assert_cmpint(waiter.turn, ==, 1);
+  flow_control_end(&waiter.ticket);
+  flow_control_end(&running);
+  flow_control_end(&any);
+  Target people = target_of(fixture, "flowschemas", "people");
+  g_autoptr(Object) gone = registry_delete(fixture->registry, NULL, &people, &options, NULL, NULL);
+  g_assert_nonnull(gone);
+  create_narrow(fixture, 8, 1, 3);
+  Waiter late = { 0 };
+  g_assert_true(begin(fixture, "bob", "people", "GET", "/api/v1/pods", &running));
+  queue_up(fixture, "bob", &late, &turns);
+  flow_control_close(fixture->control);
+  g_assert_cmpint(late.turn, ==, -1);
+  flow_control_end(&late.ticket);
+  g_assert_cmpint(enter(fixture, "bob", "people", "GET", "/api/v1/pods", &any), ==, FLOW_REFUSED);
+  flow_control_end(&any);
+  flow_control_end(&running);
+}
+
+/* A level borrows what others lend and do not use, up to its own limit: ten times its five seats. */
+static void test_lending(Fixture *fixture, gconstpointer data)
+{
+  FlowTicket poor[80] = { 0 }, rich[4] = { 0 }, more = { 0 };
+  guint n = 0;
+  create_level(fixture, "poor", 5, 1000);
+  create_schema(fixture, "bob", "poor", "bob");
+  while (n < G_N_ELEMENTS(poor) && begin(fixture, "bob", "people", "GET", "/api/v1/pods", &poor[n]))
+    n++;
+  flow_control_end(&poor[n]); /* the one there was no room for */
+  g_assert_cmpuint(n, ==, 5 + 50);
+  /* the lender has its own seats all the same */
+  for (gsize i = 0; i < G_N_ELEMENTS(rich); i++)
+    g_assert_true(begin(fixture, "eve", "people", "GET", "/api/v1/pods", &rich[i]));
+  for (gsize i = 0; i < G_N_ELEMENTS(rich); i++)
+    flow_control_end(&rich[i]);
+  for (guint i = 0; i < n; i++)
+    flow_control_end(&poor[i]);
+  g_assert_true(begin(fixture, "bob", "people", "GET", "/api/v1/pods", &more));
+  flow_control_end(&more);
+}
+
+/* --- many at once --------------------------------------------------------------------------------------------------
+ */
+
+enum { CROWD = 8, ROUNDS = 300 };
+
+typedef struct Member {
+  Fixture *fixture;
+  char user[8];
+  GMutex lock;
+  GCond came;
+  int verdict; /* -1: not yet */
+  _Atomic int *inside, *most;
+  unsigned served;
+} Member;
+
+static void member_may(bool runs, void *data)
+{
+  Member *member = data;
+  g_mutex_lock(&member->lock);
+  member->verdict = runs;
+  g_cond_signal(&member->came);
+  g_mutex_unlock(&member->lock);
+}
+
+static bool await_turn(Member *member)
+{
+  g_mutex_lock(&member->lock);
+  while (member->verdict < 0)
+    g_cond_wait(&member->came, &member->lock);
+  bool runs = member->verdict;
+  g_mutex_unlock(&member->lock);
+  return runs;
+}
+
+static void *crowd_member(void *data)
+{
+  Member *member = data;
+  for (int i = 0; i < ROUNDS; i++) {
+    FlowTicket ticket = { .resume = member_may, .data = member };
+    member->verdict = -1;
+    FlowVerdict verdict = enter(member->fixture, member->user, "people", "GET", "/api/v1/pods", &ticket);
+    if (verdict == FLOW_RUNS || (verdict == FLOW_WAITS && await_turn(member))) {
+      int inside = ++*member->inside;
+      if (inside > *member->most)
+        *member->most = inside;
+      g_thread_yield();
+      --*member->inside;
+      member->served++;
+    }
+    flow_control_end(&ticket);
+  }
+  return NULL;
+}
+
+/* Nobody is lost, and never is more than one inside. */
+static void test_crowd(Fixture *fixture, gconstpointer data)
+{
+  Member members[CROWD] = { 0 };
+  GThread *threads[CROWD];
+  _Atomic int inside = 0, most = 0;
+  create_narrow(fixture, 16, 3, CROWD);
+  for (int i = 0; i < CROWD; i++) {
+    members[i].fixture = fixture;
+    members[i].inside = &inside;
+    members[i].most = &most;
+    g_snprintf(members[i].user, sizeof members[i].user, "u%d", i % 3);
+    g_mutex_init(&members[i].lock);
+    g_cond_init(&members[i].came);
+    threads[i] = g_thread_new("member", crowd_member, &members[i]);
+  }
+  for (int i = 0; i < CROWD; i++) {
+    g_thread_join(threads[i]);
+    g_assert_cmpuint(members[i].served, ==, ROUNDS);
+    g_mutex_clear(&members[i].lock);
+    g_cond_clear(&members[i].came);
+  }
+  g_assert_cmpint(most, ==, 1);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -192,5 +462,11 @@ int main(int argc, char **argv)
   ADD("/flow-control/schemas", test_schemas);
   ADD("/flow-control/limit", test_limit);
   ADD("/flow-control/change", test_change);
+  ADD("/flow-control/fairness", test_fairness);
+  ADD("/flow-control/queue", test_queue);
+  ADD("/flow-control/away", test_away);
+  ADD("/flow-control/end", test_end);
+  ADD("/flow-control/lending", test_lending);
+  ADD("/flow-control/crowd", test_crowd);
   return g_test_run();
 }

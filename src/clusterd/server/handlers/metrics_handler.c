@@ -74,6 +74,7 @@ void handle_metrics(ApiRequest *request, char *const *parts)
     health_append_metrics(request, text);
   } else {
     metrics_append(tracing->metrics, text);
+    flow_control_append_metrics(api_server_flow(request->server), text);
     append_storage(request, text);
     append_audit(tracing, text);
     metrics_append_one(text, "kubernetes_build_info", "gauge", "What this server is.",

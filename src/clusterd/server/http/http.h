@@ -37,6 +37,8 @@ typedef struct HttpServerConfig {
   /* True when a long body sent to PATH may be read while it comes (http_take_upload). On an event loop's thread; must
    * not block. May be NULL. */
   bool (*streams_body)(const char *path, void *data);
+  /* Told on a worker when it lends its place (AWAY), and when it has it back. May be NULL. */
+  void (*lends)(bool away, void *data);
   void *data;
 } HttpServerConfig;
 
@@ -53,6 +55,10 @@ void http_server_stop(HttpServer *server);
  * wait. Always true, and nothing, on threads that are no workers. Every true needs its http_worker_return. */
 bool http_worker_lend(void);
 void http_worker_return(void);
+
+/* Runs GO_ON on a worker for a request that the handler has put off; not on the calling thread unless the server
+ * drains. */
+void http_resume(HttpRequest *request, void (*go_on)(HttpRequest *request, void *data), void *data);
 
 /* The request line and headers; borrowed, valid until the request is ended. */
 const char *http_method(const HttpRequest *request); /* "GET" */

@@ -211,6 +211,14 @@ bool http_loop_dispatch(HttpServer *server, HttpRequest *request)
   return server->workers && g_thread_pool_push(server->workers, request, NULL);
 }
 
+void http_resume(HttpRequest *request, void (*go_on)(HttpRequest *request, void *data), void *data)
+{
+  request->go_on = go_on;
+  request->go_on_data = data;
+  if (!http_loop_dispatch(request->loop->server, request))
+    go_on(request, data);
+}
+
 void http_server_drain(HttpServer *server)
 {
   g_mutex_lock(&server->workers_lock);

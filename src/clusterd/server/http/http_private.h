@@ -48,6 +48,8 @@ struct HttpRequest {
   bool body_too_long;
   HttpUpload *upload; /* NULL: the body is whole */
   char *peer;
+  void (*go_on)(HttpRequest *request, void *data); /* in place of the handler; NULL: not put off */
+  void *go_on_data;
   void (*done)(bool gone, void *data); /* the loop's; NULL when nobody waits */
   void *done_data;
   const HttpObserver *observer; /* may be NULL */

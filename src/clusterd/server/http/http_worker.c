@@ -3,11 +3,15 @@
 
 static GPrivate current_server; /* of a worker */
 
-void http_worker_run(void *request, void *data)
+void http_worker_run(void *pushed, void *data)
 {
   HttpServer *server = data;
+  HttpRequest *request = pushed;
   g_private_set(&current_server, server);
-  server->config.handler(request, server->config.data);
+  if (request->go_on)
+    request->go_on(request, request->go_on_data);
+  else
+    server->config.handler(request, server->config.data);
   g_private_set(&current_server, NULL);
 }
 
@@ -23,12 +27,14 @@ bool http_worker_lend(void)
   HttpServer *server = g_private_get(&current_server);
   if (!server)
     return true;
-  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&server->workers_lock);
-  if (server->lent >= HTTP_WORKERS_LENT_MAX)
-    return false;
-  server->lent++;
+  g_mutex_lock(&server->workers_lock);
+  bool lends = server->lent < HTTP_WORKERS_LENT_MAX;
+  server->lent += lends;
   resize(server);
-  return true;
+  g_mutex_unlock(&server->workers_lock);
+  if (lends && server->config.lends)
+    server->config.lends(true, server->config.data);
+  return lends;
 }
 
 void http_worker_return(void)
@@ -36,6 +42,8 @@ void http_worker_return(void)
   HttpServer *server = g_private_get(&current_server);
   if (!server)
     return;
+  if (server->config.lends)
+    server->config.lends(false, server->config.data);
   g_autoptr(GMutexLocker) held = g_mutex_locker_new(&server->workers_lock);
   server->lent--;
   resize(server);

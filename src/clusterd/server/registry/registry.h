@@ -81,6 +81,9 @@ bool registry_wait_not_older(Registry *registry, const char *version, GError **e
 ObjectList *registry_list(Registry *registry, const Caller *caller, const Target *target, const ListOptions *options,
                           GError **error);
 
+/* How many objects of KIND there are; 0 when the store cannot be read. */
+unsigned registry_count(Registry *registry, const ApiKind *kind);
+
 /* Writes. VALUE and PATCH are borrowed and not changed. Each returns what is stored afterwards (new reference) or NULL
  * with the error upstream gives. *CREATED (may be NULL) tells whether the object was made (201) by an update or patch.
  */

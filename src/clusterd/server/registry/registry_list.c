@@ -271,3 +271,14 @@ ObjectList *registry_list(Registry *registry, const Caller *caller, const Target
     return NULL;
   return finish(&listing, error);
 }
+
+unsigned registry_count(Registry *registry, const ApiKind *kind)
+{
+  Resource *resource = registry_resource(registry, kind, NULL);
+  if (!resource)
+    return 0;
+  g_rw_lock_reader_lock(&registry->state);
+  unsigned count = (unsigned)g_tree_nnodes(resource->objects);
+  g_rw_lock_reader_unlock(&registry->state);
+  return count;
+}
