@@ -18,7 +18,7 @@ include tests/unit/node/local.mk
 include tests/unit/proxy/local.mk
 include tests/unit/dns/local.mk
 
-EXTRA_DIST += tests/e2e tests/docker tests/kubectl tests/unpacked tests/lint.py tests/tsan.supp tests/sanitizer-reports.sh
+EXTRA_DIST += tests/course tests/e2e tests/tap.sh tests/docker tests/kubectl tests/unpacked tests/lint.py tests/tsan.supp tests/sanitizer-reports.sh
 include tests/api/local.mk
 include tests/store/local.mk
 include tests/clients/local.mk

@@ -150,6 +150,17 @@ static json_t *make_rlimits(void)
   return json_pack("[{s:s, s:I, s:I}]", "type", "RLIMIT_NOFILE", "soft", most, "hard", most);
 }
 
+/* Only who may claim resources can be likelier to survive than their parent: where this process may not, its own
+ * score is the lowest it can give. */
+static int oom_score(int wanted)
+{
+  g_autofree char *text = NULL;
+  if (wanted >= 0 || (own_capabilities() & UINT64_C(1) << capability_number("SYS_RESOURCE")) ||
+      !g_file_get_contents("/proc/self/oom_score_adj", &text, NULL, NULL))
+    return wanted;
+  return MAX(wanted, (int)g_ascii_strtoll(text, NULL, 10));
+}
+
 static const char *working_dir(const OciInput *input)
 {
   const char *of_image = json_str(json_object_get(input->image->config, "config"), "WorkingDir", "");
@@ -171,5 +182,5 @@ json_t *oci_process_make(const OciInput *input, GError **error)
                    user.additional_gids, "args", args, "env", make_env(input, user.home), "cwd", working_dir(input),
                    "capabilities", "bounding", capabilities, "effective", capabilities, "permitted", capabilities,
                    "rlimits", make_rlimits(), "noNewPrivileges", json_is_false(escalation), "oomScoreAdj",
-                   input->spec->oom_score_adj);
+                   oom_score(input->spec->oom_score_adj));
 }
