@@ -46,6 +46,10 @@ dist_check_SCRIPTS += %D%/watch-bounds.sh
 TESTS += %D%/watch-bounds.sh
 EXTRA_DIST += %D%/watch-bounds.py
 
+dist_check_SCRIPTS += %D%/rollout-kill.sh
+TESTS += %D%/rollout-kill.sh
+EXTRA_DIST += %D%/rollout-kill.py
+
 dist_check_SCRIPTS += %D%/definition-memory.sh
 TESTS += %D%/definition-memory.sh
 EXTRA_DIST += %D%/definition-memory.py
