@@ -35,14 +35,14 @@ end
 class Server:
     """A clusterd of this run's own."""
 
-    def __init__(self, program):
+    def __init__(self, program, *options):
         self.folder = tempfile.TemporaryDirectory(prefix="launcher-bench-api-")
         work = pathlib.Path(self.folder.name)
         (work / "tokens").write_text(f'{TOKEN},bench,1,"system:masters"\n')
         kubeconfig = work / "kubeconfig"
         self.process = subprocess.Popen(
             [program, "--no-node", "--data-dir", work / "data", "--bind-address", "127.0.0.1", "--secure-port", "0", "--token-auth-file",
-             work / "tokens", "--write-kubeconfig", kubeconfig], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+             work / "tokens", "--write-kubeconfig", kubeconfig, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not kubeconfig.exists() or "server:" not in kubeconfig.read_text():
             if self.process.poll() is not None:
                 raise RuntimeError("clusterd ended at its start")

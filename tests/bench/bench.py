@@ -20,6 +20,7 @@ import tempfile
 import time
 
 import api_server
+import workloads
 
 PODS = 7
 RUNS = 3
@@ -237,6 +238,7 @@ def main():
     try:
         if not arguments.skip_api:
             api_server.measure(bench, arguments.clusterd, arguments.watchers)
+            workloads.measure(bench, arguments.clusterd)
         if not arguments.skip_container:
             container(bench)
         if not arguments.skip_libvirt:

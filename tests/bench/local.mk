@@ -11,4 +11,4 @@ bench: %D%/watchers
 	$(PYTHON) $(srcdir)/tests/bench/bench.py --launcher '$(bindir)/launcher' --clusterd src/clusterd/clusterd \
 	  --watchers %D%/watchers --output bench.json $(BENCH_FLAGS)
 
-EXTRA_DIST += %D%/bench.py %D%/api_server.py
+EXTRA_DIST += %D%/bench.py %D%/api_server.py %D%/workloads.py

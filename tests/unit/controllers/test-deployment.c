@@ -379,6 +379,26 @@ static void test_rollover(void)
   cluster_wait(is_rolled_out(cluster, "web") && workload_images(cluster, "web", "nginx:3") == 3);
 }
 
+/* What comes back is a rollout like any other, whose deadline begins anew. */
+static void test_return(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  cluster_create(cluster, "apps/v1", "deployments", true, WEB);
+  cluster_wait(is_rolled_out(cluster, "web"));
+  patch(cluster, IMAGE("nginx:2"));
+  cluster_wait(is_rolled_out(cluster, "web") && progress_is(cluster, "True", "NewReplicaSetAvailable", ""));
+  cluster_hold_kubelet(cluster, true);
+  patch(cluster, IMAGE("nginx:1"));
+  cluster_wait(progress_is(cluster, "True", "FoundNewReplicaSet", "Found new replica set \"web-") ||
+               progress_is(cluster, "True", "ReplicaSetUpdated", "is progressing."));
+  patch(cluster, "{spec: {progressDeadlineSeconds: 1}}");
+  cluster_wait(progress_is(cluster, "False", "ProgressDeadlineExceeded", "has timed out progressing."));
+  patch(cluster, "{spec: {progressDeadlineSeconds: 600}}");
+  patch(cluster, IMAGE("nginx:2"));
+  cluster_hold_kubelet(cluster, false);
+  cluster_wait(progress_is(cluster, "True", "NewReplicaSetAvailable", "has successfully progressed."));
+}
+
 static void test_restart(void)
 {
   g_autoptr(Cluster) cluster = cluster_new();
@@ -441,6 +461,7 @@ int main(int argc, char **argv)
   g_test_add_func("/deployment/failure", test_failure);
   g_test_add_func("/deployment/adoption", test_adoption);
   g_test_add_func("/deployment/rollover", test_rollover);
+  g_test_add_func("/deployment/return", test_return);
   g_test_add_func("/deployment/restart", test_restart);
   g_test_add_func("/deployment/deleted-while-rolling", test_deleted_while_rolling);
   g_test_add_func("/deployment/conflicts", test_conflicts);

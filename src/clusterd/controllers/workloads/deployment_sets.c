@@ -329,6 +329,17 @@ static bool create_new_set(Rollout *rollout, int64_t revision, GError **error)
   return true;
 }
 
+/* True when there is no word yet about the progress of the new set: none at all, or of a set before it. So it is when
+ * an old set comes back, and when whoever made this one ended before it could tell. */
+static bool is_unheard_of(const Rollout *rollout)
+{
+  const json_t *progressing = condition_get(rollout->status, "Progressing");
+  const char *message = json_str(progressing, "message", "");
+  g_autofree char *name = g_strdup_printf("\"%s\"", object_name(rollout->new_set));
+  bool of_set = strstr(message, "ReplicaSet \"") || strstr(message, "replica set \"");
+  return !progressing || (of_set && !strstr(message, name));
+}
+
 bool rollout_sync_new_set(Rollout *rollout, bool create, GError **error)
 {
   int64_t revision = 0;
@@ -340,9 +351,10 @@ bool rollout_sync_new_set(Rollout *rollout, bool create, GError **error)
   SetChange change = { .revision = revision, .size = -1 };
   if (!write_set(rollout, &rollout->new_set, &change, error))
     return false;
-  if (rollout_has_deadline(rollout) && !condition_get(rollout->status, "Progressing")) {
+  if (rollout_has_deadline(rollout) && is_unheard_of(rollout)) {
     g_autofree char *message = g_strdup_printf("Found new replica set \"%s\"", object_name(rollout->new_set));
-    condition_set_updated(rollout->status, "Progressing", "True", "FoundNewReplicaSet", message);
+    condition_set(rollout->status, "Progressing", "True", "FoundNewReplicaSet", message);
+    condition_touch(rollout->status, "Progressing");
   }
   return write_revision(rollout, error);
 }
