@@ -13,6 +13,14 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/autoscaling/replica_math.h \
 	%D%/autoscaling/scale_rules.c \
 	%D%/autoscaling/scale_rules.h \
+	%D%/batch/cron_children.c \
+	%D%/batch/cron_children.h \
+	%D%/batch/cron_job.c \
+	%D%/batch/cron_job.h \
+	%D%/batch/cron_plan.c \
+	%D%/batch/cron_plan.h \
+	%D%/batch/cron_times.c \
+	%D%/batch/cron_times.h \
 	%D%/batch/job.c \
 	%D%/batch/job.h \
 	%D%/batch/job_backoff.c \

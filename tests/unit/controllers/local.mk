@@ -102,6 +102,16 @@ TESTS += %D%/test-ttl-after-finished
 %C%_test_ttl_after_finished_SOURCES = %D%/test-ttl-after-finished.c %D%/jobs.c %D%/jobs.h %D%/cluster.c %D%/cluster.h
 %C%_test_ttl_after_finished_LDADD = $(controllers_test_libs)
 
+check_PROGRAMS += %D%/test-cron-job
+TESTS += %D%/test-cron-job
+%C%_test_cron_job_SOURCES = %D%/test-cron-job.c %D%/jobs.c %D%/jobs.h %D%/cluster.c %D%/cluster.h
+%C%_test_cron_job_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-cron-times
+TESTS += %D%/test-cron-times
+%C%_test_cron_times_SOURCES = %D%/test-cron-times.c
+%C%_test_cron_times_LDADD = $(controllers_test_libs)
+
 check_PROGRAMS += %D%/test-endpoints
 TESTS += %D%/test-endpoints
 %C%_test_endpoints_SOURCES = %D%/test-endpoints.c %D%/cluster.c %D%/cluster.h
