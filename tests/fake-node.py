@@ -3,7 +3,8 @@
 
     API_PORT=… API_PKI=… fake-node.py [NAME]     until it is ended by a signal; prints "ready" when the node is there
 
-It has no containers: it writes the statuses a kubelet would write. For clients that wait for pods where none can run."""
+It has no containers: it writes the statuses a kubelet would write. For clients that wait for pods where none can run.
+A pod's annotation fake-node/state says otherwise: "running", or the code its containers end with; it may be changed."""
 import datetime
 import os
 import sys
@@ -14,6 +15,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "api
 from apitest import Api, Watch  # noqa: E402 (the path comes first)
 
 LEASE_SECONDS = 10  # as a kubelet renews it
+STATE = "fake-node/state"
+KINDS = ["Initialized", "PodScheduled", "Ready", "ContainersReady"]
 NAME = sys.argv[1] if len(sys.argv) > 1 else "fake"
 api = Api()
 
@@ -23,8 +26,8 @@ def now(micro=False):
     return datetime.datetime.now(datetime.timezone.utc).strftime(form)
 
 
-def condition(kind):
-    return {"type": kind, "status": "True", "lastProbeTime": None, "lastTransitionTime": now()}
+def condition(kind, true=True):
+    return {"type": kind, "status": "True" if true else "False", "lastProbeTime": None, "lastTransitionTime": now()}
 
 
 def register():
@@ -51,17 +54,26 @@ def container_status(container, number, state, ready):
             "containerID": f"fake://{number:064x}", "restartCount": 0, "ready": ready, "started": ready, "state": state}
 
 
+def state_of(pod):
+    """None: it runs. A number: what its containers end with."""
+    state = pod["metadata"].get("annotations", {}).get(STATE)
+    if state is not None:
+        return None if state == "running" else int(state)
+    return None if pod["spec"].get("restartPolicy", "Always") == "Always" else 0
+
+
 def status_of(pod, number):
-    """What a kubelet writes when all went well at once."""
-    spec, started = pod["spec"], now()
+    """What a kubelet writes when all went at once."""
+    spec, started, code = pod["spec"], now(), state_of(pod)
     done = {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": started, "finishedAt": started}}
-    ends = spec.get("restartPolicy", "Always") != "Always"
+    end = {"terminated": dict(done["terminated"], exitCode=code, reason="Error")} if code else done
+    runs = code is None
     address = f"10.244.{number // 250}.{number % 250 + 1}"
-    kinds = ["Initialized", "PodScheduled"] + ([] if ends else ["Ready", "ContainersReady"])
-    return {"phase": "Succeeded" if ends else "Running", "hostIP": "127.0.0.1", "podIP": address, "podIPs": [{"ip": address}],
-            "startTime": started, "conditions": [condition(kind) for kind in kinds],
+    phase = "Running" if runs else "Failed" if code else "Succeeded"
+    return {"phase": phase, "hostIP": "127.0.0.1", "podIP": address, "podIPs": [{"ip": address}], "startTime": started,
+            "conditions": [condition(kind, runs or kind in ("Initialized", "PodScheduled")) for kind in KINDS],
             "initContainerStatuses": [container_status(c, number, done, True) for c in spec.get("initContainers", [])],
-            "containerStatuses": [container_status(c, number, done if ends else {"running": {"startedAt": started}}, not ends)
+            "containerStatuses": [container_status(c, number, {"running": {"startedAt": started}} if runs else end, runs)
                                   for c in spec["containers"]]}
 
 
@@ -79,9 +91,10 @@ def main():
                     continue
                 if "deletionTimestamp" in meta:
                     api.delete(path, {"gracePeriodSeconds": 0, "preconditions": {"uid": meta["uid"]}})
-                elif meta["uid"] not in seen:
-                    seen[meta["uid"]] = len(seen)
-                    api.strategic(path + "/status", {"metadata": {"uid": meta["uid"]}, "status": status_of(pod, seen[meta["uid"]])})
+                elif seen.get(meta["uid"], (0, ""))[1] != state_of(pod):
+                    number = seen.get(meta["uid"], (len(seen),))[0]
+                    seen[meta["uid"]] = number, state_of(pod)
+                    api.strategic(path + "/status", {"metadata": {"uid": meta["uid"]}, "status": status_of(pod, number)})
 
 
 main()

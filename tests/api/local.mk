@@ -53,3 +53,9 @@ EXTRA_DIST += %D%/rollout-kill.py
 dist_check_SCRIPTS += %D%/definition-memory.sh
 TESTS += %D%/definition-memory.sh
 EXTRA_DIST += %D%/definition-memory.py
+
+dist_check_SCRIPTS += %D%/jobs.sh
+TESTS += %D%/jobs.sh
+EXTRA_DIST += tests/course/manifests/08-cron-job.yaml tests/course/manifests/08-cron-job-zone.yaml \
+	tests/course/manifests/08-job-failing.yaml tests/course/manifests/08-job-fixed.yaml \
+	tests/course/manifests/08-job-indexed.yaml tests/course/manifests/08-job-queue.yaml
