@@ -10,7 +10,7 @@ make_tree() {
   : >"$tree.packages"
 }
 
-# take TREE PACKAGE PATTERN...: copies files of a package to the same place in the tree; PLACE=FILE copies one elsewhere.
+# take TREE PACKAGE PATTERN...: copies files and folders of a package to the same place in the tree; PLACE=FILE copies one elsewhere.
 take() {
   local tree=$1 package=$2 pattern file found directory
   shift 2
@@ -25,7 +25,7 @@ take() {
       [[ -e $file ]] || continue
       found=1
       mkdir -p "$tree$(dirname "${file#"$directory"}")"
-      cp -L --preserve=mode "$file" "$tree${file#"$directory"}"
+      cp -RL --preserve=mode "$file" "$tree${file#"$directory"}"
     done
     [[ -n $found ]] || die "package $package has no file $pattern"
   done
