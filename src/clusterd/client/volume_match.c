@@ -80,6 +80,15 @@ const char *volume_mismatch(const json_t *volume, const json_t *claim)
   return NULL;
 }
 
+bool volume_fits(const json_t *volume, const json_t *claim)
+{
+  const json_t *wanted = json_at(claim, "spec", "selector", NULL);
+  if (volume_mismatch(volume, claim))
+    return false;
+  g_autoptr(LabelSelector) selector = wanted ? label_selector_from_json(wanted, NULL) : NULL;
+  return !wanted || (selector && label_selector_matches(selector, json_at(volume, "metadata", "labels", NULL)));
+}
+
 bool volume_reaches(const json_t *volume, const json_t *node)
 {
   const json_t *required = json_at(volume, "spec", "nodeAffinity", "required", NULL);

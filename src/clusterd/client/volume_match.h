@@ -39,6 +39,9 @@ bool volume_has_access_modes(const json_t *volume, const json_t *claim);
 /* Why VOLUME cannot serve CLAIM, whoever else it is for, in upstream's words; NULL: it can. */
 const char *volume_mismatch(const json_t *volume, const json_t *claim);
 
+/* True when VOLUME can serve CLAIM, its selector included. */
+bool volume_fits(const json_t *volume, const json_t *claim);
+
 /* True when VOLUME can be reached from NODE: its node affinity, which it may do without. */
 bool volume_reaches(const json_t *volume, const json_t *node);
 

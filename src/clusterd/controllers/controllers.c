@@ -22,6 +22,7 @@
 #include "clusterd/controllers/policy/disruption.h"
 #include "clusterd/controllers/storage/ephemeral_volumes.h"
 #include "clusterd/controllers/storage/storage_protection.h"
+#include "clusterd/controllers/storage/volume_attachment.h"
 #include "clusterd/controllers/storage/volume_binder.h"
 #include "clusterd/controllers/storage/volume_expansion.h"
 #include "clusterd/controllers/storage/volume_provisioner.h"
@@ -54,6 +55,7 @@
   X(volume_binder_new, volume_binder_free)                                                                             \
   X(volume_provisioner_new, volume_provisioner_free)                                                                   \
   X(volume_expansion_new, volume_expansion_free)                                                                       \
+  X(volume_attachments_new, volume_attachments_free)                                                                   \
   X(ephemeral_volumes_new, ephemeral_volumes_free)                                                                     \
   X(taint_eviction_controller_new, taint_eviction_controller_free)                                                     \
   X(pod_gc_controller_new, pod_gc_controller_free)                                                                     \

@@ -110,6 +110,8 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/workloads/daemon_backoff.h \
 	%D%/workloads/daemon_plan.c \
 	%D%/workloads/daemon_plan.h \
+	%D%/storage/volume_attachment.c \
+	%D%/storage/volume_attachment.h \
 	%D%/storage/volume_binder.c \
 	%D%/storage/volume_binder.h \
 	%D%/storage/volume_binder_private.h \

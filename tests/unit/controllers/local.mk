@@ -14,6 +14,11 @@ TESTS += %D%/test-volume-expansion
 %C%_test_volume_expansion_SOURCES = %D%/test-volume-expansion.c %D%/cluster.c %D%/cluster.h
 %C%_test_volume_expansion_LDADD = $(controllers_test_libs)
 
+check_PROGRAMS += %D%/test-volume-attachment
+TESTS += %D%/test-volume-attachment
+%C%_test_volume_attachment_SOURCES = %D%/test-volume-attachment.c %D%/cluster.c %D%/cluster.h
+%C%_test_volume_attachment_LDADD = $(controllers_test_libs)
+
 check_PROGRAMS += %D%/test-ephemeral-volumes
 TESTS += %D%/test-ephemeral-volumes
 %C%_test_ephemeral_volumes_SOURCES = %D%/test-ephemeral-volumes.c %D%/cluster.c %D%/cluster.h

@@ -15,6 +15,8 @@
   "{metadata: {name: " name "}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: " size            \
   "}}, " more "}}"
 
+#define MANY 60
+
 static void add_volume(Cluster *cluster, const char *yaml)
 {
   cluster_create(cluster, "v1", "persistentvolumes", false, yaml);
@@ -136,7 +138,7 @@ static void assert_found(VolumeIndex *index, const char *claim_spec, const char 
 {
   g_autofree char *yaml = g_strdup_printf("{spec: {accessModes: [ReadWriteOnce], %s}}", claim_spec);
   g_autoptr(json_t) claim = parse(yaml), node = node_yaml ? parse(node_yaml) : NULL;
-  g_autoptr(Object) found = volume_index_find(index, claim, node);
+  g_autoptr(Object) found = volume_index_find(index, claim, node, NULL);
   g_assert_cmpstr(found ? object_name(found) : NULL, ==, expected);
 }
 
@@ -500,6 +502,48 @@ static void test_two_claims(void)
   }
 }
 
+static unsigned count_bound(Cluster *cluster)
+{
+  g_autoptr(GPtrArray) claims = cluster_list(cluster, "v1", "persistentvolumeclaims", NULL);
+  unsigned bound = 0;
+  for (unsigned i = 0; i < claims->len; i++)
+    bound +=
+        strcmp(json_str(json_at(object_json(g_ptr_array_index(claims, i)), "status", NULL), "phase", ""), "Bound") == 0;
+  return bound;
+}
+
+/* Many claims wait, of many sizes, and then the volumes come, the largest first. Each goes to the claim that wants most
+ * of it: none is left over. */
+static void test_many(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  g_autofree char *last = g_strdup_printf("claim-%d", MANY - 1);
+  for (int i = 0; i < MANY; i++) {
+    g_autofree char *claim = g_strdup_printf(CLAIM("claim-%d", "%dMi", ""), i, i + 1);
+    add_claim(cluster, claim);
+  }
+  cluster_wait(cluster_has_event(cluster, last, "FailedBinding", "no persistent volumes available"));
+  for (int i = MANY; i-- > 0;) {
+    g_autofree char *volume = g_strdup_printf(VOLUME("vol-%d", "%dMi", ""), i, i + 1, i);
+    add_volume(cluster, volume);
+  }
+  cluster_wait(count_bound(cluster) == MANY);
+}
+
+/* A claim that cannot go yet, and wants nothing any more, holds up nobody. */
+static void test_leaving_claim(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  add_claim(cluster, "{metadata: {name: leaving, finalizers: [example.com/held]}, spec: {accessModes: [ReadWriteOnce], "
+                     "resources: {requests: {storage: 1Gi}}}}");
+  delete_claim(cluster, "leaving");
+  add_claim(cluster, CLAIM("data", "1Gi", ""));
+  cluster_wait(cluster_has_event(cluster, "data", "FailedBinding", "no persistent volumes available"));
+  add_volume(cluster, VOLUME("vol", "1Gi", ""));
+  cluster_wait(claim_has(cluster, "data", "vol"));
+  g_assert_true(cluster_exists(cluster, "v1", "persistentvolumeclaims", "leaving"));
+}
+
 /* Deleted at any moment of its binding, a claim leaves volumes Available or Released, never Bound. */
 static void test_deleted_while_binding(void)
 {
@@ -592,6 +636,8 @@ int main(int argc, char **argv)
   g_test_add_func("/volumes/lost", test_lost);
   g_test_add_func("/volumes/misbound", test_misbound);
   g_test_add_func("/volumes/two-claims", test_two_claims);
+  g_test_add_func("/volumes/many", test_many);
+  g_test_add_func("/volumes/leaving-claim", test_leaving_claim);
   g_test_add_func("/volumes/deleted-while-binding", test_deleted_while_binding);
   g_test_add_func("/volumes/restart", test_restart_in_the_middle);
   g_test_add_func("/volumes/tied-twice", test_tied_twice);

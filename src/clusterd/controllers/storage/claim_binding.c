@@ -34,10 +34,10 @@ static Object *find_volume(const VolumeBinder *binder, const char *key, const js
 {
   Object *reserved = find_reserved(binder, key, claim);
   if (reserved || !storage_class_waits(class))
-    return reserved ? reserved : volume_index_find(binder->available, claim, NULL);
+    return reserved ? reserved : volume_index_find(binder->available, claim, NULL, NULL);
   const char *node_name = volume_annotation(claim, VOLUME_SELECTED_NODE);
   g_autoptr(Object) node = node_name ? informer_get(binder->nodes, NULL, node_name) : NULL;
-  return node ? volume_index_find(binder->available, claim, object_json(node)) : NULL;
+  return node ? volume_index_find(binder->available, claim, object_json(node), NULL) : NULL;
 }
 
 static bool say_mismatch(VolumeBinder *binder, const char *key, const Object *claim, const Object *volume,
@@ -70,14 +70,21 @@ static bool sync_unbound(VolumeBinder *binder, const char *key, const Object *cl
 {
   const json_t *value = value_of(claim);
   const char *name = json_str(json_object_get(value, "spec"), "volumeName", "");
-  if (json_at(value, "metadata", "deletionTimestamp", NULL))
-    return true; /* it is leaving: a volume would only be taken from others */
+  if (json_at(value, "metadata", "deletionTimestamp", NULL)) {
+    binder_wake_for_rest(binder, value, NULL); /* it is leaving: others may have what it could have had */
+    return true;
+  }
   if (*name)
     return sync_requested(binder, key, claim, name, error);
   g_autoptr(Object) class = informer_get(binder->classes, NULL, volume_class(value));
   const json_t *class_value = class ? object_json(class) : NULL;
   g_autoptr(Object) volume = find_volume(binder, key, value, class_value);
-  return volume ? binding_tie(binder, volume, claim, error) : claim_provision(binder, key, claim, class_value, error);
+  if (!volume)
+    return claim_provision(binder, key, claim, class_value, error);
+  if (!binding_tie(binder, volume, claim, error))
+    return false;
+  binder_wake_for_rest(binder, value, object_name(volume));
+  return true;
 }
 
 static bool lose(VolumeBinder *binder, const Object *claim, const char *reason, const char *text, GError **error)

@@ -102,20 +102,47 @@ static void queue_all(const VolumeBinder *binder, Informer *informer, const char
   }
 }
 
+/* Whether the binder may tie CLAIM to VOLUME: where binding waits for a pod, only once the scheduler has chosen. */
+static bool may_bind(const VolumeBinder *binder, const json_t *volume, const json_t *claim, bool waits)
+{
+  const char *node_name = waits ? volume_annotation(claim, VOLUME_SELECTED_NODE) : NULL;
+  g_autoptr(Object) node = node_name ? informer_get(binder->nodes, NULL, node_name) : NULL;
+  return !json_at(claim, "metadata", "deletionTimestamp", NULL) && volume_fits(volume, claim) &&
+         (!waits || (node && volume_reaches(volume, object_json(node))));
+}
+
 void binder_wake_claims(VolumeBinder *binder, const Object *volume)
 {
   const json_t *value = object_json((Object *)(uintptr_t)volume);
-  g_autoptr(GPtrArray) claims = informer_by_index(binder->claims, CLAIMS_UNBOUND, volume_class(value));
-  for (unsigned i = 0; i < claims->len; i++) {
-    Object *claim = g_ptr_array_index(claims, i);
-    g_autofree char *key = informer_key(claim);
-    if (!volume_mismatch(value, object_json(claim)))
-      work_queue_add(binder->queue, key);
-  }
   g_auto(GStrv) reserved = claim_of_volume(volume);
-  if (reserved)
-    work_queue_add(binder->queue, reserved[0]);
   queue_all(binder, binder->claims, CLAIMS_BY_VOLUME, object_name(volume));
+  if (reserved) {
+    work_queue_add(binder->queue, reserved[0]);
+    return;
+  }
+  g_autoptr(Object) class = informer_get(binder->classes, NULL, volume_class(value));
+  bool waits = class && storage_class_waits(object_json(class));
+  g_autoptr(GPtrArray) claims = informer_by_index(binder->claims, CLAIMS_UNBOUND, volume_class(value));
+  g_autofree char *key = NULL;
+  Quantity most = { .nano = -1 }, all = volume_size(value);
+  for (unsigned i = 0; i < claims->len && quantity_compare(most, all) < 0; i++) {
+    Object *claim = g_ptr_array_index(claims, i);
+    Quantity size = claim_size(object_json(claim));
+    if (quantity_compare(size, most) <= 0 || !may_bind(binder, value, object_json(claim), waits))
+      continue;
+    most = size;
+    g_free(key);
+    key = informer_key(claim);
+  }
+  if (key)
+    work_queue_add(binder->queue, key);
+}
+
+void binder_wake_for_rest(VolumeBinder *binder, const json_t *claim, const char *taken)
+{
+  g_autoptr(Object) other = volume_index_find(binder->available, claim, NULL, taken);
+  if (other)
+    work_queue_add(binder->queue, object_name(other));
 }
 
 static void on_claim(Object *old, Object *new_object, void *data)
@@ -123,8 +150,10 @@ static void on_claim(Object *old, Object *new_object, void *data)
   VolumeBinder *binder = data;
   g_autofree char *key = informer_key(new_object ? new_object : old);
   work_queue_add(binder->queue, key);
-  if (!new_object)
-    queue_all(binder, binder->volumes, VOLUMES_BY_CLAIM, key);
+  if (new_object)
+    return;
+  queue_all(binder, binder->volumes, VOLUMES_BY_CLAIM, key);
+  binder_wake_for_rest(binder, object_json(old), NULL);
 }
 
 static void on_volume(Object *old, Object *new_object, void *data)

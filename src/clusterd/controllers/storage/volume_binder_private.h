@@ -51,8 +51,12 @@ void binder_tell(VolumeBinder *binder, const char *key, const Object *claim, con
                  const char *text);
 void binder_forget(VolumeBinder *binder, const char *key);
 
-/* Queues the claims that VOLUME, which has become available, may serve. */
+/* Queues the claim that wants most of VOLUME, which has become available. When that claim gets another volume or goes,
+ * binder_wake_for_rest has the next asked: so as many claims are looked at as there are volumes for them. */
 void binder_wake_claims(VolumeBinder *binder, const Object *volume);
+
+/* CLAIM needs no volume any more but TAKEN (NULL: none): another that it could have had is for others now. */
+void binder_wake_for_rest(VolumeBinder *binder, const json_t *claim, const char *taken);
 
 /* The names of pods that use the claim KEY and are not over, joined by commas, or NULL. UNSCHEDULED: only those without
  * a node, else all, with their namespaces. *COUNT says how many. The caller frees. */

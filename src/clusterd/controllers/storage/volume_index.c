@@ -111,7 +111,7 @@ static bool fits(const json_t *volume, const json_t *claim, const LabelSelector 
          (!selector || label_selector_matches(selector, json_at(volume, "metadata", "labels", NULL)));
 }
 
-Object *volume_index_find(VolumeIndex *index, const json_t *claim, const json_t *node)
+Object *volume_index_find(VolumeIndex *index, const json_t *claim, const json_t *node, const char *except)
 {
   const json_t *wanted = json_at(claim, "spec", "selector", NULL);
   g_autoptr(LabelSelector) selector = wanted ? label_selector_from_json(wanted, NULL) : NULL;
@@ -125,7 +125,7 @@ Object *volume_index_find(VolumeIndex *index, const json_t *claim, const json_t 
   GSequenceIter *place = shelf ? g_sequence_search(shelf, (gpointer)(uintptr_t)&least, compare, NULL) : NULL;
   for (; place && !found && !g_sequence_iter_is_end(place); place = g_sequence_iter_next(place)) {
     const Entry *entry = g_sequence_get(place);
-    if (fits(object_json(entry->volume), claim, selector, node))
+    if (g_strcmp0(entry->name, except) != 0 && fits(object_json(entry->volume), claim, selector, node))
       found = object_ref(entry->volume);
   }
   g_mutex_unlock(&index->lock);

@@ -14,5 +14,5 @@ void volume_index_put(VolumeIndex *index, Object *volume);
 void volume_index_remove(VolumeIndex *index, const char *name);
 
 /* The smallest volume that fits CLAIM, its selector included; of equals the first by name. NODE (NULL: anywhere) must
- * reach it. New reference; NULL: none. */
-Object *volume_index_find(VolumeIndex *index, const json_t *claim, const json_t *node);
+ * reach it. New reference; NULL: none but the one called EXCEPT (which may be NULL). */
+Object *volume_index_find(VolumeIndex *index, const json_t *claim, const json_t *node, const char *except);
