@@ -41,6 +41,16 @@ def formats():
     ok("\n" not in api.get(MAPS + "/a?pretty=0", User_Agent="curl/8").text, "unless they do not want it")
 
 
+def bodies_without_type():
+    connection = api.connect()
+    body = b'{"metadata":{"name":"untyped"}}'
+    connection.putrequest("POST", MAPS)
+    connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body)
+    same(connection.getresponse().status, 201, "a body without a type is JSON")
+    api.delete(MAPS + "/untyped")
+
+
 def compression():
     path = "/api/v1/namespaces/big/configmaps"
     api.post("/api/v1/namespaces", {"metadata": {"name": "big"}})
@@ -178,6 +188,7 @@ api.post("/api/v1/namespaces", {"metadata": {"name": "n"}})
 api.post(MAPS, {"metadata": {"name": "a"}, "data": {"k": "v", "l": "w"}})
 api.post(MAPS, {"metadata": {"name": "b"}})
 formats()
+bodies_without_type()
 compression()
 protobuf_replies()
 paths()

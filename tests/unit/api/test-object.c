@@ -310,6 +310,64 @@ static void test_autoscaler_conversion(void)
   g_assert_nonnull(json_at(odd, "metadata", "annotations", "autoscaling.alpha.kubernetes.io/metrics", NULL));
 }
 
+static int compare_names(const void *a, const void *b)
+{
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* "plural.group" of the kinds that HAS, sorted, with blanks. */
+static char *kinds_that(bool (*has)(const ApiKind *kind))
+{
+  g_autoptr(GPtrArray) kinds = api_scheme_list(scheme), names = g_ptr_array_new_with_free_func(g_free);
+  for (guint i = 0; i < kinds->len; i++) {
+    const ApiKind *kind = kinds->pdata[i];
+    char *name = api_qualified_resource(kind);
+    if (has(kind) && !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
+      g_ptr_array_add(names, name);
+    else
+      g_free(name);
+  }
+  g_ptr_array_sort(names, compare_names);
+  g_ptr_array_add(names, NULL);
+  return g_strjoinv(" ", (char **)names->pdata);
+}
+
+static bool is_made_by_put(const ApiKind *kind)
+{
+  return kind->allow_create_on_update;
+}
+
+static bool needs_version(const ApiKind *kind)
+{
+  return kind->require_version_on_update;
+}
+
+static bool orphans(const ApiKind *kind)
+{
+  return kind->orphan_by_default;
+}
+
+/* Which kinds a PUT makes, which it only takes with a version, and which leave their dependents behind. */
+static void test_updates(void)
+{
+  g_autofree char *made = kinds_that(is_made_by_put), *versioned = kinds_that(needs_version);
+  g_autofree char *orphaning = kinds_that(orphans);
+  g_assert_cmpstr(
+      made, ==,
+      "clusterrolebindings.rbac.authorization.k8s.io clusterroles.rbac.authorization.k8s.io endpoints events "
+      "events.events.k8s.io leases.coordination.k8s.io limitranges rolebindings.rbac.authorization.k8s.io "
+      "roles.rbac.authorization.k8s.io runtimeclasses.node.k8s.io services");
+  g_assert_cmpstr(versioned, ==,
+                  "apiservices.apiregistration.k8s.io csidrivers.storage.k8s.io csinodes.storage.k8s.io "
+                  "csistoragecapacities.storage.k8s.io customresourcedefinitions.apiextensions.k8s.io "
+                  "leases.coordination.k8s.io mutatingwebhookconfigurations.admissionregistration.k8s.io "
+                  "poddisruptionbudgets.policy runtimeclasses.node.k8s.io "
+                  "validatingadmissionpolicies.admissionregistration.k8s.io "
+                  "validatingadmissionpolicybindings.admissionregistration.k8s.io "
+                  "validatingwebhookconfigurations.admissionregistration.k8s.io volumeattachments.storage.k8s.io");
+  g_assert_cmpstr(orphaning, ==, "jobs.batch replicationcontrollers");
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -325,6 +383,7 @@ int main(int argc, char **argv)
   g_test_add_func("/object/compact", test_compact);
   g_test_add_func("/scheme/tables", test_tables);
   g_test_add_func("/scheme/names", test_names);
+  g_test_add_func("/scheme/updates", test_updates);
   g_test_add_func("/field-errors", test_field_errors);
   g_test_add_func("/conversion/events", test_event_conversion);
   g_test_add_func("/conversion/autoscaler", test_autoscaler_conversion);

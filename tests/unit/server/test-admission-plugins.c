@@ -1,6 +1,7 @@
 /* Which admission plugins run, and that every one can be switched. */
 #include "admission.h"
 #include "base/reason.h"
+#include "clusterd/server/admission/admission.h"
 
 static void refuses(AdmissionFixture *fixture, const char *const *enable, const char *const *disable,
                     const char *message)
@@ -50,10 +51,45 @@ static void test_switch(AdmissionFixture *fixture, gconstpointer data)
                         "configmaps \"m\" is forbidden: admission control is denying all modifications");
 }
 
+/* Upstream's order: what judges comes behind what changes, quota behind everything. */
+static void test_order(void)
+{
+  static const char *const order[] = { "NamespaceLifecycle",
+                                       "LimitRanger",
+                                       "ServiceAccount",
+                                       "NodeRestriction",
+                                       "TaintNodesByCondition",
+                                       "PodSecurity",
+                                       "Priority",
+                                       "DefaultTolerationSeconds",
+                                       "DefaultStorageClass",
+                                       "StorageObjectInUseProtection",
+                                       "PersistentVolumeClaimResize",
+                                       "RuntimeClass",
+                                       "CertificateApproval",
+                                       "CertificateSigning",
+                                       "CertificateSubjectRestriction",
+                                       "DefaultIngressClass",
+                                       "MutatingAdmissionWebhook",
+                                       "ValidatingAdmissionWebhook",
+                                       "ResourceQuota" };
+  gsize n_rows, next = 0;
+  const AdmissionRow *rows = admission_rows(&n_rows);
+  for (gsize i = 0; i < n_rows && next < G_N_ELEMENTS(order); i++) {
+    if (!g_str_equal(rows[i].name, order[next]))
+      continue;
+    g_assert_true(rows[i].enabled);
+    g_assert_nonnull(rows[i].plugin);
+    next++;
+  }
+  g_assert_cmpuint(next, ==, G_N_ELEMENTS(order));
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add("/admission/plugins/names", AdmissionFixture, NULL, admission_set_up, test_names, admission_tear_down);
   g_test_add("/admission/plugins/switch", AdmissionFixture, NULL, admission_set_up, test_switch, admission_tear_down);
+  g_test_add_func("/admission/plugins/order", test_order);
   return g_test_run();
 }
