@@ -179,40 +179,6 @@ static bool set_parser_error(yaml_parser_t *parser, GError **error)
                     parser->problem_mark.column + 1, parser->problem ? parser->problem : "cannot be parsed");
 }
 
-/* Appends the documents of the text to ARRAY, at most MAX of them. */
-static bool read_documents(const char *text, size_t length, size_t max, json_t *array, GPtrArray *duplicates,
-                           GError **error)
-{
-  yaml_parser_t parser;
-  bool good = true, last = false;
-  if (length > JSON_TEXT_MAX)
-    return reason_set(error, REASON_REQUEST_TOO_LARGE, "YAML text of %zu bytes is longer than %u", length,
-                      JSON_TEXT_MAX);
-  if (!yaml_parser_initialize(&parser))
-    g_error("out of memory");
-  yaml_parser_set_input_string(&parser, (const unsigned char *)text, length);
-  Reader reader = { .error = error, .duplicates = duplicates };
-  while (good && !last && json_array_size(array) < max) {
-    yaml_document_t document;
-    if (!yaml_parser_load(&parser, &document)) {
-      good = set_parser_error(&parser, error);
-      break;
-    }
-    yaml_node_t *root = yaml_document_get_root_node(&document);
-    last = !root;
-    if (root) {
-      reader.document = &document;
-      json_t *value = read_node(&reader, root, 0);
-      good = value != NULL;
-      if (value)
-        json_array_append_new(array, value);
-    }
-    yaml_document_delete(&document);
-  }
-  yaml_parser_delete(&parser);
-  return good;
-}
-
 json_t *yaml_parse(const char *text, size_t length, GError **error)
 {
   return yaml_parse_lenient(text, length, NULL, error);
@@ -220,22 +186,26 @@ json_t *yaml_parse(const char *text, size_t length, GError **error)
 
 json_t *yaml_parse_lenient(const char *text, size_t length, GPtrArray *duplicates, GError **error)
 {
-  g_autoptr(json_t) documents = json_array();
-  if (!read_documents(text, length, 1, documents, duplicates, error))
+  yaml_parser_t parser;
+  yaml_document_t document;
+  json_t *value = NULL;
+  if (length > JSON_TEXT_MAX) {
+    reason_set(error, REASON_REQUEST_TOO_LARGE, "YAML text of %zu bytes is longer than %u", length, JSON_TEXT_MAX);
     return NULL;
-  json_t *first = json_array_get(documents, 0);
-  return first ? json_incref(first) : json_null();
-}
-
-json_t *yaml_parse_all(const char *text, size_t length, GError **error)
-{
-  g_autoptr(json_t) documents = json_array();
-  if (!read_documents(text, length, SIZE_MAX, documents, NULL, error))
-    return NULL;
-  for (size_t i = json_array_size(documents); i-- > 0;)
-    if (json_is_null(json_array_get(documents, i)))
-      json_array_remove(documents, i);
-  return g_steal_pointer(&documents);
+  }
+  if (!yaml_parser_initialize(&parser))
+    g_error("out of memory");
+  yaml_parser_set_input_string(&parser, (const unsigned char *)text, length);
+  if (yaml_parser_load(&parser, &document)) {
+    Reader reader = { .document = &document, .error = error, .duplicates = duplicates };
+    yaml_node_t *root = yaml_document_get_root_node(&document);
+    value = root ? read_node(&reader, root, 0) : json_null();
+    yaml_document_delete(&document);
+  } else {
+    set_parser_error(&parser, error);
+  }
+  yaml_parser_delete(&parser);
+  return value;
 }
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */

@@ -18,9 +18,6 @@ json_t *yaml_parse(const char *text, size_t length, GError **error);
 /* The same; of a key that is given twice the last one counts, and DUPLICATES (char*) gets a text about it. */
 json_t *yaml_parse_lenient(const char *text, size_t length, GPtrArray *duplicates, GError **error);
 
-/* All documents of the text, as a JSON array; empty documents are left out. New reference or NULL as above. */
-json_t *yaml_parse_all(const char *text, size_t length, GError **error);
-
 /* Block-style YAML of VALUE, keys in their order, strings quoted where a plain scalar would mean something else.
  * The caller frees. */
 char *yaml_text(const json_t *value);
