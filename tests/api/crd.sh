@@ -278,6 +278,7 @@ spec:
     served: true
     storage: false
     additionalPrinterColumns: [{name: Port, type: string, jsonPath: .spec.port}]
+    selectableFields: [{jsonPath: .spec.port}]
     schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, required: [host], properties: {host: {type: string}, port: {type: string}}}}}}
 END
 }
@@ -300,6 +301,50 @@ wait "$hosts_pid" 2>/dev/null
 is "patched in the other version" "$(k patch hosts.v1beta1.example.com h --type=merge -p '{"spec":{"port":"3"}}' >/dev/null; k get hosts.v1.example.com h -o 'jsonpath={.spec}')" '{"hostPort":"a:3"}'
 is "judged as the version asked" "$(k patch hosts.v1beta1.example.com h --type=json -p '[{"op":"remove","path":"/spec/host"}]' 2>&1)" \
   'The Host "h" is invalid: spec.host: Required value'
+
+# --- selectors look at the version that is asked for
+cat <<'END' | k create -f - >/dev/null
+{"apiVersion":"v1","kind":"List","items":[
+ {"apiVersion":"example.com/v1","kind":"Host","metadata":{"name":"i"},"spec":{"hostPort":"b:7"}},
+ {"apiVersion":"example.com/v1","kind":"Host","metadata":{"name":"j"},"spec":{"hostPort":"c:7"}}]}
+END
+is "a field of one version" "$(k get hosts.v1beta1.example.com --field-selector spec.port=7 -o name | tr '\n' ' ')" "host.example.com/i host.example.com/j "
+is "in pages" "$(request GET '/apis/example.com/v1beta1/namespaces/default/hosts?fieldSelector=spec.port%3D7&limit=1' | head -1 | python3 -c '
+import json, sys
+page = json.load(sys.stdin)
+print([item["metadata"]["name"] for item in page["items"]], bool(page["metadata"].get("continue")))')" "['i'] True"
+like "which the other has not" "$(k get hosts.v1.example.com --field-selector spec.port=7 2>&1)" '*"spec.port" is not a known field selector*'
+is "a label of one version" "$(k get hosts.v1beta1.example.com -l converted=v1beta1 -o name | wc -l)" "3"
+is "and not of the other" "$(k get hosts.v1.example.com -l converted=v1beta1 -o name | wc -l)" "0"
+k get hosts.v1beta1.example.com --field-selector spec.port=8 -w -o 'jsonpath={.metadata.name}={.spec.port}{"\n"}' >"$work/selected" 2>&1 &
+hosts_pid=$!
+k patch hosts.v1.example.com i --type=merge -p '{"spec":{"hostPort":"b:8"}}' >/dev/null
+wait_until "a watch sees what enters" grep -q i=8 "$work/selected"
+k patch hosts.v1.example.com j --type=merge -p '{"spec":{"hostPort":"c:9"}}' >/dev/null
+k patch hosts.v1.example.com i --type=merge -p '{"spec":{"hostPort":"b:9"}}' >/dev/null
+k patch hosts.v1.example.com j --type=merge -p '{"spec":{"hostPort":"c:8"}}' >/dev/null
+wait_until "and what enters later" grep -q j=8 "$work/selected"
+is "and nothing else" "$(grep -v '^i=8$' "$work/selected" | tr '\n' ' ')" "j=8 "
+kill "$hosts_pid"
+wait "$hosts_pid" 2>/dev/null
+
+# --- fields that other versions call otherwise
+host() { # MANAGER VERSION SPEC
+  echo "{\"apiVersion\":\"example.com/$2\",\"kind\":\"Host\",\"metadata\":{\"name\":\"s\"},\"spec\":$3}" |
+    k apply --server-side --field-manager "$1" -f - 2>&1
+}
+spec() { k get hosts.v1.example.com s -o 'jsonpath={.spec.hostPort}'; }
+host one v1 '{"hostPort":"a:1"}' >/dev/null
+host one v1beta1 '{"host":"b","port":"2"}' >/dev/null
+is "one manager changes its version" "$(spec)" "b:2"
+like "another one's conflict is in the owner's version" "$(host two v1 '{"hostPort":"c:3"}')" \
+  '*conflicts with "one"*- .spec.host*- .spec.port*'
+is "what both want is no conflict" "$(host two v1 '{"hostPort":"b:2"}')" "host.example.com/s serverside-applied"
+host one v1 '{}' >/dev/null
+is "what another one owns by its other name stays" "$(spec)" "b:2"
+host two v1 '{}' >/dev/null
+is "what nobody owns goes" "$(spec)" ""
+
 definition refuse | k apply -f - >/dev/null
 is "a webhook that fails" "$(k get hosts.v1beta1.example.com h 2>&1)" \
   'Error from server (InternalError): conversion webhook for example.com/v1, Kind=Host failed: too old'

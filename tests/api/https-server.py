@@ -87,13 +87,14 @@ def hook_convert(review):
     converted = []
     for item in request["objects"]:
         item = json.loads(json.dumps(item))
-        spec = item["spec"]
+        spec = item.setdefault("spec", {})
         if request["desiredAPIVersion"].endswith("/v1"):
-            spec["hostPort"] = f"{spec.pop('host')}:{spec.pop('port')}"
-        else:
-            spec["host"], spec["port"] = spec.pop("hostPort").split(":")
+            if "host" in spec or "port" in spec:
+                spec["hostPort"] = f"{spec.pop('host', '')}:{spec.pop('port', '')}"
+        elif "hostPort" in spec:
+            spec.update({name: part for name, part in zip(("host", "port"), spec.pop("hostPort").split(":")) if part})
         item["apiVersion"] = request["desiredAPIVersion"]
-        item["metadata"].setdefault("labels", {})["converted"] = "yes"
+        item["metadata"].setdefault("labels", {})["converted"] = request["desiredAPIVersion"].split("/")[1]
         item["metadata"]["uid"] = "forged"
         converted.append(item)
     return {"apiVersion": review["apiVersion"], "kind": "ConversionReview",

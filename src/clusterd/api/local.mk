@@ -40,7 +40,7 @@ noinst_LIBRARIES += %D%/libapi.a
 %C%_libapi_a_SOURCES += \
 	%D%/apply/field_set.c %D%/apply/field_set.h %D%/apply/field_set_value.c %D%/apply/managed_fields.c \
 	%D%/apply/managed_fields.h \
-	%D%/apply/version_changes.c %D%/apply/version_changes.h
+	%D%/apply/version_prune.c %D%/apply/version_prune.h %D%/apply/version_changes.c %D%/apply/version_changes.h
 
 # the tables and what is read from them
 %C%_libapi_a_SOURCES += \

@@ -107,6 +107,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/handlers/component_status_handler.c \
 	%D%/request_trace.c \
 	%D%/request_trace.h \
+	%D%/registry/dispatcher.c \
 	%D%/registry/eviction.c \
 	%D%/registry/eviction.h \
 	%D%/outbound/front_proxy.c \

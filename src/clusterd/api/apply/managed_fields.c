@@ -7,6 +7,7 @@
 #include "base/timestamp.h"
 #include "clusterd/api/apply/field_set.h"
 #include "clusterd/api/apply/version_changes.h"
+#include "clusterd/api/apply/version_prune.h"
 #include "clusterd/api/last_applied.h"
 
 #define UPDATE "Update"
@@ -312,20 +313,21 @@ static GPtrArray *managers_before_apply(const ApiKind *kind, const json_t *old, 
   return managers;
 }
 
-/* Everything anybody owns, CONFIGURED (the applier's new set, identity and all) included. A field that has another name
- * in a manager's version counts by that name only. */
-static json_t *owned_by_all(GPtrArray *managers, const Manager *applier, const json_t *configured)
+/* VALUE without what APPLIER wanted and no longer does, CONFIGURED being its new set, unless somebody else owns it. New
+ * reference. */
+static json_t *prune_abandoned(const ApiKind *kind, const ApiScheme *scheme, const json_t *value, GPtrArray *managers,
+                               Manager *applier, const char *api_version, const json_t *configured)
 {
-  json_t *owned = json_deep_copy(configured);
+  g_autofree OwnedFields *owned = g_new(OwnedFields, managers->len + 1);
+  gsize n_owned = 0;
+  owned[n_owned++] = (OwnedFields){ api_version, configured };
   for (guint i = 0; i < managers->len; i++) {
     Manager *manager = managers->pdata[i];
-    if (manager == applier)
-      continue;
-    json_t *more = field_set_union(owned, manager_set(manager));
-    json_decref(owned);
-    owned = more;
+    if (manager != applier)
+      owned[n_owned++] = (OwnedFields){ manager->api_version, manager_set(manager) };
   }
-  return owned;
+  return version_prune(kind, scheme, value, (OwnedFields){ applier->api_version, manager_set(applier) }, owned,
+                       n_owned);
 }
 
 /* Gives the applier its new set; the time moves when anything did. */
@@ -356,11 +358,10 @@ json_t *managed_fields_apply(const ApiKind *kind, const json_t *old, const json_
     applier = manager_new(writer->name, APPLY, api_version, subresource, NULL, json_object());
     g_ptr_array_add(managers, applier);
   }
-  g_autoptr(json_t) result = old ? json_deep_copy(old) : json_object();
-  field_set_merge(kind->message, result, config);
+  g_autoptr(json_t) merged = old ? json_deep_copy(old) : json_object();
+  field_set_merge(kind->message, merged, config);
   g_autoptr(json_t) configured = field_set_of_value(kind->message, config);
-  g_autoptr(json_t) owned = owned_by_all(managers, applier, configured);
-  field_set_prune(kind->message, result, manager_set(applier), owned);
+  g_autoptr(json_t) result = prune_abandoned(kind, writer->scheme, merged, managers, applier, api_version, configured);
   g_autoptr(json_t) set = version_changes_strip(kind, subresource, json_deep_copy(configured));
 
   g_autoptr(VersionChanges) changes = version_changes_new(kind, writer->scheme, subresource, old, result);

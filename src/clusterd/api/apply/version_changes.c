@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "clusterd/api/apply/field_set.h"
+#include "clusterd/api/custom/custom_definition.h"
 
 struct VersionChanges {
   const ApiKind *kind;
@@ -56,8 +57,7 @@ json_t *version_changes_strip(const ApiKind *kind, const char *subresource, json
   return set;
 }
 
-/* The version of KIND called API_VERSION; KIND itself when there is none. */
-static const ApiKind *version_of(const ApiKind *kind, const ApiScheme *scheme, const char *api_version)
+const ApiKind *version_of_kind(const ApiKind *kind, const ApiScheme *scheme, const char *api_version)
 {
   g_autofree char *own = api_group_version(kind);
   if (!scheme || strcmp(own, api_version) == 0)
@@ -68,11 +68,28 @@ static const ApiKind *version_of(const ApiKind *kind, const ApiScheme *scheme, c
   return found && found->storage == kind->storage ? found : kind;
 }
 
-/* VALUE of the version FROM in the version TO. New reference; NULL when VALUE is, or cannot be converted. */
-static json_t *convert(const ApiKind *from, const ApiKind *to, const json_t *value)
+/* The same of custom resources, whose definition may have a webhook. */
+static json_t *convert_custom(const ApiKind *to, const json_t *value)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *api_version = api_group_version(to);
+  if (custom_definition_webhook(to->custom->definition)) {
+    json_t *converted = custom_definition_convert(to->custom->definition, api_version, value, &error);
+    if (!converted)
+      g_debug("fields of %s: %s", api_version, error->message);
+    return converted;
+  }
+  json_t *copy = json_copy((json_t *)(uintptr_t)value);
+  json_object_set_new(copy, "apiVersion", json_string(api_version));
+  return copy;
+}
+
+json_t *version_convert(const ApiKind *from, const ApiKind *to, const json_t *value)
 {
   if (!value)
     return NULL;
+  if (to->custom)
+    return convert_custom(to, value);
   g_autoptr(json_t) stored =
       from->convert_to_storage ? from->convert_to_storage(value) : json_incref((json_t *)(uintptr_t)value);
   if (!stored || !to->convert_from_storage)
@@ -85,8 +102,8 @@ static VersionChange *compare(const VersionChanges *changes, const ApiKind *kind
   VersionChange *change = g_new0(VersionChange, 1);
   json_t *changed = NULL;
   bool own = kind == changes->kind;
-  g_autoptr(json_t) old = own ? NULL : convert(changes->kind, kind, changes->old);
-  g_autoptr(json_t) new_value = own ? NULL : convert(changes->kind, kind, changes->new_value);
+  g_autoptr(json_t) old = own ? NULL : version_convert(changes->kind, kind, changes->old);
+  g_autoptr(json_t) new_value = own ? NULL : version_convert(changes->kind, kind, changes->new_value);
   if (new_value)
     field_set_compare(kind->message, old, new_value, &changed, &change->removed);
   else
@@ -97,7 +114,7 @@ static VersionChange *compare(const VersionChanges *changes, const ApiKind *kind
 
 const VersionChange *version_changes_in(VersionChanges *changes, const char *api_version)
 {
-  const ApiKind *kind = version_of(changes->kind, changes->scheme, api_version);
+  const ApiKind *kind = version_of_kind(changes->kind, changes->scheme, api_version);
   VersionChange *change = g_hash_table_lookup(changes->by_kind, kind);
   if (!change) {
     change = compare(changes, kind);

@@ -26,3 +26,10 @@ const VersionChange *version_changes_in(VersionChanges *changes, const char *api
 /* SET (taken) without what nobody manages: the object's identity, what the server keeps of itself, and what a write to
  * this subresource cannot set. */
 json_t *version_changes_strip(const ApiKind *kind, const char *subresource, json_t *set);
+
+/* The version of KIND called API_VERSION; KIND itself when there is none. */
+const ApiKind *version_of_kind(const ApiKind *kind, const ApiScheme *scheme, const char *api_version);
+
+/* VALUE of the version FROM in the version TO. New reference; NULL when VALUE is, or cannot be converted. May ask a
+ * webhook. */
+json_t *version_convert(const ApiKind *from, const ApiKind *to, const json_t *value);

@@ -30,8 +30,10 @@ typedef struct Listing {
   int64_t at;       /* revision of the snapshot listed */
   int64_t left;     /* how many were not looked at any more */
   bool selective;
+  bool by_view;   /* custom resources are selected as they are shown: not with the state locked */
   char *last_key; /* of the last object taken, when something is left */
   GPtrArray *objects;
+  GPtrArray *candidates; /* with BY_VIEW: what was found, for the selectors to look at */
 } Listing;
 
 static void listing_clear(Listing *listing)
@@ -41,6 +43,8 @@ static void listing_clear(Listing *listing)
   g_free(listing->last_key);
   if (listing->objects)
     g_ptr_array_unref(listing->objects);
+  if (listing->candidates)
+    g_ptr_array_unref(listing->candidates);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Listing, listing_clear)
@@ -124,12 +128,42 @@ static void take_from_memory(Listing *listing)
       continue;
     }
     Object *object = g_tree_node_value(node);
+    if (listing->by_view) {
+      g_ptr_array_add(listing->candidates, object_ref(object));
+      continue;
+    }
     if (!object_selected(object, listing->options->labels, listing->options->fields))
       continue;
     g_ptr_array_add(listing->objects, object_ref(object));
     if (full(listing))
       listing->last_key = g_strdup((const char *)g_tree_node_key(node) + strlen(listing->prefix));
   }
+}
+
+static char *key_of(const Listing *listing, Object *object)
+{
+  bool below = *listing->prefix || !listing->kind->namespaced;
+  return below ? g_strdup(object_name(object)) : registry_suffix(object_namespace(object), object_name(object));
+}
+
+/* Takes those of the candidates that are selected as the client sees them. */
+static bool take_candidates(Listing *listing, GError **error)
+{
+  for (guint i = 0; i < listing->candidates->len; i++) {
+    if (full(listing)) {
+      listing->left++;
+      return true;
+    }
+    g_autoptr(Object) shown = registry_view(listing->kind, listing->candidates->pdata[i], error);
+    if (!shown)
+      return false;
+    if (!object_selected(shown, listing->options->labels, listing->options->fields))
+      continue;
+    if (listing->options->limit && listing->objects->len + 1 == listing->options->limit)
+      listing->last_key = key_of(listing, shown);
+    g_ptr_array_add(listing->objects, g_steal_pointer(&shown));
+  }
+  return true;
 }
 
 /* False when the store must be asked. */
@@ -159,8 +193,10 @@ static bool take_page(Listing *listing, GPtrArray *entries, gsize skip, GError *
       listing->left += entries->len - i;
       return true;
     }
-    g_autoptr(Object) object = custom_version_load(listing->registry->scheme, listing->resource->kind, entry->value,
+    g_autoptr(Object) loaded = custom_version_load(listing->registry->scheme, listing->resource->kind, entry->value,
                                                    entry->mod_revision, error);
+    g_autoptr(Object) object =
+        loaded && listing->by_view ? registry_view(listing->kind, loaded, error) : g_steal_pointer(&loaded);
     if (!object)
       return false;
     if (!object_selected(object, listing->options->labels, listing->options->fields))
@@ -244,7 +280,9 @@ static bool list_single(Listing *listing, const char *name)
   g_rw_lock_reader_lock(&listing->registry->state);
   bool current = is_current(listing);
   Object *object = current ? g_tree_lookup(listing->resource->objects, key) : NULL;
-  if (object && object_selected(object, listing->options->labels, listing->options->fields))
+  if (object && listing->by_view)
+    g_ptr_array_add(listing->candidates, object_ref(object));
+  else if (object && object_selected(object, listing->options->labels, listing->options->fields))
     g_ptr_array_add(listing->objects, object_ref(object));
   listing->at =
       listing->revision ? listing->revision : MAX(listing->resource->newest, registry_revision(listing->registry));
@@ -267,7 +305,11 @@ ObjectList *registry_list(Registry *registry, const Caller *caller, const Target
   listing.objects = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
   const char *name = listing.options->fields ? field_selector_single_name(listing.options->fields) : NULL;
   bool direct = name && (in_namespace || !target->kind->namespaced) && !listing.start;
+  listing.by_view = listing.selective && target->kind->custom;
+  listing.candidates = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
   if (!(direct && list_single(&listing, name)) && !list_from_memory(&listing) && !list_from_store(&listing, error))
+    return NULL;
+  if (!take_candidates(&listing, error))
     return NULL;
   return finish(&listing, error);
 }

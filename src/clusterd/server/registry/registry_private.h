@@ -133,9 +133,16 @@ const ApiKind *registry_write_kind(const ApiKind *kind);
 /* Ends the running watches of KIND (its version alone) with WATCH_CLOSED. */
 void registry_close_watches(Registry *registry, const ApiKind *kind);
 
-/* watch_cache.c: the store's events, history, and the thread that runs the watches' handlers. */
+/* watch_cache.c: the store's events, and the history. */
+Change *change_new(WatchType type, Object *object, Object *old, int64_t revision); /* takes references of its own */
+Change *change_ref(Change *change);
+void change_unref(void *change);
 void watch_cache_event(const StoreEvent *event, void *registry);
 Resource *watch_cache_resource_new(const ApiKind *kind);
 void watch_cache_resource_free(Resource *resource);
+
+/* dispatcher.c: the threads that run the watches' handlers. */
 Dispatcher *dispatcher_new(Registry *registry);
 void dispatcher_free(Dispatcher *dispatcher);
+/* To be called with the state locked: under the same lock as the change is made visible. */
+void dispatcher_change(Dispatcher *dispatcher, Resource *resource, Change *change);
