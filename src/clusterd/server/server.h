@@ -1,7 +1,6 @@
 #pragma once
 /* The API server: TLS, HTTP, authentication and routing in front of a registry. */
 #include <glib.h>
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -44,11 +43,6 @@ char *api_server_issue_token(ApiServer *server, const char *namespace_, const ch
 /* Whether IDENTITY may do this to a resource of the cluster. */
 bool api_server_may(ApiServer *server, const Identity *identity, const char *verb, const char *group,
                     const char *resource, const char *subresource);
-
-/* What GET PATH_AND_QUERY ("/apis/metrics.k8s.io/v1beta1/namespaces/NS/pods?labelSelector=…") answers, for components
- * of this process: no permission is asked for. Only of what this server measures itself; REASON_NOT_FOUND else, so that
- * an APIService must be looked for first. New reference. */
-json_t *api_server_measure(ApiServer *server, const char *path_and_query, GError **error);
 
 /* The token the Secret called SECRET holds for ACCOUNT: it ends with either. The caller frees. */
 char *api_server_issue_secret_token(ApiServer *server, const Object *account, const char *secret, GError **error);

@@ -260,10 +260,14 @@ static void handle_row(ApiRequest *request, const ProxyRow *row)
   const char *rest = rest_of_path(request);
   bool ok = parse_name(request->info->name, row->what, &name, &error) && connect_admit(request, &error);
   bool agent = ok && row->locate == locate_node && means_agent(request, &name) && !relay_is_upgrade(request->http);
-  if (agent && *rest && handle_own_node(request, name.name, rest))
+  if (agent && !*rest) {
+    redirect(request);
     return;
-  g_autofree char *address = ok && !(agent && !*rest) ? row->locate(request, &name, &error) : NULL;
-  if (!address && error)
+  }
+  if (agent && handle_own_node(request, name.name, rest))
+    return;
+  g_autofree char *address = ok ? row->locate(request, &name, &error) : NULL;
+  if (!address)
     respond_error(request, error);
   else if (!*rest && !relay_is_upgrade(request->http))
     redirect(request);
