@@ -172,6 +172,11 @@ spec:
   service: {name: metrics-server, namespace: kube-system}
 END
 until_is "an administrator's own APIService wins" 503 status_of $metrics/nodes
+is "in discovery, too" "$(status_of $metrics)" 503
+is "as clients of today see it" "$(request GET /apis -H 'Accept: application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList' |
+  head -1 | python3 -c "
+import json, sys
+print([(v['freshness'], v['resources']) for i in json.load(sys.stdin)['items'] if i['metadata']['name'] == 'metrics.k8s.io' for v in i['versions']])")" "[('Stale', [])]"
 k delete apiservice v1beta1.metrics.k8s.io >/dev/null
 wait_until "without it the numbers are back" k top node
 until_is "and the APIService is local again" "Local True" \

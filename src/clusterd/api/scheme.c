@@ -109,6 +109,16 @@ void api_scheme_enable(ApiScheme *scheme, const char *group)
       index_add(&scheme->builtin, kinds[i]);
 }
 
+bool api_builtin_is_measured(const char *group, const char *version)
+{
+  size_t n_kinds;
+  const ApiKind *const *kinds = api_builtin_kinds(&n_kinds);
+  for (size_t i = 0; i < n_kinds; i++)
+    if (kinds[i]->measured && strcmp(kinds[i]->group, group) == 0 && strcmp(kinds[i]->version, version) == 0)
+      return true;
+  return false;
+}
+
 void api_scheme_free(ApiScheme *scheme)
 {
   if (!scheme)

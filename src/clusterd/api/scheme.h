@@ -45,6 +45,9 @@ unsigned api_scheme_generation(const ApiScheme *scheme);
  * array, not the kinds. */
 GPtrArray *api_scheme_list(const ApiScheme *scheme);
 
+/* Whether the built-in kinds of GROUP and VERSION are measured ones, enabled or not. */
+bool api_builtin_is_measured(const char *group, const char *version);
+
 /* The generated table itself, for tests and tools: N_KINDS gets its length. */
 const ApiKind *const *api_builtin_kinds(size_t *n_kinds);
 

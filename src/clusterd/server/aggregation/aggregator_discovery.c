@@ -177,7 +177,11 @@ void aggregator_add_discovery(Aggregator *aggregator, json_t *discovery_list)
       json_array_append_new(items, item);
     }
     json_t *versions = json_object_get(item, "versions");
-    if (!find(versions, "version", version))
+    json_t *own = find(versions, "version", version);
+    if (own && api_builtin_is_measured(group, version))
+      json_object_update_new(own, json_pack("{s:o, s:s}", "resources", convert_resources(resources, group, version),
+                                            "freshness", fresh ? "Current" : "Stale"));
+    else if (!own)
       json_array_append_new(versions, json_pack("{s:s, s:o, s:s}", "version", version, "resources",
                                                 convert_resources(resources, group, version), "freshness",
                                                 fresh ? "Current" : "Stale"));
@@ -209,8 +213,9 @@ void aggregator_add_openapi(Aggregator *aggregator, json_t *index)
   for (guint i = 0; i < remote->len; i++) {
     const json_t *spec = json_object_get(object_json(remote->pdata[i]), "spec");
     const Remote *known = g_hash_table_lookup(aggregator->remotes, object_name(remote->pdata[i]));
-    g_autofree char *path = g_strdup_printf("apis/%s/%s", json_str(spec, "group", ""), json_str(spec, "version", ""));
-    if (known && known->openapi && !json_object_get(paths, path))
+    const char *group = json_str(spec, "group", ""), *version = json_str(spec, "version", "");
+    g_autofree char *path = g_strdup_printf("apis/%s/%s", group, version);
+    if (known && known->openapi && (api_builtin_is_measured(group, version) || !json_object_get(paths, path)))
       json_object_set(paths, path, known->openapi);
   }
 }

@@ -96,16 +96,11 @@ static bool is_managed(const Object *api_service)
 }
 
 /* Where several servers share the store, one that has a node answers for what it measures, another does not. */
-static bool is_of_other_server(Aggregator *aggregator, const char *name)
+static bool is_of_other_server(Aggregator *aggregator, const Object *api_service)
 {
-  size_t n_kinds;
-  const ApiKind *const *kinds = api_builtin_kinds(&n_kinds);
-  for (size_t i = 0; i < n_kinds && store_is_shared(aggregator->registry->store); i++) {
-    g_autofree char *measured = g_strdup_printf("%s.%s", kinds[i]->version, kinds[i]->group);
-    if (kinds[i]->measured && g_str_equal(measured, name))
-      return true;
-  }
-  return false;
+  const json_t *spec = json_object_get(object_json((Object *)(uintptr_t)api_service), "spec");
+  return store_is_shared(aggregator->registry->store) &&
+         api_builtin_is_measured(json_str(spec, "group", ""), json_str(spec, "version", ""));
 }
 
 void aggregator_keep_local(Aggregator *aggregator)
@@ -126,6 +121,6 @@ void aggregator_keep_local(Aggregator *aggregator)
   }
   for (guint i = 0; i < present->len; i++)
     if (is_managed(present->pdata[i]) && !g_hash_table_contains(names, object_name(present->pdata[i])) &&
-        !is_of_other_server(aggregator, object_name(present->pdata[i])))
+        !is_of_other_server(aggregator, present->pdata[i]))
       drop(aggregator, present->pdata[i]);
 }

@@ -234,6 +234,16 @@ static void handle_api(ApiRequest *request, char *const *parts)
     not_found(request);
 }
 
+/* Whether another server answers for what this one could measure: it is asked, then. */
+static bool gives_way(ApiRequest *request, const char *group, const char *version)
+{
+  Aggregator *aggregator = api_server_aggregator(request->server);
+  if (!group || !version || !aggregator_has_remote(aggregator) || !api_builtin_is_measured(group, version))
+    return false;
+  g_autoptr(Object) api_service = aggregator_find(aggregator, group, version);
+  return api_service != NULL;
+}
+
 static void handle_apis(ApiRequest *request, char *const *parts)
 {
   const ApiScheme *scheme = registry_scheme(request->registry);
@@ -246,7 +256,7 @@ static void handle_apis(ApiRequest *request, char *const *parts)
     aggregator_add_groups(aggregator, document);
   } else if (!parts[2]) {
     document = aggregator_add_group(aggregator, parts[1], discovery_group(scheme, parts[1]));
-  } else if (!parts[3]) {
+  } else if (!parts[3] && !gives_way(request, parts[1], parts[2])) {
     document = discovery_resource_list(scheme, parts[1], parts[2]);
   }
   if (document)
@@ -278,7 +288,7 @@ static void handle_openapi_v3(ApiRequest *request, char *const *parts)
   g_autofree char *key = g_strconcat("v3 ", path, NULL);
   g_autofree char *etag = NULL;
   g_autoptr(GBytes) bytes = document_get(documents, key, &etag);
-  bool in_group = !bytes && g_str_equal(parts[2], "apis") && parts[3];
+  bool in_group = g_str_equal(parts[2], "apis") && parts[3] && (!bytes || gives_way(request, parts[3], parts[4]));
   if (in_group && handle_aggregated(request, parts[3], parts[4]))
     return;
   const char *hash = query_get(request->query, "hash");
