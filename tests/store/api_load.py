@@ -87,7 +87,7 @@ class Server:
             own.request(method, path, json.dumps(body) if body else None,
                         {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"})
             answer = own.getresponse()
-            return answer.status, json.loads(answer.read() or b"{}") if path != "/readyz" else answer.read()
+            return answer.status, json.loads(answer.read() or b"{}") if not path.startswith(("/readyz", "/livez", "/healthz")) else answer.read()
         finally:
             if not connection:
                 own.close()

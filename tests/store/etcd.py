@@ -232,13 +232,24 @@ def check_health(servers, etcd, tap):
     tap.ok("ready with etcd", servers[0].request("GET", "/readyz")[0] == 200)
     for i in range(MEMBERS):
         etcd.processes[i].send_signal(signal.SIGSTOP)
+    # more writers than there are workers wait for etcd
+    body = {"metadata": {"generateName": "stuck-"}}
+    stuck = [threading.Thread(target=servers[0].request, args=("POST", "/api/v1/namespaces/default/configmaps", body), daemon=True)
+             for _ in range(60)]
+    for thread in stuck:
+        thread.start()
     start = time.monotonic()
     status, text = servers[0].request("GET", "/readyz")
     seconds = time.monotonic() - start
     tap.ok("not ready when etcd does not answer", status == 500 and b"[-]etcd failed: reason withheld\n" in text, status, text)
     tap.ok("which is said in time", seconds < 4, seconds)
+    start = time.monotonic()
+    answers = [servers[0].request("GET", path)[0] for path in ("/livez", "/healthz", "/livez/ping")]
+    tap.ok("and again at once", answers == [500, 500, 200] and time.monotonic() - start < 4, answers, time.monotonic() - start)
     for i in range(MEMBERS):
         etcd.processes[i].send_signal(signal.SIGCONT)
+    for thread in stuck:
+        thread.join(60)
     api_load.wait_until(lambda: servers[0].is_ready() and servers[1].is_ready(), "the servers are ready again", 60)
     for i in range(MEMBERS):
         etcd.kill(i)

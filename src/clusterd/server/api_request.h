@@ -49,11 +49,18 @@ bool api_server_is_ready(ApiServer *server);
 bool api_server_component_runs(ApiServer *server, ApiComponent component);
 SessionSet *api_server_sessions(ApiServer *server);
 struct Aggregator *api_server_aggregator(ApiServer *server);
+/* What health checks know of the store (handlers/health_handler.c). */
+typedef struct StoreHealth StoreHealth;
+StoreHealth *store_health_new(void);
+void store_health_free(StoreHealth *health);
+StoreHealth *api_server_store_health(ApiServer *server);
 
 /* request_route.c: what the HTTP server calls with each request, DATA being the ApiServer, and whether the call needs
  * no thread of its own. */
 void api_request_handle(HttpRequest *http, void *data);
 bool api_request_is_quick(const HttpRequest *http, void *data);
+/* HttpServerConfig.is_urgent. */
+bool api_request_is_urgent(const HttpRequest *http, void *data);
 /* HttpServerConfig.lends. */
 void api_request_lends(bool away, void *data);
 /* HttpServerConfig.streams_body, of the ApiServer DATA. */

@@ -202,4 +202,6 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/stream/websocket.h \
 	%D%/registry/write.c \
 	%D%/registry/write.h \
-	%D%/registry/write_store.c
+	%D%/registry/write_store.c \
+	%D%/registry/write_turn.c \
+	%D%/registry/write_turn.h

@@ -304,6 +304,16 @@ bool api_request_is_quick(const HttpRequest *http, void *data)
   return true;
 }
 
+/* Who asks for health is answered when all workers wait for a store that does not answer: then most of all. */
+bool api_request_is_urgent(const HttpRequest *http, void *data)
+{
+  static const char *const paths[] = { "/healthz", "/livez", "/readyz" };
+  for (gsize i = 0; i < G_N_ELEMENTS(paths); i++)
+    if (g_str_has_prefix(http_path(http), paths[i]))
+      return true;
+  return false;
+}
+
 /* What is passed on to somebody else is read while it is sent. */
 bool api_request_streams_body(const char *path, void *data)
 {

@@ -24,6 +24,7 @@ struct ApiServer {
   Tracing tracing;
   Documents *documents;
   FlowControl *flow;
+  StoreHealth *store_health;
   EventExpiry *event_expiry;
   WatchSet *watches;
   SessionSet *sessions;
@@ -38,6 +39,11 @@ struct ApiServer {
 Registry *api_server_registry(ApiServer *server)
 {
   return server->registry;
+}
+
+StoreHealth *api_server_store_health(ApiServer *server)
+{
+  return server->store_health;
 }
 
 FlowControl *api_server_flow(ApiServer *server)
@@ -168,6 +174,7 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
   registry->authorizer = server->authorizer;
   server->documents = documents_new(registry_scheme(registry));
   server->flow = flow_control_new(registry, FLOW_SEATS);
+  server->store_health = store_health_new();
   server->watches = watch_set_new();
   server->sessions = session_set_new();
   if (!tracing_make(&server->tracing, config, error) ||
@@ -190,6 +197,7 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
     .handler = api_request_handle,
     .is_quick = api_request_is_quick,
     .streams_body = api_request_streams_body,
+    .is_urgent = api_request_is_urgent,
     .lends = api_request_lends,
     .data = server,
   };
@@ -243,6 +251,7 @@ void api_server_stop(ApiServer *server)
   documents_free(server->documents);
   event_expiry_free(server->event_expiry);
   flow_control_free(server->flow);
+  store_health_free(server->store_health);
   server->registry->authorizer = NULL;
   authorizer_free(server->authorizer);
   authenticator_clear(&server->authenticator);

@@ -197,6 +197,58 @@ static void *modify_many(void *data)
   return NULL;
 }
 
+/* How often its change ran at most, for one call. */
+typedef struct FairWriter {
+  Fixture *fixture;
+  unsigned runs, most;
+} FairWriter;
+
+static bool add_one_counted(json_t *value, void *data)
+{
+  FairWriter *writer = data;
+  writer->runs++;
+  return add_one(value, NULL);
+}
+
+enum { FAIR_WRITERS = 24, FAIR_WRITES = 20, FAIR_ATTEMPTS_MAX = 12 };
+
+static void *modify_fairly(void *data)
+{
+  FairWriter *writer = data;
+  Target target = target_of(writer->fixture, "configmaps", "a");
+  for (int i = 0; i < FAIR_WRITES; i++) {
+    g_autoptr(GError) error = NULL;
+    writer->runs = 0;
+    g_autoptr(Object) stored =
+        registry_modify(writer->fixture->registry, NULL, &target, add_one_counted, writer, &error);
+    g_assert_no_error(error);
+    writer->most = MAX(writer->most, writer->runs);
+  }
+  return NULL;
+}
+
+/* Among many writers of one object nobody loses again and again. */
+static void test_modify_fairness(Fixture *fixture, gconstpointer data)
+{
+  FairWriter writers[FAIR_WRITERS] = { 0 };
+  GThread *threads[FAIR_WRITERS];
+  g_autoptr(Object) made = create_map(fixture, "a");
+  for (int i = 0; i < FAIR_WRITERS; i++) {
+    writers[i].fixture = fixture;
+    threads[i] = g_thread_new("fair", modify_fairly, &writers[i]);
+  }
+  unsigned most = 0;
+  for (int i = 0; i < FAIR_WRITERS; i++) {
+    g_thread_join(threads[i]);
+    most = MAX(most, writers[i].most);
+  }
+  g_test_message("%u attempts at most", most);
+  g_assert_cmpuint(most, <=, FAIR_ATTEMPTS_MAX);
+  Target target = target_of(fixture, "configmaps", "a");
+  g_autoptr(Object) stored = registry_get(fixture->registry, NULL, &target, NULL);
+  g_assert_cmpstr(json_str(json_object_get(object_json(stored), "data"), "count", ""), ==, "480"); /* 24 times 20 */
+}
+
 static void test_modify_loses_nothing(Fixture *fixture, gconstpointer data)
 {
   GThread *threads[MODIFIERS];
@@ -508,6 +560,7 @@ int main(int argc, char **argv)
   ADD("dry-run", test_dry_run);
   ADD("update", test_update);
   ADD("modify-loses-nothing", test_modify_loses_nothing);
+  ADD("modify-fairness", test_modify_fairness);
   ADD("patch", test_patch);
   ADD("reopen", test_reopen);
   ADD("delete", test_delete);

@@ -12,6 +12,64 @@
 /* As long as upstream waits for etcd. */
 #define STORE_TIMEOUT_US (2 * G_USEC_PER_SEC)
 
+/* What is known of the store: whoever comes while it is asked hears the same, and for a while after it did not answer
+ * that is the answer, at once. */
+struct StoreHealth {
+  GMutex lock;
+  GCond heard;
+  bool asking, failed;
+  gint64 failed_at; /* monotonic, us */
+  unsigned round;   /* of answers */
+};
+
+#define STORE_FAILURE_US (2 * G_USEC_PER_SEC)
+
+StoreHealth *store_health_new(void)
+{
+  StoreHealth *health = g_new0(StoreHealth, 1);
+  g_mutex_init(&health->lock);
+  g_cond_init(&health->heard);
+  return health;
+}
+
+void store_health_free(StoreHealth *health)
+{
+  if (!health)
+    return;
+  g_cond_clear(&health->heard);
+  g_mutex_clear(&health->lock);
+  g_free(health);
+}
+
+static void ask_store(StoreHealth *health, Store *store)
+{
+  g_autoptr(GError) error = NULL;
+  health->asking = true;
+  g_mutex_unlock(&health->lock);
+  bool answers = store_check(store, STORE_TIMEOUT_US, &error);
+  if (error)
+    g_debug("health check: the store does not answer: %s", error->message);
+  g_mutex_lock(&health->lock);
+  health->asking = false;
+  health->failed = !answers;
+  health->failed_at = g_get_monotonic_time();
+  health->round++;
+  g_cond_broadcast(&health->heard);
+}
+
+static bool store_is_well(StoreHealth *health, Store *store)
+{
+  g_autoptr(GMutexLocker) held = g_mutex_locker_new(&health->lock);
+  if (health->failed && g_get_monotonic_time() - health->failed_at < STORE_FAILURE_US)
+    return false;
+  unsigned round = health->round;
+  if (!health->asking)
+    ask_store(health, store);
+  while (health->round == round)
+    g_cond_wait(&health->heard, &health->lock);
+  return !health->failed;
+}
+
 /* One look at everything. The store is asked once for all checks that are about it. */
 typedef struct Examination {
   ApiServer *server;
@@ -32,13 +90,11 @@ static bool is_well(Examination *examination)
 /* Upstream's name, whichever engine it is. */
 static bool store_answers(Examination *examination)
 {
-  g_autoptr(GError) error = NULL;
   if (examination->store_asked)
     return examination->store_answers;
   examination->store_asked = true;
-  examination->store_answers = store_check(examination->registry->store, STORE_TIMEOUT_US, &error);
-  if (error)
-    g_debug("health check: the store does not answer: %s", error->message);
+  examination->store_answers =
+      store_is_well(api_server_store_health(examination->server), examination->registry->store);
   return examination->store_answers;
 }
 

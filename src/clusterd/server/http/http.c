@@ -98,6 +98,7 @@ void http_request_arrived(struct evhttp_request *evrequest, void *data)
     note_mark(request, mark);
   evhttp_connection_get_peer(evhttp_request_get_connection(evrequest), &address, &port);
   request->peer = g_strdup(address);
+  request->urgent = server->config.is_urgent && server->config.is_urgent(request, server->config.data);
   if (server->config.is_quick && server->config.is_quick(request, server->config.data))
     server->config.handler(request, server->config.data);
   else if (!http_loop_dispatch(server, request))

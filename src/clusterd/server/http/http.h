@@ -15,6 +15,7 @@
 #define HTTP_HEADERS_MAX (64 << 10)
 #define HTTP_IDLE_SECONDS 120
 #define HTTP_WORKERS_MAX 48
+#define HTTP_URGENT_MAX 4
 /* Workers that may wait for somebody else at the same time, on top of those. */
 #define HTTP_WORKERS_LENT_MAX 200
 /* What may wait in memory for a peer that does not read; beyond it the connection is closed. */
@@ -34,6 +35,9 @@ typedef struct HttpServerConfig {
   void (*handler)(HttpRequest *request, void *data);
   /* True when the handler never blocks on this request: it then runs on the event loop. May be NULL. */
   bool (*is_quick)(const HttpRequest *request, void *data);
+  /* True when the request must be answered however many others wait: it has threads of its own, HTTP_URGENT_MAX. May be
+   * NULL. */
+  bool (*is_urgent)(const HttpRequest *request, void *data);
   /* True when a long body sent to PATH may be read while it comes (http_take_upload). On an event loop's thread; must
    * not block. May be NULL. */
   bool (*streams_body)(const char *path, void *data);

@@ -195,6 +195,7 @@ HttpServer *http_server_start(const HttpServerConfig *config, GError **error)
   server->loops = g_new0(HttpLoop, server->n_loops);
   g_mutex_init(&server->workers_lock);
   server->workers = g_thread_pool_new(http_worker_run, server, HTTP_WORKERS_MAX, FALSE, NULL);
+  server->urgent = g_thread_pool_new(http_worker_run, server, HTTP_URGENT_MAX, FALSE, NULL);
   bool ok = tls_load(server->tls, config, error) && open_listener(server, error);
   for (unsigned i = 0; ok && i < server->n_loops; i++)
     ok = loop_start(server, &server->loops[i], error);
@@ -208,7 +209,8 @@ HttpServer *http_server_start(const HttpServerConfig *config, GError **error)
 bool http_loop_dispatch(HttpServer *server, HttpRequest *request)
 {
   g_autoptr(GMutexLocker) held = g_mutex_locker_new(&server->workers_lock);
-  return server->workers && g_thread_pool_push(server->workers, request, NULL);
+  GThreadPool *pool = request->urgent ? server->urgent : server->workers;
+  return pool && g_thread_pool_push(pool, request, NULL);
 }
 
 void http_resume(HttpRequest *request, void (*go_on)(HttpRequest *request, void *data), void *data)
@@ -222,10 +224,12 @@ void http_resume(HttpRequest *request, void (*go_on)(HttpRequest *request, void 
 void http_server_drain(HttpServer *server)
 {
   g_mutex_lock(&server->workers_lock);
-  GThreadPool *workers = g_steal_pointer(&server->workers);
+  GThreadPool *workers = g_steal_pointer(&server->workers), *urgent = g_steal_pointer(&server->urgent);
   g_mutex_unlock(&server->workers_lock);
   if (workers)
     g_thread_pool_free(workers, FALSE, TRUE);
+  if (urgent)
+    g_thread_pool_free(urgent, FALSE, TRUE);
 }
 
 uint16_t http_server_port(const HttpServer *server)

@@ -36,6 +36,7 @@ struct HttpServer {
   unsigned n_loops;
   GMutex workers_lock;
   GThreadPool *workers; /* NULL when draining */
+  GThreadPool *urgent;  /* for what cannot wait for them; NULL when draining */
   int lent;             /* workers that wait, under the lock */
 };
 
@@ -46,6 +47,7 @@ struct HttpRequest {
   const char *method;
   GBytes *body;
   bool body_too_long;
+  bool urgent;
   HttpUpload *upload; /* NULL: the body is whole */
   char *peer;
   void (*go_on)(HttpRequest *request, void *data); /* in place of the handler; NULL: not put off */

@@ -9,6 +9,7 @@
 #include "clusterd/server/registry/registry_private.h"
 #include "clusterd/server/registry/scale.h"
 #include "clusterd/server/registry/storage_key.h"
+#include "clusterd/server/registry/write_turn.h"
 
 #define LOAD_PAGE 256 /* entries read at once */
 
@@ -139,6 +140,7 @@ Registry *registry_new(Store *store, ApiScheme *scheme, GError **error)
   registry->store = store;
   registry->scheme = scheme;
   g_rw_lock_init(&registry->state);
+  registry->turns = write_turns_new();
   g_mutex_init(&registry->flights_lock);
   g_mutex_init(&registry->observations_lock);
   g_mutex_init(&registry->advance_lock);
@@ -179,6 +181,7 @@ void registry_free(Registry *registry)
   g_hash_table_unref(registry->flights);
   g_cond_clear(&registry->advanced);
   g_mutex_clear(&registry->advance_lock);
+  write_turns_free(registry->turns);
   g_mutex_clear(&registry->flights_lock);
   g_mutex_clear(&registry->observations_lock);
   g_rw_lock_clear(&registry->state);

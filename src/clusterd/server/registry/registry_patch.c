@@ -10,6 +10,7 @@
 #include "clusterd/api/typed_path.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/registry/write.h"
+#include "clusterd/server/registry/write_turn.h"
 
 typedef struct PatchRequest {
   PatchType type;
@@ -255,6 +256,8 @@ static Object *apply(Registry *registry, const Caller *caller, const Target *tar
   g_autoptr(json_t) config = complete_config(target, patch, error);
   if (!config)
     return NULL;
+  g_auto(WriteTurn) turn = { 0 };
+  write_turn_begin(&turn, registry, target);
   for (int attempt = 1;; attempt++) {
     g_autoptr(GError) problem = NULL;
     bool lost = false;
@@ -265,6 +268,7 @@ static Object *apply(Registry *registry, const Caller *caller, const Target *tar
         g_propagate_error(error, g_steal_pointer(&problem));
       return stored;
     }
+    write_turn_lost(&turn);
   }
 }
 
@@ -284,6 +288,8 @@ Object *registry_patch(Registry *registry, const Caller *caller, const Target *t
   PatchRequest request = { type, patch, force };
   /* a version inside the patch is a precondition: then a conflict is the client's to solve */
   bool versioned = type != PATCH_JSON && *json_str(json_object_get(patch, "metadata"), "resourceVersion", "") != '\0';
+  g_auto(WriteTurn) turn = { 0 };
+  write_turn_begin(&turn, registry, target);
   for (int attempt = 1;; attempt++) {
     g_autoptr(GError) problem = NULL;
     Object *stored = patch_once(registry, caller, target, &request, &problem);
@@ -292,5 +298,6 @@ Object *registry_patch(Registry *registry, const Caller *caller, const Target *t
         g_propagate_error(error, g_steal_pointer(&problem));
       return stored;
     }
+    write_turn_lost(&turn);
   }
 }

@@ -76,6 +76,8 @@ struct Registry {
   _Atomic int64_t revision; /* newest one applied */
   StoreWatch *feed;
 
+  struct WriteTurns *turns;
+
   GMutex flights_lock;
   GHashTable *flights; /* GBytes* by identity → Flight* */
 

@@ -4,6 +4,7 @@
 #include "clusterd/api/validation.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/registry/write.h"
+#include "clusterd/server/registry/write_turn.h"
 
 static void carry(json_t *metadata, const json_t *old, const char *member)
 {
@@ -274,6 +275,8 @@ Object *registry_update(Registry *registry, const Caller *caller, const Target *
 Object *registry_modify(Registry *registry, const Caller *caller, const Target *target, RegistryChange change,
                         void *data, GError **error)
 {
+  g_auto(WriteTurn) turn = { 0 };
+  write_turn_begin(&turn, registry, target);
   for (int attempt = 1;; attempt++) {
     g_autoptr(GError) problem = NULL;
     g_autoptr(Object) current = registry_get(registry, caller, target, error);
@@ -288,5 +291,6 @@ Object *registry_modify(Registry *registry, const Caller *caller, const Target *
         g_propagate_error(error, g_steal_pointer(&problem));
       return stored;
     }
+    write_turn_lost(&turn);
   }
 }
