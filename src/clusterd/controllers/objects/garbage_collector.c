@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/client/recorder.h"
 #include "clusterd/client/work_queue.h"
 #include "clusterd/controllers/objects/owner_graph.h"
 
@@ -25,6 +26,8 @@ typedef struct KindWatch {
 
 struct GarbageCollector {
   Client *client;
+  Recorder *recorder;
+  Informer *namespaces;
   Informer *definitions; /* CustomResourceDefinitions; NULL when there is no such kind */
   WorkQueue *queue;
   GHashTable *watches; /* "plural.group" → KindWatch*; used by one worker at a time (KEY_KINDS) and at the end */
@@ -141,7 +144,22 @@ typedef struct Change {
   const char *uid;       /* of the object */
   GHashTable *owners;    /* set of uids whose references go; or NULL */
   const char *finalizer; /* what goes; or NULL */
+  bool unblock;          /* instead: no owner waits for it any more */
 } Change;
+
+static bool unblock_owners(json_t *metadata)
+{
+  bool changed = false;
+  size_t i;
+  json_t *reference;
+  json_array_foreach (json_object_get(metadata, "ownerReferences"), i, reference) {
+    if (!json_flag(reference, "blockOwnerDeletion", false))
+      continue;
+    json_object_set_new(reference, "blockOwnerDeletion", json_false());
+    changed = true;
+  }
+  return changed;
+}
 
 static bool change_object(json_t *value, void *data)
 {
@@ -149,6 +167,8 @@ static bool change_object(json_t *value, void *data)
   json_t *metadata = json_object_get(value, "metadata");
   if (strcmp(json_str(metadata, "uid", ""), change->uid) != 0)
     return false;
+  if (change->unblock)
+    return unblock_owners(metadata);
   const char *list_name = change->owners ? "ownerReferences" : "finalizers";
   json_t *list = json_object_get(metadata, list_name);
   bool changed = false;
@@ -204,8 +224,30 @@ typedef struct Owners {
   bool any_waiting;
 } Owners;
 
-static bool judge_owner(const GarbageCollector *collector, const OwnedObject *owned, const json_t *reference,
-                        Owners *owners, GError **error)
+/* An owner is sought where the object is, or in no namespace: one elsewhere is none, and people should know. */
+static void tell_foreign(const GarbageCollector *collector, const Object *object, const json_t *reference)
+{
+  const char *own = object_namespace(object) ? object_namespace(object) : "";
+  recorder_event(collector->recorder, object_json(object), NULL, "Warning", "OwnerRefInvalidNamespace",
+                 "ownerRef [%s/%s, namespace: %s, name: %s, uid: %s] does not exist in namespace \"%s\"",
+                 json_str(reference, "apiVersion", ""), json_str(reference, "kind", ""), own,
+                 json_str(reference, "name", ""), json_str(reference, "uid", ""), own);
+}
+
+static bool is_elsewhere(const GarbageCollector *collector, const ApiKind *kind, const json_t *reference)
+{
+  g_autoptr(GPtrArray) namespaces = informer_list(collector->namespaces);
+  for (unsigned i = 0; kind->namespaced && i < namespaces->len; i++) {
+    g_autoptr(Object) owner = get_live(collector, kind, object_name(g_ptr_array_index(namespaces, i)),
+                                       json_str(reference, "name", ""), json_str(reference, "uid", ""), NULL);
+    if (owner)
+      return true;
+  }
+  return false;
+}
+
+static bool judge_owner(const GarbageCollector *collector, const OwnedObject *owned, const Object *object,
+                        const json_t *reference, Owners *owners, GError **error)
 {
   const json_t *named = reference; /* apiVersion and kind stand in a reference as in an object */
   const ApiKind *kind = api_scheme_kind_of(registry_scheme(client_registry(collector->client)), named);
@@ -215,6 +257,7 @@ static bool judge_owner(const GarbageCollector *collector, const OwnedObject *ow
                       json_str(reference, "kind", ""));
   if (kind->namespaced && !owned->namespace_) {
     owners->any_present = true; /* cannot be resolved: never a reason to delete */
+    tell_foreign(collector, object, reference);
     return true;
   }
   GError *problem = NULL;
@@ -228,6 +271,8 @@ static bool judge_owner(const GarbageCollector *collector, const OwnedObject *ow
     owners->any_present = true;
     return true;
   }
+  if (!owner && is_elsewhere(collector, kind, reference))
+    tell_foreign(collector, object, reference);
   owners->any_waiting |= owner != NULL;
   g_hash_table_add(owners->going, (char *)(uintptr_t)uid);
   return true;
@@ -242,6 +287,19 @@ static const char *propagation_for(GarbageCollector *collector, const Object *ob
   if ((owner_waits && dependents->len > 0) || has_finalizer(value, FOREGROUND))
     return "Foreground";
   return has_finalizer(value, ORPHAN) ? "Orphan" : "Background";
+}
+
+/* Owners that own each other would wait for ever. */
+static bool break_circle(GarbageCollector *collector, const OwnedObject *owned, GError **error)
+{
+  bool circle = false;
+  g_mutex_lock(&collector->lock);
+  g_autoptr(GPtrArray) dependents = owner_graph_dependents(collector->graph, owned->uid);
+  for (unsigned i = 0; i < dependents->len; i++)
+    circle |= g_hash_table_contains(collector->leaving, ((const OwnedObject *)g_ptr_array_index(dependents, i))->uid);
+  g_mutex_unlock(&collector->lock);
+  Change change = { .unblock = true };
+  return !circle || modify(collector, owned, &change, error);
 }
 
 static bool check(GarbageCollector *collector, const char *uid, GError **error)
@@ -265,7 +323,7 @@ static bool check(GarbageCollector *collector, const char *uid, GError **error)
   size_t i;
   json_t *reference;
   json_array_foreach (json_at(object_json(object), "metadata", "ownerReferences", NULL), i, reference)
-    if (!judge_owner(collector, owned, reference, &owners, error))
+    if (!judge_owner(collector, owned, object, reference, &owners, error))
       return false;
   if (g_hash_table_size(going) == 0)
     return true;
@@ -273,7 +331,8 @@ static bool check(GarbageCollector *collector, const char *uid, GError **error)
     Change change = { .owners = going };
     return modify(collector, owned, &change, error);
   }
-  return delete_owned(collector, owned, propagation_for(collector, object, owners.any_waiting), error);
+  return (!owners.any_waiting || break_circle(collector, owned, error)) &&
+         delete_owned(collector, owned, propagation_for(collector, object, owners.any_waiting), error);
 }
 
 /* --- owners that wait ------------------------------------------------------------------------------------------- */
@@ -439,6 +498,8 @@ GarbageCollector *garbage_collector_new(const ControllerContext *context)
 {
   GarbageCollector *collector = g_new0(GarbageCollector, 1);
   collector->client = client_new(context->registry, "garbage-collector");
+  collector->recorder = recorder_new(collector->client, NULL);
+  collector->namespaces = informer_set_get(context->informers, "v1", "namespaces");
   collector->queue = work_queue_new("garbage", N_WORKERS, reconcile, collector);
   collector->watches = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   collector->graph = owner_graph_new();
@@ -475,6 +536,7 @@ void garbage_collector_free(GarbageCollector *collector)
   owner_graph_free(collector->graph);
   g_cond_clear(&collector->completed);
   g_mutex_clear(&collector->lock);
+  recorder_free(collector->recorder);
   client_free(collector->client);
   g_free(collector);
 }

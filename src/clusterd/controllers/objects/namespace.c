@@ -8,6 +8,8 @@
 #include "clusterd/client/work_queue.h"
 
 #define FINALIZER "kubernetes"
+#define LOOK_AGAIN_US ((int64_t)8 * G_USEC_PER_SEC) /* at what others' finalizers keep: no event tells of every kind   \
+                                                     */
 
 struct NamespaceController {
   Client *client;
@@ -204,6 +206,8 @@ static bool reconcile(const char *key, void *data)
   g_string_free(remains.kinds, TRUE);
   g_hash_table_destroy(remains.finalizers);
   g_string_free(remains.failures, TRUE);
+  if (!empty)
+    work_queue_add_after(controller->queue, key, LOOK_AGAIN_US);
   return empty && finalize(controller, namespace_);
 }
 

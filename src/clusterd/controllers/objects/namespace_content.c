@@ -33,8 +33,12 @@ static json_t *make_content(const NamespaceContentController *controller)
 {
   json_t *value = json_object();
   json_object_set_new(json_ensure_object(value, "metadata", NULL), "name", json_string(controller->name));
-  if (controller->root_ca_pem)
-    json_object_set_new(json_ensure_object(value, "data", NULL), "ca.crt", json_string(controller->root_ca_pem));
+  if (!controller->root_ca_pem)
+    return value;
+  json_object_set_new(json_ensure_object(value, "metadata", "annotations", NULL), "kubernetes.io/description",
+                      json_string("Certificates of the authorities that sign for the API server's own names and "
+                                  "addresses inside the cluster."));
+  json_object_set_new(json_ensure_object(value, "data", NULL), "ca.crt", json_string(controller->root_ca_pem));
   return value;
 }
 
