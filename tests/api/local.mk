@@ -59,3 +59,6 @@ TESTS += %D%/jobs.sh
 EXTRA_DIST += tests/course/manifests/08-cron-job.yaml tests/course/manifests/08-cron-job-zone.yaml \
 	tests/course/manifests/08-job-failing.yaml tests/course/manifests/08-job-fixed.yaml \
 	tests/course/manifests/08-job-indexed.yaml tests/course/manifests/08-job-queue.yaml
+
+dist_check_SCRIPTS += %D%/drain.sh
+TESTS += %D%/drain.sh
