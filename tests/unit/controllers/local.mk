@@ -176,3 +176,23 @@ check_PROGRAMS += %D%/test-endpoint-slices
 TESTS += %D%/test-endpoint-slices
 %C%_test_endpoint_slices_SOURCES = %D%/test-endpoint-slices.c %D%/cluster.c %D%/cluster.h
 %C%_test_endpoint_slices_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-service-account
+TESTS += %D%/test-service-account
+%C%_test_service_account_SOURCES = %D%/test-service-account.c %D%/cluster.c %D%/cluster.h
+%C%_test_service_account_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-resource-quota
+TESTS += %D%/test-resource-quota
+%C%_test_resource_quota_SOURCES = %D%/test-resource-quota.c %D%/cluster.c %D%/cluster.h
+%C%_test_resource_quota_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-role-aggregation
+TESTS += %D%/test-role-aggregation
+%C%_test_role_aggregation_SOURCES = %D%/test-role-aggregation.c %D%/cluster.c %D%/cluster.h
+%C%_test_role_aggregation_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-certificates
+TESTS += %D%/test-certificates
+%C%_test_certificates_SOURCES = %D%/test-certificates.c %D%/cluster.c %D%/cluster.h
+%C%_test_certificates_LDADD = $(controllers_test_libs)

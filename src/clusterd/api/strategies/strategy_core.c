@@ -17,7 +17,11 @@ void default_namespace(json_t *value)
 static void namespace_prepare_create(json_t *object)
 {
   json_object_set_new(object, "status", json_pack("{s:s}", "phase", "Active"));
-  json_object_set_new(json_ensure_object(object, "spec", NULL), "finalizers", json_pack("[s]", "kubernetes"));
+  json_t *spec = json_ensure_object(object, "spec", NULL), *finalizers = json_object_get(spec, "finalizers");
+  if (!json_is_array(finalizers))
+    json_object_set_new(spec, "finalizers", finalizers = json_array());
+  if (!json_has_text(finalizers, "kubernetes"))
+    json_array_append_new(finalizers, json_string("kubernetes"));
   default_namespace(object); /* once more: a generated name is known only now */
 }
 
