@@ -98,6 +98,21 @@ bool certificates_make(const ClusterConfig *config, const char *advertise_addres
   return !is_ours(config, key, "sa.key") || access(key, F_OK) == 0 || x509_new_key_file(key, error);
 }
 
+int64_t certificates_renewal_seconds(const ClusterConfig *config)
+{
+  const char *names[] = { is_ours(config, config->cert_file, "apiserver.crt") ? "apiserver" : NULL,
+                          is_ours(config, config->client_ca_file, "ca.crt") ? "admin" : NULL };
+  int64_t left = -1;
+  for (gsize i = 0; !config->config_file && i < G_N_ELEMENTS(names); i++) {
+    g_autoptr(X509Pair) pair = names[i] ? x509_load(config->pki_dir, names[i], NULL) : NULL;
+    if (!pair)
+      continue;
+    int64_t own = MAX(x509_expiry(pair) - RENEW_SECONDS - g_get_real_time() / G_USEC_PER_SEC, 0);
+    left = left < 0 ? own : MIN(left, own);
+  }
+  return left;
+}
+
 /* Whoever serves with a certificate of his own is trusted by exactly that. */
 char *certificates_root_ca(const ClusterConfig *config)
 {

@@ -8,6 +8,10 @@
  * month, is made anew. Nothing of it when CONFIG came from a cluster.json. REASON_FILE or REASON_CONFIG. */
 bool certificates_make(const ClusterConfig *config, const char *advertise_address, GError **error);
 
+/* How many seconds until certificates_make would make a certificate anew because its end is near; 0: now; -1: never,
+ * none is its own. */
+int64_t certificates_renewal_seconds(const ClusterConfig *config);
+
 /* Writes admin.conf in pki_dir and config->write_kubeconfig; the server listens on PORT. Nothing when there is no
  * administrator's certificate and no file was asked for. */
 bool certificates_write_kubeconfig(const ClusterConfig *config, uint16_t port, GError **error);

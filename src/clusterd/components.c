@@ -99,6 +99,17 @@ static bool server_start(Clusterd *clusterd, GError **error)
   return true;
 }
 
+static bool rotation_begin(Clusterd *clusterd, GError **error)
+{
+  clusterd->certificates = certificate_watch_start(clusterd->config, clusterd->node_ip, clusterd->server, error);
+  return clusterd->certificates != NULL;
+}
+
+static void rotation_end(Clusterd *clusterd)
+{
+  g_clear_pointer(&clusterd->certificates, certificate_watch_stop);
+}
+
 static void server_stop(Clusterd *clusterd)
 {
   g_clear_pointer(&clusterd->server, api_server_stop);
@@ -146,6 +157,7 @@ const Component components[] = {
   { "registry", registry_start, registry_stop },
   { "certificates", certificates_begin, NULL },
   { "apiserver", server_start, server_stop },
+  { "certificate rotation", rotation_begin, rotation_end },
   { "informers", informers_make, informers_free },
   { "controllers", controllers_begin, controllers_end },
   { "scheduler", scheduler_begin, scheduler_end },

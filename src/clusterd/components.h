@@ -1,5 +1,6 @@
 #pragma once
 /* What clusterd is made of: one row per component. */
+#include "clusterd/certificate_watch.h"
 #include "clusterd/client/informer.h"
 #include "clusterd/client/leader.h"
 #include "clusterd/cluster_config.h"
@@ -23,6 +24,7 @@ typedef struct Clusterd {
   ApiScheme *scheme;
   Registry *registry;
   ApiServer *server;
+  CertificateWatch *certificates;
   VolumeFolders volume_folders; /* of this machine, where it is a node */
   InformerSet *informers;       /* shared by all that follow; started last, stopped first */
   Controllers *controllers;

@@ -1,6 +1,6 @@
 bin_PROGRAMS += %D%/clusterd
 %C%_clusterd_CPPFLAGS = $(AM_CPPFLAGS) -DG_LOG_DOMAIN=\"clusterd\"
-%C%_clusterd_SOURCES = %D%/main.c %D%/certificates.c %D%/certificates.h \
+%C%_clusterd_SOURCES = %D%/main.c %D%/certificates.c %D%/certificates.h %D%/certificate_watch.c %D%/certificate_watch.h \
 	%D%/cluster_config.c %D%/cluster_config.h %D%/command_line.c %D%/command_line.h \
 	%D%/control_components.c \
 	%D%/components.c %D%/components.h %D%/events.c %D%/events.h %D%/node_components.c \

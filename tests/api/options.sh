@@ -90,6 +90,26 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyou
 run_server
 is "AlwaysAllow after RBAC, a certificate of one's own" \
   "$("$KUBECTL" --kubeconfig "$work/admin.conf" --as nobody get secrets 2>&1)" "No resources found in default namespace."
+# replaced files are served with at once
+served() {
+  openssl s_client -connect "127.0.0.1:$port" </dev/null 2>/dev/null | openssl x509 -noout "$@" 2>&1
+}
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$work/new.key" -out "$work/new.crt" \
+  -subj /CN=new -addext subjectAltName=IP:127.0.0.1 2>/dev/null
+mv "$work/new.key" "$work/own.key"
+mv "$work/new.crt" "$work/own.crt"
+until_is "new certificates without a restart" "subject=CN = new" served -subject
+ends_cleanly
+
+# what is near its end is made anew, without a restart
+server_options=()
+: >"$work/events"
+run_server
+openssl req -new -key "$work/pki/apiserver.key" -subj /CN=old 2>/dev/null |
+  openssl x509 -req -CA "$work/pki/ca.crt" -CAkey "$work/pki/ca.key" -CAcreateserial -days 10 -out "$work/old.crt" 2>/dev/null
+mv "$work/old.crt" "$work/pki/apiserver.crt"
+until_is "and renewed in time" "Certificate will not expire" served -checkend $((300 * 86400))
+is "as the cluster's own" "$(served -subject)" "subject=CN = kube-apiserver"
 ends_cleanly
 
 server_options=("--authorization-mode=Node,RBAC")
@@ -116,6 +136,7 @@ is "its own node" "$(node get node n1 -o name)" "node/n1"
 like "no other" "$(node get node n2)" "*node 'n1' cannot read 'n2', only its own Node object"
 is "its pods" "$(node get pods -A --field-selector spec.nodeName=n1 -o name)" "pod/p"
 like "not all" "$(node get pods -A)" "*can only list/watch pods with spec.nodeName field selector"
-is "a token for its pod's account" "$(node create token default >/dev/null && echo made)" "made"
+is "a token for its pod's account" "$(node create token default --bound-object-kind Pod --bound-object-name p \
+  --bound-object-uid "$(node get pod p -o 'jsonpath={.metadata.uid}')" >/dev/null && echo made)" "made"
 like "for no other" "$(node create token other)" "*no relationship found between node 'n1' and this object"
 done_testing

@@ -1,5 +1,6 @@
 #include "clusterd/controllers/controllers.h"
 
+#include "clusterd/controllers/access/bootstrap_signer.h"
 #include "clusterd/controllers/access/certificate_signing.h"
 #include "clusterd/controllers/access/cluster_role_aggregation.h"
 #include "clusterd/controllers/access/secret_tokens.h"
@@ -60,6 +61,7 @@
   X(taint_eviction_controller_new, taint_eviction_controller_free)                                                     \
   X(pod_gc_controller_new, pod_gc_controller_free)                                                                     \
   X(resource_quota_controller_new, resource_quota_controller_free)                                                     \
+  X(bootstrap_signer_new, bootstrap_signer_free)                                                                       \
   X(disruption_controller_new, disruption_controller_free)                                                             \
   X(load_balancer_controller_new, load_balancer_controller_free)                                                       \
   X(node_range_controller_new, node_range_controller_free)                                                             \

@@ -1,6 +1,8 @@
 noinst_LIBRARIES += %D%/libcontrollers.a
 %C%_libcontrollers_a_CPPFLAGS = $(AM_CPPFLAGS) -DG_LOG_DOMAIN=\"controllers\"
 %C%_libcontrollers_a_SOURCES = \
+	%D%/access/bootstrap_signer.c \
+	%D%/access/bootstrap_signer.h \
 	%D%/access/certificate_signers.c \
 	%D%/access/certificate_signers.h \
 	%D%/access/certificate_signing.c \

@@ -233,6 +233,11 @@ uint16_t api_server_port(const ApiServer *server)
   return http_server_port(server->http);
 }
 
+bool api_server_reload_certificates(ApiServer *server, GError **error)
+{
+  return http_server_reload(server->http, error);
+}
+
 void api_server_stop(ApiServer *server)
 {
   if (!server)

@@ -30,6 +30,10 @@ void api_server_set_component(ApiServer *server, ApiComponent component, bool ru
 
 uint16_t api_server_port(const ApiServer *server);
 
+/* Serves new connections with what cert_file, key_file and ca_file hold now. False, and nothing changes, when they
+ * cannot be used. Any thread. */
+bool api_server_reload_certificates(ApiServer *server, GError **error);
+
 /* Ends all requests and watches and frees. */
 void api_server_stop(ApiServer *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ApiServer, api_server_stop)

@@ -196,3 +196,8 @@ check_PROGRAMS += %D%/test-certificates
 TESTS += %D%/test-certificates
 %C%_test_certificates_SOURCES = %D%/test-certificates.c %D%/cluster.c %D%/cluster.h
 %C%_test_certificates_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-bootstrap-tokens
+TESTS += %D%/test-bootstrap-tokens
+%C%_test_bootstrap_tokens_SOURCES = %D%/test-bootstrap-tokens.c %D%/cluster.c %D%/cluster.h
+%C%_test_bootstrap_tokens_LDADD = $(controllers_test_libs)

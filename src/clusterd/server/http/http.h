@@ -48,6 +48,10 @@ typedef struct HttpServerConfig {
 
 /* NULL with REASON_CONFIG (certificates) or REASON_LOCAL_NETWORK (address). */
 HttpServer *http_server_start(const HttpServerConfig *config, GError **error);
+
+/* Reads the certificates anew, for connections from now on. False, and everything stays as it was, when they cannot be
+ * used. Any thread. */
+bool http_server_reload(HttpServer *server, GError **error);
 uint16_t http_server_port(const HttpServer *server);
 /* Answers new requests with 503 and waits for the running handlers. Whoever owns streams and taken-over connections
  * ends them after this and before http_server_stop. */

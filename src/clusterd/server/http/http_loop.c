@@ -103,7 +103,9 @@ static bool tls_load(SSL_CTX *tls, const HttpServerConfig *config, GError **erro
 static struct bufferevent *accept_connection(struct event_base *base, void *data)
 {
   HttpLoop *loop = data;
-  SSL *ssl = SSL_new(loop->server->tls);
+  g_mutex_lock(&loop->server->tls_lock);
+  SSL *ssl = SSL_new(loop->server->tls); /* keeps what it is made from */
+  g_mutex_unlock(&loop->server->tls_lock);
   struct bufferevent *connection = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING,
                                                                   BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
   bufferevent_openssl_set_allow_dirty_shutdown(connection, 1);
@@ -190,6 +192,7 @@ HttpServer *http_server_start(const HttpServerConfig *config, GError **error)
   HttpServer *server = g_new0(HttpServer, 1);
   server->config = *config;
   server->listener = -1;
+  g_mutex_init(&server->tls_lock);
   server->tls = SSL_CTX_new(TLS_server_method());
   server->n_loops = config->n_loops ? config->n_loops : MIN(g_get_num_processors(), 8);
   server->loops = g_new0(HttpLoop, server->n_loops);
@@ -204,6 +207,21 @@ HttpServer *http_server_start(const HttpServerConfig *config, GError **error)
     return NULL;
   }
   return server;
+}
+
+bool http_server_reload(HttpServer *server, GError **error)
+{
+  SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
+  if (!tls_load(tls, &server->config, error)) {
+    SSL_CTX_free(tls);
+    return false;
+  }
+  g_mutex_lock(&server->tls_lock);
+  SSL_CTX *before = server->tls;
+  server->tls = tls;
+  g_mutex_unlock(&server->tls_lock);
+  SSL_CTX_free(before);
+  return true;
 }
 
 bool http_loop_dispatch(HttpServer *server, HttpRequest *request)
@@ -246,6 +264,7 @@ void http_server_stop(HttpServer *server)
   for (unsigned i = 0; i < server->n_loops; i++)
     loop_stop(&server->loops[i]);
   SSL_CTX_free(server->tls);
+  g_mutex_clear(&server->tls_lock);
   g_mutex_clear(&server->workers_lock);
   g_free(server->loops);
   g_free(server);

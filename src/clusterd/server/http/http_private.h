@@ -29,7 +29,8 @@ typedef struct HttpTask {
 
 struct HttpServer {
   HttpServerConfig config;
-  SSL_CTX *tls;
+  GMutex tls_lock;
+  SSL_CTX *tls; /* under tls_lock: connections take it, a reload replaces it */
   int listener;
   uint16_t port;
   HttpLoop *loops;
