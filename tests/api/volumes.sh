@@ -76,6 +76,16 @@ until_is "a volume of a server is bound like any other" "Bound" phase pvc nfs
 sed 's/NODE/n1/' "$manifests/05-local.yaml" | k apply -f - >/dev/null
 until_is "a local one waits for a pod" "1" explained example-claim "WaitForFirstConsumer.*waiting for first consumer to be created before binding"
 
+# only an object here: drivers read it
+k apply -f - >/dev/null <<END
+apiVersion: storage.k8s.io/v1beta1
+kind: VolumeAttributesClass
+metadata: {name: silver}
+driverName: example.com
+parameters: {iops: "100"}
+END
+like "a class of attributes" "$(k get vac --no-headers | tr -s ' ')" "silver example.com *"
+
 # killed while it binds
 for i in $(seq 40); do
   cat <<END

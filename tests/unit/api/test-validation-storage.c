@@ -130,6 +130,25 @@ static void test_storage_class_update(void)
   case_updates(BASE_STORAGE_CLASS, cases, G_N_ELEMENTS(cases));
 }
 
+#define BASE_ATTRIBUTES                                                                                                \
+  "{'apiVersion':'storage.k8s.io/v1beta1','kind':'VolumeAttributesClass','metadata':{'name':'fast'},"                  \
+  "'driverName':'example.com','parameters':{'iops':'100'}}"
+
+static void test_attributes_class(void)
+{
+  static const ValidationCase cases[] = {
+    { "", "" },
+    { "/parameters={}", "parameters: Required value: must contain at least one key/value pair" },
+    { "/driverName=''", "driverName: Required value" },
+  };
+  static const ValidationCase updates[] = {
+    { "/parameters={'iops':'200'}", "parameters: Forbidden: updates to parameters are forbidden." },
+    { "/driverName='example.org'", "driverName: Forbidden: updates to driverName are forbidden." },
+  };
+  case_creates(BASE_ATTRIBUTES, cases, G_N_ELEMENTS(cases));
+  case_updates(BASE_ATTRIBUTES, updates, G_N_ELEMENTS(updates));
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -139,5 +158,6 @@ int main(int argc, char **argv)
   g_test_add_func("/validation/storage/claim/update", test_claim_update);
   g_test_add_func("/validation/storage/storage-class", test_storage_class);
   g_test_add_func("/validation/storage/storage-class/update", test_storage_class_update);
+  g_test_add_func("/validation/storage/attributes-class", test_attributes_class);
   return g_test_run();
 }

@@ -254,6 +254,24 @@ static void test_waits(Fixture *fixture, const void *class)
   cluster_wait(claim_is(fixture, "data", "Bound"));
 }
 
+/* A pod, the scheduler, the binder and the provisioner together: the volume is made where the pod goes, and then it
+ * goes there. */
+static void test_with_scheduler(Fixture *fixture, const void *class)
+{
+  add_claim(fixture, CLAIM("data", ""));
+  cluster_wait(cluster_has_event(fixture->cluster, "data", "WaitForFirstConsumer", "waiting for first consumer"));
+  cluster_create(fixture->cluster, "v1", "pods", true,
+                 "{metadata: {name: web}, spec: {containers: [{name: c, image: i}], volumes: [{name: data, "
+                 "persistentVolumeClaim: {claimName: data}}]}}");
+  g_autoptr(json_t) volume = volume_of(fixture, "data"), claim = claim_of(fixture, "data");
+  g_assert_cmpstr(volume_annotation(claim, VOLUME_SELECTED_NODE), ==, "node-1");
+  g_assert_true(exists(path_of(volume)));
+  cluster_wait(({
+    g_autoptr(json_t) pod = cluster_get(fixture->cluster, "v1", "pods", true, "web");
+    strcmp(json_str(json_object_get(pod, "status"), "phase", ""), "Running") == 0;
+  }));
+}
+
 /* What is asked for while nobody works is done when somebody does, and what was begun is finished. */
 static void test_restart(Fixture *fixture, const void *class)
 {
@@ -420,6 +438,7 @@ int main(int argc, char **argv)
   ADD("what-it-cannot", test_what_it_cannot, plain);
   ADD("topology", test_topology, elsewhere);
   ADD("waits", test_waits, waiting);
+  ADD("with-scheduler", test_with_scheduler, waiting);
   ADD("restart", test_restart, plain);
   ADD("folder-fails", test_folder_fails, plain);
   ADD("outside", test_outside, plain);

@@ -100,6 +100,7 @@ VALIDATE(pod_template);
 STRATEGY(persistent_volume);
 STRATEGY(persistent_volume_claim);
 STRATEGY(storage_class);
+STRATEGY(volume_attributes_class);
 VALIDATE(claim_spec);
 VALIDATE(topology_term);
 

@@ -335,3 +335,25 @@ const ApiStrategy strategy_storage_class = {
   .validate_create = storage_class_validate_create,
   .validate_update = storage_class_validate_update,
 };
+
+static void attributes_validate_create(const json_t *object, FieldErrors *errors)
+{
+  const json_t *parameters = json_object_get(object, "parameters");
+  if (json_object_size(parameters) == 0)
+    field_errors_add(errors, FIELD_REQUIRED, "parameters", NULL, "must contain at least one key/value pair");
+  check_parameters(parameters, errors);
+}
+
+static void attributes_validate_update(const json_t *object, const json_t *old, const ApiWriteContext *context,
+                                       FieldErrors *errors)
+{
+  static const char *const fixed[] = { "driverName", "parameters" };
+  for (size_t i = 0; i < G_N_ELEMENTS(fixed); i++)
+    if (!json_same(json_object_get(object, fixed[i]), json_object_get(old, fixed[i])))
+      field_errors_add(errors, FIELD_FORBIDDEN, fixed[i], NULL, "updates to %s are forbidden.", fixed[i]);
+}
+
+const ApiStrategy strategy_volume_attributes_class = {
+  .validate_create = attributes_validate_create,
+  .validate_update = attributes_validate_update,
+};
