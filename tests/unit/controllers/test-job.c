@@ -234,6 +234,26 @@ static void test_deleted_pod(void)
   cluster_wait(jobs_status(jobs, "robbed", "{active: 1, failed: 1}"));
 }
 
+static bool end_all(Jobs *jobs, const char *app)
+{
+  g_autoptr(GPtrArray) pods = jobs_active(jobs, app);
+  for (unsigned i = 0; i < pods->len; i++)
+    if (strcmp(pod_phase(object_json(pods->pdata[i])), "Running") == 0)
+      jobs_end_pod(jobs, object_name(pods->pdata[i]), 0);
+  return jobs_condition(jobs, app, "Complete", "CompletionsReached");
+}
+
+/* More at a time than are worked on at once. */
+static void test_many(void)
+{
+  g_autoptr(Jobs) jobs = jobs_new();
+  jobs_create(jobs, "crowd", "completions: 90, parallelism: 40");
+  cluster_wait(jobs_status(jobs, "crowd", "{active: 40, ready: 40}"));
+  cluster_wait(end_all(jobs, "crowd"));
+  g_assert_true(jobs_status(jobs, "crowd", "{succeeded: 90, failed: null, active: null}"));
+  g_assert_cmpuint(cluster_count(jobs->cluster, "v1", "pods", "crowd"), ==, 90);
+}
+
 /* --- what ends in between --------------------------------------------------------------------------------------- */
 
 static void set_finalizers(Jobs *jobs, const char *pod, bool tracked)
@@ -330,6 +350,7 @@ int main(int argc, char **argv)
   g_test_add_func("/job/orphans", test_orphans);
   g_test_add_func("/job/same-name", test_same_name);
   g_test_add_func("/job/deleted-pod", test_deleted_pod);
+  g_test_add_func("/job/many", test_many);
   g_test_add_func("/job/exactly-once", test_exactly_once);
   g_test_add_func("/job/restarts", test_restarts);
   g_test_add_func("/job/conflicts", test_conflicts);

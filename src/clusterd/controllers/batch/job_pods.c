@@ -8,6 +8,7 @@
 #include "clusterd/controllers/pods/owner.h"
 
 #define INDEX_VARIABLE "JOB_COMPLETION_INDEX"
+#define PARALLEL_MAX 16
 #define GENERATED_PREFIX_MAX 58 /* what a generated name leaves of a label's 63 characters */
 
 static json_t *make_pod(const Object *job)
@@ -95,31 +96,58 @@ bool job_pods_create(const PodControl *control, const Object *job, const JobStat
   return pod_control_create_all(control, job, pods, error);
 }
 
-static bool let_go(json_t *value, void *data)
+/* Pods that are let go at the same time. */
+typedef struct Farewell {
+  const PodControl *control;
+  GMutex lock; /* guards what follows */
+  int64_t revision;
+  GError *error; /* the first */
+} Farewell;
+
+static bool drop_finalizer(json_t *value, void *data)
 {
   const Object *pod = data;
   return strcmp(json_str(json_object_get(value, "metadata"), "uid", ""), object_uid(pod)) == 0 &&
          owner_drop_finalizer(value, JOB_FINALIZER);
 }
 
+static void let_go(void *item, void *data)
+{
+  Object *pod = item;
+  Farewell *farewell = data;
+  g_autoptr(GError) problem = NULL;
+  g_autoptr(Object) stored = client_modify(farewell->control->client, "v1", "pods", object_namespace(pod),
+                                           object_name(pod), NULL, drop_finalizer, pod, &problem);
+  g_mutex_lock(&farewell->lock);
+  if (stored)
+    farewell->revision = MAX(farewell->revision, object_revision(stored));
+  else if (!reason_is(problem, REASON_NOT_FOUND) && !farewell->error)
+    farewell->error = g_steal_pointer(&problem);
+  g_mutex_unlock(&farewell->lock);
+}
+
 bool job_pods_let_go(const PodControl *control, GPtrArray *pods, GError **error)
 {
-  int64_t revision = 0;
-  for (unsigned i = 0; i < pods->len; i++) {
-    Object *pod = pods->pdata[i];
-    g_autoptr(GError) problem = NULL;
-    if (!job_pod_is_tracked(object_json(pod)))
-      continue;
-    g_autoptr(Object) stored = client_modify(control->client, "v1", "pods", object_namespace(pod), object_name(pod),
-                                             NULL, let_go, pod, &problem);
-    if (stored) {
-      revision = MAX(revision, object_revision(stored));
-    } else if (!reason_is(problem, REASON_NOT_FOUND)) {
-      g_propagate_error(error, g_steal_pointer(&problem));
-      return false;
-    }
+  Farewell farewell = { .control = control };
+  g_autoptr(GPtrArray) tracked = g_ptr_array_new();
+  for (unsigned i = 0; i < pods->len; i++)
+    if (job_pod_is_tracked(object_json(pods->pdata[i])))
+      g_ptr_array_add(tracked, pods->pdata[i]);
+  g_mutex_init(&farewell.lock);
+  if (tracked->len == 1) {
+    let_go(tracked->pdata[0], &farewell);
+  } else if (tracked->len > 1) {
+    GThreadPool *pool = g_thread_pool_new(let_go, &farewell, PARALLEL_MAX, FALSE, NULL);
+    for (unsigned i = 0; i < tracked->len; i++)
+      g_thread_pool_push(pool, tracked->pdata[i], NULL);
+    g_thread_pool_free(pool, FALSE, TRUE);
   }
-  return revision == 0 || informer_wait_revision(control->pods, revision) ||
+  g_mutex_clear(&farewell.lock);
+  if (farewell.error) {
+    g_propagate_error(error, farewell.error);
+    return false;
+  }
+  return farewell.revision == 0 || informer_wait_revision(control->pods, farewell.revision) ||
          reason_set(error, REASON_TIMEOUT, "The pods' change is not to be seen yet.");
 }
 
