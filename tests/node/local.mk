@@ -7,3 +7,6 @@ dist_check_SCRIPTS += %D%/test-native.sh %D%/metrics.sh %D%/node-api.sh %D%/sand
 	tests/images/serve-registry.py
 TESTS += %D%/test-native.sh %D%/metrics.sh %D%/node-api.sh
 EXTRA_DIST += %D%/node-harness.sh
+
+dist_check_SCRIPTS += %D%/jobs.sh
+TESTS += %D%/jobs.sh
