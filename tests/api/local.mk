@@ -46,8 +46,8 @@ dist_check_SCRIPTS += %D%/watch-bounds.sh
 TESTS += %D%/watch-bounds.sh
 EXTRA_DIST += %D%/watch-bounds.py
 
-dist_check_SCRIPTS += %D%/rollout-kill.sh
-TESTS += %D%/rollout-kill.sh
+dist_check_SCRIPTS += %D%/rollout-kill.sh %D%/rollouts.sh
+TESTS += %D%/rollout-kill.sh %D%/rollouts.sh
 EXTRA_DIST += %D%/rollout-kill.py
 
 dist_check_SCRIPTS += %D%/definition-memory.sh

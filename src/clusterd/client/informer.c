@@ -312,6 +312,14 @@ GPtrArray *informer_by_index(Informer *informer, const char *index, const char *
   return objects;
 }
 
+unsigned informer_count_by_index(Informer *informer, const char *index, const char *value)
+{
+  g_mutex_lock(&informer->lock);
+  unsigned count = informer_index_count(informer->index, index, value);
+  g_mutex_unlock(&informer->lock);
+  return count;
+}
+
 typedef bool (*WaitDone)(Informer *informer, const Object *object, int64_t revision);
 
 static bool wait_until(Informer *informer, WaitDone is_done, const Object *object, int64_t revision)

@@ -42,6 +42,8 @@ char **informer_index_by_node(const Object *object);      /* spec.nodeName */
 Object *informer_get(Informer *informer, const char *namespace_, const char *name);
 GPtrArray *informer_list(Informer *informer);
 GPtrArray *informer_by_index(Informer *informer, const char *index, const char *value);
+/* How many objects informer_by_index would return. */
+unsigned informer_count_by_index(Informer *informer, const char *index, const char *value);
 
 /* Blocks until the informer has seen REVISION (that of an object of this kind the caller just wrote), or that OBJECT is
  * deleted or being deleted: so a component reads its own writes and need not keep expectations. False when the set is

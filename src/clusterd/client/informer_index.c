@@ -131,6 +131,14 @@ GPtrArray *informer_index_all(const InformerIndex *index)
   return result;
 }
 
+unsigned informer_index_count(const InformerIndex *index, const char *name, const char *value)
+{
+  const Lookup *lookup = find_lookup(index, name);
+  g_return_val_if_fail(lookup != NULL, 0);
+  GHashTable *bucket = g_hash_table_lookup(lookup->buckets, value);
+  return bucket ? g_hash_table_size(bucket) : 0;
+}
+
 GPtrArray *informer_index_find(const InformerIndex *index, const char *name, const char *value)
 {
   GPtrArray *result = g_ptr_array_new_with_free_func(unref_object);

@@ -26,3 +26,6 @@ Object *informer_index_get(const InformerIndex *index, const char *key);
 /* New arrays of new references, in no particular order. */
 GPtrArray *informer_index_all(const InformerIndex *index);
 GPtrArray *informer_index_find(const InformerIndex *index, const char *name, const char *value);
+
+/* How many objects informer_index_find would return. */
+unsigned informer_index_count(const InformerIndex *index, const char *name, const char *value);

@@ -2,7 +2,10 @@
 
 static void on_object(Object *old, Object *new_object, void *data)
 {
-  object_queue_add(data, new_object ? new_object : old);
+  const ObjectQueue *queue = data;
+  int64_t delay_us = queue->patience && old && new_object ? queue->patience(queue->patience_data, old, new_object) : 0;
+  g_autofree char *key = informer_key(new_object ? new_object : old);
+  work_queue_add_after(queue->work, key, delay_us);
 }
 
 static bool reconcile(const char *key, void *data)

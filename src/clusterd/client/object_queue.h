@@ -13,11 +13,16 @@ typedef bool (*ObjectSync)(void *controller, const char *key, Object *object, GE
 /* The object is gone. As ObjectSync. */
 typedef bool (*ObjectGone)(void *controller, const char *namespace_, const char *name, GError **error);
 
+/* How long, in microseconds, the change from OLD to NEW_OBJECT may wait, so that one look serves many changes. */
+typedef int64_t (*ObjectPatience)(void *data, const Object *old, const Object *new_object);
+
 typedef struct ObjectQueue {
   const char *kind; /* as the log calls it */
   Informer *objects;
   ObjectSync sync;
-  ObjectGone gone; /* NULL: then there is nothing left to do */
+  ObjectGone gone;         /* NULL: then there is nothing left to do */
+  ObjectPatience patience; /* NULL: nothing waits */
+  void *patience_data;
   void *controller;
   WorkQueue *work;
 } ObjectQueue;

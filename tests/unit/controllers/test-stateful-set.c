@@ -10,8 +10,8 @@
   ", selector: {matchLabels: {app: db}}, template: {metadata: {labels: {app: db}}, spec: {containers: [{name: c, "     \
   "image: one}]}}" more "}}"
 #define CLAIMS                                                                                                         \
-  ", volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: "      \
-  "{storage: 1Gi}}}}]"
+  ", volumeClaimTemplates: [{metadata: {name: data}, spec: {storageClassName: local, accessModes: [ReadWriteOnce], "   \
+  "resources: {requests: {storage: 1Gi}}}}]"
 #define IMAGE(name) "{spec: {template: {spec: {containers: [{name: c, image: " name "}]}}}}"
 
 static void add_set(Cluster *cluster, const char *yaml)
@@ -47,6 +47,21 @@ static bool exists(Cluster *cluster, const char *pod)
   return cluster_exists(cluster, "v1", "pods", pod);
 }
 
+/* What the claims are bound to; without it their pods are placed nowhere. */
+static void add_volumes(Cluster *cluster)
+{
+  cluster_create(cluster, "storage.k8s.io/v1", "storageclasses", false,
+                 "{metadata: {name: local}, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: "
+                 "WaitForFirstConsumer}");
+  for (int i = 0; i < 6; i++) {
+    g_autofree char *yaml =
+        g_strdup_printf("{metadata: {name: volume-%d}, spec: {capacity: {storage: 1Gi}, accessModes: "
+                        "[ReadWriteOnce], storageClassName: local, hostPath: {path: /volume-%d}}}",
+                        i, i);
+    cluster_create(cluster, "v1", "persistentvolumes", false, yaml);
+  }
+}
+
 static bool has_claim(Cluster *cluster, const char *name)
 {
   return cluster_exists(cluster, "v1", "persistentvolumeclaims", name);
@@ -80,6 +95,7 @@ static unsigned count_revisions(Cluster *cluster)
 static void test_order(void)
 {
   g_autoptr(Cluster) cluster = cluster_new();
+  add_volumes(cluster);
   cluster_hold_kubelet(cluster, true);
   add_set(cluster, DB(3, CLAIMS));
   for (int i = 0; i < 3; i++) {
@@ -90,6 +106,7 @@ static void test_order(void)
     g_assert_true(exists(cluster, name) && !exists(cluster, next));
     cluster_wait(cluster_has_event(cluster, "db", "SuccessfulCreate", text));
     cluster_wait(cluster_has_event(cluster, "db", "SuccessfulCreate", claim_text));
+    cluster_wait(is_placed(cluster, name));
     workload_run_pod(cluster, name, 0);
   }
   cluster_wait(is_done(cluster, 3));
@@ -115,6 +132,7 @@ static void test_order(void)
 static void test_identity(void)
 {
   g_autoptr(Cluster) cluster = cluster_new();
+  add_volumes(cluster);
   add_set(cluster, DB(2, CLAIMS));
   cluster_wait(is_done(cluster, 2));
   g_autoptr(json_t) pod = cluster_get(cluster, "v1", "pods", true, "db-1");
@@ -306,6 +324,7 @@ static void test_adoption(void)
 static void test_retention_scaled(void)
 {
   g_autoptr(Cluster) cluster = cluster_new();
+  add_volumes(cluster);
   add_set(cluster, DB(2, CLAIMS ", persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}"));
   cluster_wait(is_done(cluster, 2));
   g_autoptr(json_t) before = cluster_get(cluster, "v1", "persistentvolumeclaims", true, "data-db-1");
@@ -329,6 +348,7 @@ static void test_retention_scaled(void)
 static void test_retention_deleted(void)
 {
   g_autoptr(Cluster) cluster = cluster_new();
+  add_volumes(cluster);
   add_set(cluster, DB(2, CLAIMS));
   cluster_wait(is_done(cluster, 2));
   patch(cluster, "{spec: {persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}}}");
@@ -346,6 +366,7 @@ static void test_retention_deleted(void)
 static void test_ending_claim(void)
 {
   g_autoptr(Cluster) cluster = cluster_new();
+  add_volumes(cluster);
   cluster_create(cluster, "v1", "persistentvolumeclaims", true,
                  "{metadata: {name: data-db-0, finalizers: [test.example/hold]}, spec: {accessModes: [ReadWriteOnce], "
                  "resources: {requests: {storage: 1Gi}}}}");
@@ -387,6 +408,7 @@ static void test_revisions(void)
 static void test_restart(void)
 {
   g_autoptr(Cluster) cluster = cluster_new();
+  add_volumes(cluster);
   add_set(cluster, DB(4, CLAIMS));
   for (int i = 0; i < 6; i++) {
     cluster_wait(cluster_count_pods(cluster, "db") > (unsigned)i % 4);

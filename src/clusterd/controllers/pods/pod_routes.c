@@ -5,6 +5,16 @@
 #include "base/json.h"
 #include "clusterd/controllers/pods/owner.h"
 
+#define FEW_PODS 50
+#define PATIENCE_US 20 /* for each pod: several times what a look at one costs */
+#define PATIENCE_MAX_US ((int64_t)200 * 1000)
+
+int64_t pod_routes_patience(Informer *pods, const char *uid)
+{
+  unsigned count = informer_count_by_index(pods, OWNER_INDEX_UID, uid);
+  return count > FEW_PODS ? MIN((int64_t)count * PATIENCE_US, PATIENCE_MAX_US) : 0;
+}
+
 LabelSelector *pod_routes_selector(const json_t *owner, bool plain)
 {
   const json_t *selector = json_at(owner, "spec", "selector", NULL);
@@ -17,7 +27,7 @@ static bool queue_controller(const PodRoutes *routes, const Object *object)
   const json_t *owner = owner_of(object_json(object));
   if (owner && owner_is(owner, routes->group, routes->kind)) {
     g_autofree char *key = g_strconcat(object_namespace(object), "/", json_str(owner, "name", ""), NULL);
-    work_queue_add(routes->queue, key);
+    work_queue_add_after(routes->queue, key, pod_routes_patience(routes->pods, json_str(owner, "uid", "")));
   }
   return owner != NULL;
 }

@@ -146,13 +146,18 @@ char *deployment_template_hash(const json_t *template, int64_t collision_count)
 
 static json_t *without_hash(const json_t *template)
 {
-  json_t *copy = json_deep_copy(template);
-  json_t *labels = json_at(copy, "metadata", "labels", NULL);
-  if (labels) {
-    json_object_del(labels, "pod-template-hash");
-    if (json_object_size(labels) == 0)
-      json_object_del(json_object_get(copy, "metadata"), "labels");
-  }
+  /* Copies of the three objects on the way; all else is shared. */
+  json_t *copy = json_copy((json_t *)(uintptr_t) template), *known = json_at(template, "metadata", "labels", NULL);
+  if (!known)
+    return copy;
+  json_t *metadata = json_copy(json_object_get(template, "metadata")), *labels = json_copy(known);
+  json_object_del(labels, "pod-template-hash");
+  if (json_object_size(labels) > 0)
+    json_object_set(metadata, "labels", labels);
+  else
+    json_object_del(metadata, "labels");
+  json_decref(labels);
+  json_object_set_new(copy, "metadata", metadata);
   return copy;
 }
 
