@@ -202,6 +202,7 @@ static void test_revisions(void)
 {
   g_autoptr(Cluster) cluster = cluster_new();
   add_set(cluster, AGENT(", revisionHistoryLimit: 2"));
+  cluster_wait(is_done(cluster, 1));
   for (int i = 0; i < 5; i++) {
     g_autofree char *yaml = g_strdup_printf(IMAGE("'%d'"), i), *image = g_strdup_printf("%d", i);
     patch(cluster, yaml);
