@@ -90,7 +90,9 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/strategies/strategy_service.c %D%/strategies/strategy_service.h %D%/strategies/strategy_service_rules.c \
 	%D%/strategies/strategy_small.c \
 	%D%/strategies/strategy_storage.c \
+	%D%/strategies/strategy_event.c \
 	%D%/strategies/strategy_volume.c \
+	%D%/strategies/strategy_windows.c \
 	%D%/strategies/strategy_workloads.c \
 	%D%/validation.c %D%/validation.h \
 	%D%/validation_format.c \

@@ -443,6 +443,36 @@ static void test_pod_template(void)
   case_creates(BASE_POD_TEMPLATE, cases, G_N_ELEMENTS(cases));
 }
 
+#define EVENT                                                                                                          \
+  "{'kind':'Event','apiVersion':'v1','metadata':{'name':'e','namespace':'n'},'involvedObject':{'kind':'Pod','name':'"  \
+  "p',"                                                                                                                \
+  "'namespace':'n'},'reason':'R','message':'m'}"
+#define NEWER "/eventTime='2026-01-02T03:04:05.000006Z'; "
+
+static void test_event(void)
+{
+  static const ValidationCase cases[] = {
+    { "/involvedObject/namespace='o'",
+      "involvedObject.namespace: Invalid value: \"o\": does not match event.namespace" },
+    { "/involvedObject/namespace=null",
+      "involvedObject.namespace: Invalid value: \"\": does not match event.namespace" },
+    { "/involvedObject/namespace=null; /metadata/namespace='default'", "" },
+    { "/involvedObject/namespace=null; /metadata/namespace='kube-system'",
+      "involvedObject.namespace: Invalid value: \"\": does not match event.namespace" },
+    { NEWER "/reportingComponent='a.io/b'; /reportingInstance='i'; /action='A'", "" },
+    { NEWER "/involvedObject/namespace=null; /metadata/namespace='kube-system'; /reportingComponent='a'; "
+            "/reportingInstance='i'; /action='A'",
+      "" },
+    { NEWER "/reportingComponent='a b'; /reason=''",
+      "[reportingComponent: Invalid value: \"a b\": name part must consist of alphanumeric characters, '-', '_' or "
+      "'.', "
+      "and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used "
+      "for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]'), reportingInstance: Required value, action: "
+      "Required value, reason: Required value]" },
+  };
+  case_creates(EVENT, cases, G_N_ELEMENTS(cases));
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -471,5 +501,6 @@ int main(int argc, char **argv)
   g_test_add_func("/validation/cluster/runtime-class", test_runtime_class);
   g_test_add_func("/validation/cluster/runtime-class/update", test_runtime_class_update);
   g_test_add_func("/validation/cluster/pod-template", test_pod_template);
+  g_test_add_func("/validation/cluster/event", test_event);
   return g_test_run();
 }

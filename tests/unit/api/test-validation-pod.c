@@ -319,6 +319,97 @@ static void test_placement(void)
   case_creates(POD, cases, G_N_ELEMENTS(cases));
 }
 
+#define USER(value) CONTAINER "securityContext={'windowsOptions':{'runAsUserName':" value "}}"
+#define USER_AT AT "securityContext.windowsOptions.runAsUserName: Invalid value: "
+
+static void test_windows(void)
+{
+  static const ValidationCase cases[] = {
+    { USER("'ContainerAdministrator'"), "" },
+    { USER("'NT AUTHORITY\\\\NETWORK SERVICE'"), "" },
+    { USER("''"), USER_AT "\"\": runAsUserName cannot be an empty string" },
+    { USER("'a\\\\b\\\\c'"), USER_AT "\"a\\\\b\\\\c\": runAsUserName cannot contain more than one backslash" },
+    { USER("'a\\u0007b'"), USER_AT "\"a\\u0007b\": runAsUserName cannot contain control characters" },
+    { USER("'.x\\\\u'"), USER_AT "\".x\\\\u\": runAsUserName's Domain doesn't match the NetBios nor the DNS format" },
+    { USER("'a.b.example.com\\\\u'"), "" },
+    { USER("'d\\\\'"), USER_AT "\"d\\\\\": runAsUserName's User cannot be empty" },
+    { USER("'. .'"), USER_AT "\". .\": runAsUserName's User cannot contain only periods or spaces" },
+    { USER("'a@b'"),
+      USER_AT "\"a@b\": runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]" },
+    { CONTAINER "securityContext={'windowsOptions':{'gmsaCredentialSpec':'','gmsaCredentialSpecName':'A'}}",
+      "[" AT
+      "securityContext.windowsOptions.gmsaCredentialSpecName: Invalid value: \"A\": a lowercase RFC 1123 subdomain "
+      "must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric "
+      "character (e.g. 'example.com', regex used for validation is "
+      "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*'), " AT
+      "securityContext.windowsOptions.gmsaCredentialSpec: Invalid value: \"\": gmsaCredentialSpec cannot be an empty "
+      "string]" },
+    { "/spec/hostNetwork=true; /spec/securityContext={'windowsOptions':{'hostProcess':true}}", "" },
+    { "/spec/securityContext={'windowsOptions':{'hostProcess':true}}",
+      "spec.hostNetwork: Invalid value: false: hostNetwork must be true if pod contains any hostProcess containers" },
+    { "/spec/hostNetwork=true; " CONTAINER "securityContext={'windowsOptions':{'hostProcess':true}}; "
+      "/spec/containers/1={'name':'d','image':'i'}",
+      "spec: Invalid value: \"\": If pod contains any hostProcess containers then all containers must be HostProcess "
+      "containers" },
+    { "/spec/securityContext={'windowsOptions':{'hostProcess':false}}; /spec/hostNetwork=true; " CONTAINER
+      "securityContext={'windowsOptions':{'hostProcess':true}}",
+      AT "securityContext.windowsOptions.hostProcess: Invalid value: true: pod hostProcess value must be identical if "
+         "both are specified, was false" },
+    { "/spec/os={'name':'linux'}; /spec/securityContext={'windowsOptions':{'runAsUserName':'u'}}",
+      "spec.securityContext.windowsOptions: Forbidden: windows options cannot be set for a linux pod" },
+    { "/spec/os={'name':'windows'}; /spec/hostPID=true; "
+      "/spec/securityContext={'seLinuxOptions':{'user':'u'},'runAsUser':1,"
+      "'fsGroup':2}; " CONTAINER
+      "securityContext={'privileged':true,'runAsGroup':1,'windowsOptions':{'runAsUserName':'u'}}",
+      "[spec.securityContext.seLinuxOptions: Forbidden: cannot be set for a windows pod, spec.hostPID: Forbidden: "
+      "cannot "
+      "be set for a windows pod, spec.securityContext.fsGroup: Forbidden: cannot be set for a windows pod, "
+      "spec.securityContext.runAsUser: Forbidden: cannot be set for a windows pod, " AT
+      "securityContext.privileged: Forbidden: cannot be set for a windows pod, " AT
+      "securityContext.runAsGroup: Forbidden: cannot be set for a windows pod]" },
+  };
+  case_creates(POD, cases, G_N_ELEMENTS(cases));
+}
+
+static void test_resize_policy(void)
+{
+  static const ValidationCase cases[] = {
+    { CONTAINER "resizePolicy=[{'resourceName':'cpu','restartPolicy':'NotRequired'},{'resourceName':'memory',"
+                "'restartPolicy':'RestartContainer'}]",
+      "" },
+    { CONTAINER "resizePolicy=[{'resourceName':'cpu','restartPolicy':'NotRequired'},{'resourceName':'cpu',"
+                "'restartPolicy':'NotRequired'}]",
+      AT "resizePolicy[1]: Duplicate value: \"cpu\"" },
+    { CONTAINER "resizePolicy=[{'resourceName':'gpu','restartPolicy':'NotRequired'}]",
+      AT "resizePolicy: Unsupported value: \"gpu\": supported values: \"cpu\", \"memory\"" },
+    { "/spec/restartPolicy='Never'; " CONTAINER
+      "resizePolicy=[{'resourceName':'cpu','restartPolicy':'RestartContainer'}]",
+      AT "resizePolicy: Invalid value: \"RestartContainer\": must be 'NotRequired' when `restartPolicy` is 'Never'" },
+  };
+  case_creates(POD, cases, G_N_ELEMENTS(cases));
+}
+
+#define ARMOR "container.apparmor.security.beta.kubernetes.io/"
+
+static void test_annotations(void)
+{
+  static const ValidationCase cases[] = {
+    { "/metadata/annotations={'" ARMOR "c':'runtime/default','controller.kubernetes.io/pod-deletion-cost':'-5'}", "" },
+    { "/metadata/annotations={'" ARMOR "d':'localhost/x'}",
+      "metadata.annotations[" ARMOR "d]: Invalid value: \"d\": container not found" },
+    { "/metadata/annotations={'" ARMOR "c':'x'}",
+      "metadata.annotations[" ARMOR "c]: Invalid value: \"x\": invalid AppArmor profile name: \"x\"" },
+    { "/metadata/annotations={'kubernetes.io/config.mirror':'h'}",
+      "metadata.annotations[kubernetes.io/config.mirror]: Invalid value: \"h\": must set spec.nodeName if mirror pod "
+      "annotation is set" },
+    { "/metadata/annotations={'controller.kubernetes.io/pod-deletion-cost':'3000000000'}",
+      "metadata.annotations[controller.kubernetes.io/pod-deletion-cost]: Invalid value: \"3000000000\": must be a "
+      "32bit "
+      "integer" },
+  };
+  case_creates(POD, cases, G_N_ELEMENTS(cases));
+}
+
 /* What an update may change, and what it may not. */
 static void test_update(void)
 {
@@ -353,6 +444,9 @@ int main(int argc, char **argv)
   g_test_add_func("/validation/pod/volumes", test_volumes);
   g_test_add_func("/validation/pod/resources", test_resources);
   g_test_add_func("/validation/pod/security", test_security);
+  g_test_add_func("/validation/pod/windows", test_windows);
+  g_test_add_func("/validation/pod/resize-policy", test_resize_policy);
+  g_test_add_func("/validation/pod/annotations", test_annotations);
   g_test_add_func("/validation/pod/placement", test_placement);
   g_test_add_func("/validation/pod/update", test_update);
   return g_test_run();

@@ -41,11 +41,15 @@ VALIDATE(resources);
 VALIDATE(seccomp);
 VALIDATE(app_armor);
 VALIDATE(security_context);
+VALIDATE(windows_options); /* strategy_windows.c */
 VALIDATE(node_selector);
 VALIDATE(preferred_term);
 VALIDATE(pod_affinity_term);
 VALIDATE(spread_constraint);
 VALIDATE(toleration);
+
+/* strategy_event.c */
+STRATEGY(event);
 
 /* strategy_service.c */
 STRATEGY(service);

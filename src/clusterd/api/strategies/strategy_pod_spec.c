@@ -102,7 +102,7 @@ static void check_ephemeral_container(const json_t *spec, const json_t *containe
                                       FieldErrors *errors)
 {
   static const char *const members[] = { "ports",          "resources",    "restartPolicy", "livenessProbe",
-                                         "readinessProbe", "startupProbe", "lifecycle" };
+                                         "readinessProbe", "startupProbe", "lifecycle",     "resizePolicy" };
   const json_t *target = json_object_get(container, "targetContainerName");
   size_t index;
   json_t *item;
@@ -130,6 +130,32 @@ static void check_ephemeral_container(const json_t *spec, const json_t *containe
   }
 }
 
+/* Whether a change of a resource restarts the container, each resource once. Upstream reports on the list. */
+static void check_resize_policy(const json_t *spec, const json_t *container, const char *path, FieldErrors *errors)
+{
+  static const char *const resources[] = { "cpu", "memory", NULL };
+  g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+  g_autofree char *list_path = field_path_child(path, "resizePolicy");
+  bool never = strcmp(json_str(spec, "restartPolicy", ""), "Never") == 0;
+  size_t index;
+  json_t *policy;
+  json_array_foreach (json_object_get(container, "resizePolicy"), index, policy) {
+    const json_t *resource = json_object_get(policy, "resourceName"),
+                 *restart = json_object_get(policy, "restartPolicy");
+    const char *name = json_str(policy, "resourceName", "");
+    g_autofree char *item_path = field_path_index(list_path, index);
+    if (!g_hash_table_add(seen, (gpointer)(uintptr_t)name))
+      field_errors_add(errors, FIELD_DUPLICATE, item_path, resource, NULL);
+    if (!*name)
+      field_errors_add(errors, FIELD_REQUIRED, list_path, NULL, NULL);
+    else if (!g_strv_contains(resources, name))
+      field_errors_add_unsupported(errors, list_path, resource, resources);
+    if (never && strcmp(json_str(policy, "restartPolicy", ""), "NotRequired") != 0)
+      field_errors_add(errors, FIELD_INVALID, list_path, restart,
+                       "must be 'NotRequired' when `restartPolicy` is 'Never'");
+  }
+}
+
 static void check_container(const json_t *spec, const json_t *container, size_t list, const char *path,
                             FieldErrors *errors)
 {
@@ -137,6 +163,7 @@ static void check_container(const json_t *spec, const json_t *container, size_t 
     field_errors_add_at(errors, FIELD_REQUIRED, path, "image", NULL, NULL);
   environment_check_from(container, path, errors);
   mount_check_container(container, json_object_get(spec, "volumes"), path, errors);
+  check_resize_policy(spec, container, path, errors);
   check_sleep(spec, container, path, errors);
   if (list == 0 && json_object_get(container, "restartPolicy"))
     field_errors_add_at(errors, FIELD_FORBIDDEN, path, "restartPolicy", NULL, "may not be set for non-init containers");
@@ -229,5 +256,7 @@ void validate_pod_spec(const json_t *value, const char *path, FieldErrors *error
   placement_check_pod(value, path, errors);
   security_check_pod(value, path, errors);
   check_dns(value, path, errors);
+  windows_check_host_processes(value, path, errors);
   check_os(value, path, errors);
+  windows_check_system(value, path, errors);
 }
