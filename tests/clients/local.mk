@@ -5,7 +5,7 @@ EXTRA_DIST += tests/fake-node.py %D%/clients.sh %D%/fetch %D%/package.json %D%/p
 	%D%/python-streams.py %D%/node-streams.mjs
 
 check_PROGRAMS += %D%/host-node
-%C%_host_node_SOURCES = %D%/host-node.c
+%C%_host_node_SOURCES = %D%/host-node.c tests/unit/server/child.c tests/unit/server/child.h
 %C%_host_node_LDADD = src/clusterd/server/libserver.a src/clusterd/store/libstore.a src/clusterd/api/libapi.a \
 	src/base/libbase.a $(clusterd_system_libs)
 %D%/streams.log: %D%/host-node$(EXEEXT)

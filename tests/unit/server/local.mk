@@ -12,7 +12,7 @@ TESTS += %D%/test-spdy
 
 check_PROGRAMS += %D%/test-stream
 TESTS += %D%/test-stream
-%C%_test_stream_SOURCES = %D%/test-stream.c
+%C%_test_stream_SOURCES = %D%/test-stream.c %D%/child.c %D%/child.h
 %C%_test_stream_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(ZLIB_LIBS) $(BASE_LIBS)
 
 admission_test_libraries = src/clusterd/server/libserver.a src/clusterd/store/libstore.a src/clusterd/api/libapi.a \
@@ -82,7 +82,7 @@ TESTS += %D%/test-webhook
 
 check_PROGRAMS += %D%/test-access
 TESTS += %D%/test-access
-%C%_test_access_SOURCES = %D%/test-access.c
+%C%_test_access_SOURCES = %D%/test-access.c %D%/folder.c %D%/folder.h
 %C%_test_access_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(BASE_LIBS)
 
 check_PROGRAMS += %D%/test-rbac-rules
@@ -102,5 +102,5 @@ TESTS += %D%/test-flow-control
 
 check_PROGRAMS += %D%/test-audit
 TESTS += %D%/test-audit
-%C%_test_audit_SOURCES = %D%/test-audit.c
+%C%_test_audit_SOURCES = %D%/test-audit.c %D%/folder.c %D%/folder.h
 %C%_test_audit_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(BASE_LIBS) -lm

@@ -5,36 +5,19 @@
 #include <string.h>
 
 #include "base/base64url.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/server/access/jose_key.h"
 #include "clusterd/server/access/token_file.h"
+#include "folder.h"
 
-typedef struct Fixture {
-  char *folder, *path;
-} Fixture;
-
-static void set_up(Fixture *fixture, gconstpointer data)
-{
-  fixture->folder = g_dir_make_tmp("access-XXXXXX", NULL);
-  fixture->path = g_build_filename(fixture->folder, "file", NULL);
-}
-
-static void tear_down(Fixture *fixture, gconstpointer data)
-{
-  file_remove_tree(fixture->folder, NULL);
-  g_free(fixture->path);
-  g_free(fixture->folder);
-}
-
-static TokenFile *read_tokens(const Fixture *fixture, const char *text, GError **error)
+static TokenFile *read_tokens(const FolderFixture *fixture, const char *text, GError **error)
 {
   g_assert_true(g_file_set_contents(fixture->path, text, -1, NULL));
   return token_file_read(fixture->path, error);
 }
 
-static void test_tokens(Fixture *fixture, gconstpointer data)
+static void test_tokens(FolderFixture *fixture, gconstpointer data)
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(TokenFile) file = read_tokens(
@@ -54,7 +37,7 @@ static void test_tokens(Fixture *fixture, gconstpointer data)
   g_assert_null(token_file_find(NULL, "t1"));
 }
 
-static void test_bad_tokens(Fixture *fixture, gconstpointer data)
+static void test_bad_tokens(FolderFixture *fixture, gconstpointer data)
 {
   static const char *const texts[] = { "a,b\n", ",ann,u\n", "t,,u\n", "t,\"ann,u\n", "\"" };
   for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
@@ -64,7 +47,7 @@ static void test_bad_tokens(Fixture *fixture, gconstpointer data)
   }
 }
 
-static void write_key(const Fixture *fixture, EVP_PKEY *key)
+static void write_key(const FolderFixture *fixture, EVP_PKEY *key)
 {
   FILE *stream = g_fopen(fixture->path, "w");
   g_assert_true(PEM_write_PrivateKey(stream, key, NULL, NULL, 0, NULL, NULL) == 1);
@@ -72,7 +55,7 @@ static void write_key(const Fixture *fixture, EVP_PKEY *key)
   fclose(stream);
 }
 
-static void check_key(const Fixture *fixture, EVP_PKEY *made, const char *algorithm, const char *type)
+static void check_key(const FolderFixture *fixture, EVP_PKEY *made, const char *algorithm, const char *type)
 {
   g_autoptr(GError) error = NULL;
   write_key(fixture, made);
@@ -99,7 +82,7 @@ static void check_key(const Fixture *fixture, EVP_PKEY *made, const char *algori
   g_assert_null(jose_key_sign(public_key, "header.claims"));
 }
 
-static void test_keys(Fixture *fixture, gconstpointer data)
+static void test_keys(FolderFixture *fixture, gconstpointer data)
 {
   check_key(fixture, EVP_EC_gen("P-256"), "ES256", "EC");
   check_key(fixture, EVP_EC_gen("P-384"), "ES384", "EC");
@@ -107,7 +90,7 @@ static void test_keys(Fixture *fixture, gconstpointer data)
   check_key(fixture, EVP_RSA_gen(2048), "RS256", "RSA");
 }
 
-static void test_bad_keys(Fixture *fixture, gconstpointer data)
+static void test_bad_keys(FolderFixture *fixture, gconstpointer data)
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func((GDestroyNotify)jose_key_free);
@@ -124,9 +107,9 @@ static void test_bad_keys(Fixture *fixture, gconstpointer data)
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
-  g_test_add("/token-file/read", Fixture, NULL, set_up, test_tokens, tear_down);
-  g_test_add("/token-file/refused", Fixture, NULL, set_up, test_bad_tokens, tear_down);
-  g_test_add("/jose-key/algorithms", Fixture, NULL, set_up, test_keys, tear_down);
-  g_test_add("/jose-key/refused", Fixture, NULL, set_up, test_bad_keys, tear_down);
+  g_test_add("/token-file/read", FolderFixture, NULL, folder_set_up, test_tokens, folder_tear_down);
+  g_test_add("/token-file/refused", FolderFixture, NULL, folder_set_up, test_bad_tokens, folder_tear_down);
+  g_test_add("/jose-key/algorithms", FolderFixture, NULL, folder_set_up, test_keys, folder_tear_down);
+  g_test_add("/jose-key/refused", FolderFixture, NULL, folder_set_up, test_bad_keys, folder_tear_down);
   return g_test_run();
 }

@@ -7,25 +7,9 @@
 #include "clusterd/server/audit/audit_log.h"
 #include "clusterd/server/audit/audit_policy.h"
 #include "clusterd/server/metrics.h"
+#include "folder.h"
 
-typedef struct Fixture {
-  char *folder, *path;
-} Fixture;
-
-static void set_up(Fixture *fixture, gconstpointer data)
-{
-  fixture->folder = g_dir_make_tmp("audit-XXXXXX", NULL);
-  fixture->path = g_build_filename(fixture->folder, "audit.log", NULL);
-}
-
-static void tear_down(Fixture *fixture, gconstpointer data)
-{
-  file_remove_tree(fixture->folder, NULL);
-  g_free(fixture->path);
-  g_free(fixture->folder);
-}
-
-static AuditPolicy *read_policy(const Fixture *fixture, const char *rules, GError **error)
+static AuditPolicy *read_policy(const FolderFixture *fixture, const char *rules, GError **error)
 {
   g_autofree char *text = g_strconcat("apiVersion: audit.k8s.io/v1\nkind: Policy\n", rules, NULL);
   g_assert_true(g_file_set_contents(fixture->path, text, -1, NULL));
@@ -55,7 +39,7 @@ static AuditDecision decide(const AuditPolicy *policy, const Case *test)
   return audit_policy_decide(policy, identity, &info, test->path ? test->path : "/api");
 }
 
-static void test_decisions(Fixture *fixture, gconstpointer data)
+static void test_decisions(FolderFixture *fixture, gconstpointer data)
 {
   static const char rules[] =
       "rules:\n"
@@ -90,7 +74,7 @@ static void test_decisions(Fixture *fixture, gconstpointer data)
   }
 }
 
-static void test_omissions(Fixture *fixture, gconstpointer data)
+static void test_omissions(FolderFixture *fixture, gconstpointer data)
 {
   static const char rules[] =
       "omitStages: [RequestReceived]\nomitManagedFields: true\nrules:\n"
@@ -108,7 +92,7 @@ static void test_omissions(Fixture *fixture, gconstpointer data)
   g_assert_true(second.omit_managed_fields);
 }
 
-static void test_refused(Fixture *fixture, gconstpointer data)
+static void test_refused(FolderFixture *fixture, gconstpointer data)
 {
   static const char *const texts[] = {
     "",
@@ -140,7 +124,7 @@ static void *write_many(void *data)
 }
 
 /* Counts the files and checks that every line in them is whole. */
-static unsigned count_lines(const Fixture *fixture, unsigned *files)
+static unsigned count_lines(const FolderFixture *fixture, unsigned *files)
 {
   unsigned lines = 0;
   GDir *dir = g_dir_open(fixture->folder, 0, NULL);
@@ -157,7 +141,7 @@ static unsigned count_lines(const Fixture *fixture, unsigned *files)
   return lines;
 }
 
-static void test_log(Fixture *fixture, gconstpointer data)
+static void test_log(FolderFixture *fixture, gconstpointer data)
 {
   g_autoptr(GError) error = NULL;
   AuditLogConfig config = { .path = fixture->path, .max_size = 1 };
@@ -177,7 +161,7 @@ static void test_log(Fixture *fixture, gconstpointer data)
   g_assert_cmpuint(files, >, written / 530); /* 524 lines fill a file */
 }
 
-static void test_log_is_refused(Fixture *fixture, gconstpointer data)
+static void test_log_is_refused(FolderFixture *fixture, gconstpointer data)
 {
   g_autoptr(GError) error = NULL;
   AuditLogConfig config = { .path = fixture->folder };
@@ -188,7 +172,7 @@ static void test_log_is_refused(Fixture *fixture, gconstpointer data)
 /* --- metrics -------------------------------------------------------------------------------------------------------
  */
 
-static void test_metrics(Fixture *fixture, gconstpointer data)
+static void test_metrics(FolderFixture *fixture, gconstpointer data)
 {
   g_autoptr(GString) text = g_string_new(NULL);
   RequestLabels labels = { "GET", "apps", "v1", "deployments", "", "resource", false };
@@ -214,7 +198,7 @@ static void test_metrics(Fixture *fixture, gconstpointer data)
   g_assert_null(strstr(text->str, "_seconds_count{" LABELS("WATCH")));
 }
 
-static void test_metrics_are_bounded(Fixture *fixture, gconstpointer data)
+static void test_metrics_are_bounded(FolderFixture *fixture, gconstpointer data)
 {
   g_autoptr(GString) text = g_string_new(NULL);
   Metrics *metrics = metrics_new();
@@ -231,7 +215,7 @@ static void test_metrics_are_bounded(Fixture *fixture, gconstpointer data)
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
-#define ADD(path, function) g_test_add(path, Fixture, NULL, set_up, function, tear_down)
+#define ADD(path, function) g_test_add(path, FolderFixture, NULL, folder_set_up, function, folder_tear_down)
   ADD("/audit/policy/decisions", test_decisions);
   ADD("/audit/policy/omissions", test_omissions);
   ADD("/audit/policy/refused", test_refused);

@@ -2,73 +2,32 @@
  * pod that is an echo. */
 #include <glib.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "child.h"
 #include "clusterd/server/stream/spdy.h"
 #include "clusterd/server/stream/stream_session.h"
 #include "clusterd/server/stream/websocket.h"
 
-/* --- a NodeProcess that is a child of the test --- */
-
-typedef struct Child {
-  NodeProcess process;
-  pid_t pid;
-  bool reaped;
-} Child;
-
 static char last_size[32];
 
-static void child_resize(NodeProcess *process, unsigned width, unsigned height)
+static void note_size(NodeProcess *process, unsigned width, unsigned height)
 {
   g_snprintf(last_size, sizeof last_size, "%ux%u", width, height);
 }
 
-static int child_wait(NodeProcess *process, GError **error)
+/* The shell's command DATA. */
+static NodeProcess *start_shell(void *data, GError **error)
 {
-  Child *child = (Child *)process;
-  int status;
-  waitpid(child->pid, &status, 0);
-  child->reaped = true;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-static void child_close(NodeProcess *process)
-{
-  Child *child = (Child *)process;
-  int fds[] = { process->stdin_fd, process->stdout_fd, process->stderr_fd, process->exit_fd };
-  for (gsize i = 0; i < G_N_ELEMENTS(fds); i++)
-    if (fds[i] >= 0)
-      close(fds[i]);
-  if (!child->reaped) {
-    kill(child->pid, SIGKILL);
-    waitpid(child->pid, NULL, 0);
-  }
-  g_free(child);
-}
-
-static NodeProcess *child_start(void *data, GError **error)
-{
-  if (!data) {
-    reason_set(error, REASON_NOT_FOUND, "no such container");
-    return NULL;
-  }
   const char *const argv[] = { "/bin/sh", "-c", data, NULL };
-  Child *child = g_new0(Child, 1);
-  g_assert_true(g_spawn_async_with_pipes(NULL, (char **)(uintptr_t)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL,
-                                         &child->pid, &child->process.stdin_fd, &child->process.stdout_fd,
-                                         &child->process.stderr_fd, NULL));
-  child->process.exit_fd = (int)syscall(SYS_pidfd_open, child->pid, 0);
-  child->process.resize = child_resize;
-  child->process.wait = child_wait;
-  child->process.close = child_close;
-  return &child->process;
+  if (data)
+    return child_start(argv, true, note_size, error);
+  reason_set(error, REASON_NOT_FOUND, "no such container");
+  return NULL;
 }
 
 /* --- the server side in its thread --- */
@@ -161,7 +120,7 @@ typedef struct WebSocketCase {
 static void run_websocket(const WebSocketCase *c)
 {
   Server server = { .handshake = { .framing = STREAM_WEBSOCKET, .version = c->version },
-                    .command = { c->input != NULL, true, !c->with_tty, c->with_tty, child_start,
+                    .command = { c->input != NULL, true, !c->with_tty, c->with_tty, start_shell,
                                  (void *)(uintptr_t)c->script } };
   GThread *thread;
   int fd = start(&server, &thread);
@@ -218,7 +177,7 @@ static void test_websocket(void)
 static void test_client_leaves(void)
 {
   Server server = { .handshake = { .framing = STREAM_WEBSOCKET, .version = 5 },
-                    .command = { false, true, true, false, child_start, (char[]){ "exec sleep 30" } } };
+                    .command = { false, true, true, false, start_shell, (char[]){ "exec sleep 30" } } };
   GThread *thread;
   int fd = start(&server, &thread);
   guint8 first[8];
@@ -316,7 +275,7 @@ static void client_init(SpdyClient *client, int fd, bool tunneled)
 static void test_spdy_command(void)
 {
   Server server = { .handshake = { .framing = STREAM_SPDY, .version = 4 },
-                    .command = { true, true, false, false, child_start, (char[]){ "cat; exit 3" } } };
+                    .command = { true, true, false, false, start_shell, (char[]){ "cat; exit 3" } } };
   GThread *thread;
   SpdyClient client;
   client_init(&client, start(&server, &thread), false);
