@@ -41,7 +41,7 @@ while not served() and time.monotonic() < end:
     time.sleep(0.02)
 ok(served(), "are served")
 defined = memory()
-ok(defined - before < COUNT * EACH_BYTES, "what they take", (defined - before) / COUNT)
+ok(defined - before < COUNT * EACH_BYTES, f"what they take ({(defined - before) / COUNT / 1024:.0f} KiB each)", (defined - before) / COUNT)
 documents = sum(len(api.get(path).body) for path in ("/openapi/v2", "/openapi/v3/apis/x.io/v1"))
 ok(documents > 10 << 20, "large documents", documents)
 grown = memory() - defined

@@ -33,7 +33,7 @@ struct ApiCustom {
 };
 
 /* Compiles DEFINITION (a CustomResourceDefinition of apiextensions.k8s.io/v1) with the names of its
- * status.acceptedNames. NULL with REASON_INVALID. */
+ * status.acceptedNames. DEFINITION is held, and must never change from now on. NULL with REASON_INVALID. */
 CustomDefinition *custom_definition_new(const json_t *definition, GError **error);
 void custom_definition_free(CustomDefinition *definition);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CustomDefinition, custom_definition_free)
