@@ -7,6 +7,14 @@ k create ns x1 >/dev/null
 k create ns hooks >/dev/null
 group=wardle.example.com
 
+# --- what only a node can measure is not served without one ---
+is "no metrics" "$(k top node 2>&1)" "error: Metrics API not available"
+is "no such group" "$(request GET /apis/metrics.k8s.io/v1beta1/nodes | tr '\n' ' ')" "404 page not found  404 "
+is "no APIService" "$(k get apiservice v1beta1.metrics.k8s.io 2>&1)" \
+  'Error from server (NotFound): apiservices.apiregistration.k8s.io "v1beta1.metrics.k8s.io" not found'
+is "no role" "$(k get clusterrole system:aggregated-metrics-reader 2>&1)" \
+  'Error from server (NotFound): clusterroles.rbac.authorization.k8s.io "system:aggregated-metrics-reader" not found'
+
 # --- who the server is to others ---
 published() {
   k -n kube-system get configmap extension-apiserver-authentication -o "jsonpath={.data.$1}"

@@ -98,6 +98,10 @@ is "no link leads out" "$(status_of $node/logs/escape)" 403
 is "nor up" "$(status_of "$node/logs/..%2f..%2fetc/passwd")" 400
 is "an absent file" "$(status_of $node/logs/absent)" 404
 
+truncate -s 100M /var/log/large
+is "a large file comes whole, to a client that takes its time" \
+  "$(request GET $node/logs/large -o /dev/null --limit-rate 60M -w '%{size_download}\n' | head -1)" 104857600
+
 # --- summary
 is "the summary's node" "$(summary "(s['node']['nodeName'], sorted(s['node']))")" \
   "('node1', ['cpu', 'fs', 'memory', 'network', 'nodeName', 'rlimit', 'runtime', 'startTime', 'swap', 'systemContainers'])"

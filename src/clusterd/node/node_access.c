@@ -147,7 +147,9 @@ static json_t *get_usage(void *node)
   NodeSample *base = NULL;
   g_autoptr(NodeSample) newest = node_stats_pair(kubelet->stats, &base);
   g_autoptr(NodeSample) compared = base;
-  return resource_metrics_make(compared, newest);
+  json_t *usage = resource_metrics_make(compared, newest);
+  json_object_set_new(usage, "name", json_string(kubelet->node_name));
+  return usage;
 }
 
 void kubelet_access_init(Kubelet *kubelet)

@@ -65,7 +65,7 @@ typedef struct NodeAccess {
   /* A connected stream socket to PORT on the pod's loopback, made inside its network namespace. -1 with an error. */
   int (*connect)(void *node, const char *namespace_, const char *pod, uint16_t port, GError **error);
   /* What the node and its pods use, with rates; may look at it for a second. New reference, for metrics.k8s.io:
-   *   {node: {timeUs, windowUs, cpuNanoCores, memoryBytes}, pods: [{namespace, name, uid, timeUs, windowUs,
+   *   {name, node: {timeUs, windowUs, cpuNanoCores, memoryBytes}, pods: [{namespace, name, uid, timeUs, windowUs,
    *    containers: [{name, cpuNanoCores, memoryBytes}]}]}
    * Times are wall clock; pods without numbers yet are left out, and so is a node without any. */
   json_t *(*usage)(void *node);

@@ -113,8 +113,8 @@ static GHashTable *index_pods(const json_t *usage)
   return index;
 }
 
-/* {node, pods} as NodeAccess.usage says, and the node's name. NULL when there is no node agent. */
-static json_t *ask_node(ApiServer *server, char **name, GError **error)
+/* As NodeAccess.usage says. NULL when there is no node agent. */
+static json_t *ask_node(ApiServer *server, GError **error)
 {
   const NodeAccess *node = api_server_node_hold(server);
   if (!node || !node->usage) {
@@ -123,7 +123,6 @@ static json_t *ask_node(ApiServer *server, char **name, GError **error)
     reason_set(error, REASON_SERVICE_UNAVAILABLE, "the server is currently unable to handle the request");
     return NULL;
   }
-  *name = g_strdup(node->name);
   json_t *usage = node->usage(node->node);
   api_server_node_release(server);
   return usage;
@@ -143,15 +142,14 @@ static void set_no_numbers(const MetricsQuery *query, GError **error)
 GPtrArray *resource_metrics_collect(ApiServer *server, const MetricsQuery *query, GError **error)
 {
   g_autoptr(GPtrArray) objects = select_objects(api_server_registry(server), query, error);
-  g_autofree char *own = NULL;
-  g_autoptr(json_t) usage = objects ? ask_node(server, &own, error) : NULL;
+  g_autoptr(json_t) usage = objects ? ask_node(server, error) : NULL;
   if (!usage)
     return NULL;
   g_autoptr(GPtrArray) made = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
   g_autoptr(GHashTable) pods = index_pods(usage);
   for (guint i = 0; i < objects->len; i++) {
     const Object *object = objects->pdata[i];
-    bool is_own = g_strcmp0(object_name(object), own) == 0;
+    bool is_own = g_str_equal(object_name(object), json_str(usage, "name", ""));
     const json_t *numbers = query->kind->namespaced ? g_hash_table_lookup(pods, object_uid(object))
                             : is_own                ? json_object_get(usage, "node")
                                                     : NULL;
