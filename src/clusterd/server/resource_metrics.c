@@ -79,8 +79,7 @@ static int compare(gconstpointer a, gconstpointer b)
   return order ? order : strcmp(object_name(first), object_name(second));
 }
 
-/* The nodes or pods that are asked for; NULL when the one that is named is not there. */
-static GPtrArray *select_objects(Registry *registry, const MetricsQuery *query, GError **error)
+GPtrArray *resource_metrics_select(Registry *registry, const MetricsQuery *query, GError **error)
 {
   const ApiKind *kind = api_scheme_resource(registry_scheme(registry), "", "v1", query->kind->plural);
   g_autoptr(GPtrArray) objects = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
@@ -113,21 +112,6 @@ static GHashTable *index_pods(const json_t *usage)
   return index;
 }
 
-/* As NodeAccess.usage says. NULL when there is no node agent. */
-static json_t *ask_node(ApiServer *server, GError **error)
-{
-  const NodeAccess *node = api_server_node_hold(server);
-  if (!node || !node->usage) {
-    if (node)
-      api_server_node_release(server);
-    reason_set(error, REASON_SERVICE_UNAVAILABLE, "the server is currently unable to handle the request");
-    return NULL;
-  }
-  json_t *usage = node->usage(node->node);
-  api_server_node_release(server);
-  return usage;
-}
-
 /* As metrics-server names what has no numbers. */
 static void set_no_numbers(const MetricsQuery *query, GError **error)
 {
@@ -139,12 +123,8 @@ static void set_no_numbers(const MetricsQuery *query, GError **error)
   api_error_not_found(error, &named, name);
 }
 
-GPtrArray *resource_metrics_collect(ApiServer *server, const MetricsQuery *query, GError **error)
+GPtrArray *resource_metrics_answer(const MetricsQuery *query, GPtrArray *objects, const json_t *usage, GError **error)
 {
-  g_autoptr(GPtrArray) objects = select_objects(api_server_registry(server), query, error);
-  g_autoptr(json_t) usage = objects ? ask_node(server, error) : NULL;
-  if (!usage)
-    return NULL;
   g_autoptr(GPtrArray) made = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
   g_autoptr(GHashTable) pods = index_pods(usage);
   for (guint i = 0; i < objects->len; i++) {

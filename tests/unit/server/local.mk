@@ -104,3 +104,8 @@ check_PROGRAMS += %D%/test-audit
 TESTS += %D%/test-audit
 %C%_test_audit_SOURCES = %D%/test-audit.c %D%/folder.c %D%/folder.h
 %C%_test_audit_LDADD = src/clusterd/server/libserver.a src/base/libbase.a $(BASE_LIBS) -lm
+
+check_PROGRAMS += %D%/test-resource-metrics
+TESTS += %D%/test-resource-metrics
+%C%_test_resource_metrics_SOURCES = %D%/test-resource-metrics.c
+%C%_test_resource_metrics_LDADD = $(admission_test_libraries)
