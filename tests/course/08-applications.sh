@@ -25,9 +25,11 @@ ok "scaling works all the same" k scale deployment/front --replicas=4
 becomes "4" 60 'front +4/4' k get deployment front
 ok "resume" k rollout resume deployment/front
 ok "rolls out" k rollout status deployment/front --timeout=90s
+ok "little patience" k patch deployment front -p '{"spec":{"progressDeadlineSeconds":10}}'
 ok "a release that has no image" k set image deployment/front web=no-such-image:v1
 exits "does not get past its deadline" 1 'exceeded its progress deadline' k rollout status deployment/front --timeout=90s
 is "the others still serve" 4 field deployment front '{.status.availableReplicas}'
+ok "more patience" k patch deployment front -p '{"spec":{"progressDeadlineSeconds":600}}'
 ok "undo" k rollout undo deployment/front
 ok "rolls out" k rollout status deployment/front --timeout=90s
 ok "restart all" k rollout restart deployment/front
