@@ -51,3 +51,37 @@ ok "the canary lives: all of them" k patch statefulset members -p '{"spec":{"upd
 ok "roll out" k rollout status statefulset/members --timeout=90s
 is "all have it" "2 2 2" in_order sh -c "for i in 0 1 2; do '$KUBECTL' exec members-\$i -- sh -c 'echo \$RELEASE'; done"
 ok "delete them" k delete -f "$(manifest 08-stateful)" --timeout=90s
+
+# --- parallel jobs
+ok "a job of six, two at a time" k apply -f "$(manifest 08-job-fixed)"
+ok "completes" k wait job/fixed --for=condition=complete --timeout=90s
+is "with six pods" 6 sh -c "'$KUBECTL' get pods -l job-name=fixed --field-selector=status.phase=Succeeded --no-headers | wc -l"
+like "describe counts them" 'Pods Statuses: +0 .*6 Succeeded' k describe job fixed
+ok "a job over a work queue" k apply -f "$(manifest 08-job-queue)"
+ok "completes" k wait job/workers --for=condition=complete --timeout=90s
+is "each item was worked on once" "apple banana cherry date lemon melon orange peach plum" in_order sh -c \
+  "for pod in \$('$KUBECTL' get pods -l job-name=workers -o name); do '$KUBECTL' logs \$pod | sed -n 's/^item //p'; done | sort"
+ok "an indexed job" k apply -f "$(manifest 08-job-indexed)"
+ok "completes" k wait job/parts --for=condition=complete --timeout=90s
+is "every index" 0-4 field job parts '{.status.completedIndexes}'
+is "each with its part" "part 2: yellow" k logs -l batch.kubernetes.io/job-completion-index=2,job-name=parts
+ok "a job that fails" k apply -f "$(manifest 08-job-failing)"
+ok "is told so" k wait job/failing --for=condition=failed --timeout=60s
+like "with the reason" 'BackoffLimitExceeded' k get job failing -o yaml
+ok "jobs go with their pods" k delete -f "$(manifest 08-job-fixed)" -f "$(manifest 08-job-indexed)" -f "$(manifest 08-job-queue)" \
+  -f "$(manifest 08-job-failing)" --timeout=60s
+becomes "none is left" 60 '^0$' sh -c "'$KUBECTL' get pods -l job-name --no-headers 2>/dev/null | wc -l"
+
+# --- cron jobs
+ok "a cron job" k apply -f "$(manifest 08-cron-job)"
+like "is shown with its schedule" 'minutely +\* \* \* \* \*' k get cronjob minutely
+becomes "runs within a minute" 90 'minutely-[0-9]+ ' k get jobs
+becomes "says so" 60 'Hello from the cluster' k logs -l app=minutely
+like "its events tell" 'SuccessfulCreate.*Created job minutely-' k describe cronjob minutely
+ok "suspend it" k patch cronjob minutely -p '{"spec":{"suspend":true}}'
+ok "run it by hand" k create job by-hand --from=cronjob/minutely
+ok "completes" k wait job/by-hand --for=condition=complete --timeout=60s
+ok "one by the clocks of Zurich" k apply -f "$(manifest 08-cron-job-zone)"
+is "which kubectl shows" Europe/Zurich field cronjob morning '{.spec.timeZone}'
+ok "delete them" k delete cronjob --all --timeout=60s
+becomes "and what they made" 60 '^0$' sh -c "'$KUBECTL' get jobs --no-headers 2>/dev/null | wc -l"
