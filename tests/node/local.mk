@@ -3,6 +3,8 @@ check_PROGRAMS += %D%/test-native-runtime
 %C%_test_native_runtime_SOURCES = %D%/test-native-runtime.c
 %C%_test_native_runtime_LDADD = src/clusterd/node/libnode.a src/base/libbase.a $(NETLINK_LIBS) $(ARCHIVE_LIBS) \
 	$(BASE_LIBS) -lm
+dist_check_SCRIPTS += %D%/volumes.sh
+TESTS += %D%/volumes.sh
 dist_check_SCRIPTS += %D%/test-native.sh %D%/metrics.sh %D%/node-api.sh %D%/sandbox.sh tests/images/make-image.py \
 	tests/images/serve-registry.py
 TESTS += %D%/test-native.sh %D%/metrics.sh %D%/node-api.sh

@@ -12,7 +12,7 @@ struct Kubelet {
   char *node_name, *node_ip, *pod_cidr, *dns_ip, *dns_domain, *version, *pods_dir, *logs_dir;
   TokenIssuer issue_token;
   void *issuer;
-  Informer *pods, *config_maps, *secrets, *services, *claims, *volumes, *nodes;
+  Informer *pods, *config_maps, *secrets, *services, *claims, *nodes;
   PodWorkerHost host;
   NodeAccess access;
   NodeStatus *node_status;

@@ -14,7 +14,6 @@ void kubelet_view_register(Kubelet *kubelet, InformerSet *informers)
   kubelet->secrets = informer_set_get(informers, "v1", "secrets");
   kubelet->services = informer_set_get(informers, "v1", "services");
   kubelet->claims = informer_set_get(informers, "v1", "persistentvolumeclaims");
-  kubelet->volumes = informer_set_get(informers, "v1", "persistentvolumes");
   kubelet->nodes = informer_set_get(informers, "v1", "nodes");
   informer_add_index(kubelet->services, BY_NAMESPACE, informer_index_by_namespace);
 }
@@ -22,14 +21,15 @@ void kubelet_view_register(Kubelet *kubelet, InformerSet *informers)
 static json_t *get_object(void *data, const char *plural, const char *namespace_, const char *name)
 {
   const Kubelet *kubelet = data;
+  /* A pod comes here at the moment its claim is bound: what informers show of that may be a step behind. */
+  if (g_str_has_prefix(plural, "persistentvolume")) {
+    g_autoptr(Object) now = client_get(kubelet->client, "v1", plural, namespace_, name, NULL);
+    return now ? json_incref(object_json(now)) : NULL;
+  }
   const struct {
     const char *plural;
     Informer *informer;
-  } kinds[] = { { "configmaps", kubelet->config_maps },
-                { "secrets", kubelet->secrets },
-                { "persistentvolumeclaims", kubelet->claims },
-                { "persistentvolumes", kubelet->volumes },
-                { "nodes", kubelet->nodes } };
+  } kinds[] = { { "configmaps", kubelet->config_maps }, { "secrets", kubelet->secrets }, { "nodes", kubelet->nodes } };
   for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
     if (!g_str_equal(plural, kinds[i].plural))
       continue;

@@ -23,6 +23,11 @@ TESTS += %D%/test-admission-plugins
 %C%_test_admission_plugins_SOURCES = %D%/test-admission-plugins.c %D%/admission.c %D%/admission.h
 %C%_test_admission_plugins_LDADD = $(admission_test_libraries)
 
+check_PROGRAMS += %D%/test-bootstrap
+TESTS += %D%/test-bootstrap
+%C%_test_bootstrap_SOURCES = %D%/test-bootstrap.c %D%/admission.c %D%/admission.h
+%C%_test_bootstrap_LDADD = $(admission_test_libraries)
+
 check_PROGRAMS += %D%/test-admission-limits
 TESTS += %D%/test-admission-limits
 %C%_test_admission_limits_SOURCES = %D%/test-admission-limits.c %D%/admission.c %D%/admission.h
