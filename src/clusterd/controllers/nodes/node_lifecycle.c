@@ -256,7 +256,8 @@ static bool take_turn(NodeLifecycleController *controller, const char *key, cons
 static TaintChange decide(NodeLifecycleController *controller, const Object *node, bool silent)
 {
   TaintChange change = { 0 };
-  if (!silent && is_ready(node))
+  /* a node that has not said anything yet takes nobody's turn */
+  if (!silent && (is_ready(node) || !condition_get(json_object_get(object_json(node), "status"), "Ready")))
     return change;
   g_autoptr(GPtrArray) nodes = informer_list(controller->nodes);
   g_autoptr(NodeZones) zones = node_zones_new(nodes);
