@@ -90,6 +90,14 @@ k wait --for=condition=failed job/rule --timeout=60s >/dev/null
 like "a policy fails it at once" "$(k get job rule -o 'jsonpath={.status.conditions[?(@.type=="Failed")].message}')" \
   "Container main for pod default/rule-* failed with exit code 42 matching FailJob rule at index 0"
 
+like "a job must end some time" "$(k create -f - 2>&1 <<YAML
+apiVersion: batch/v1
+kind: Job
+metadata: {name: endless}
+spec: {template: {spec: {containers: [{name: c, image: i}]}}}
+YAML
+)" '*spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"*'
+
 # --- how jobs go
 job brief "ttlSecondsAfterFinished: 1" ""
 until_is "after their time" "" k get job brief --ignore-not-found -o name
@@ -99,6 +107,11 @@ until_is "without their pods, which nothing holds" "" k get pods -l job-name=fix
 is "they stay" "$(k get pods -l job-name=fixed --no-headers | wc -l)" "5"
 k delete job rest --cascade=foreground --timeout=60s >/dev/null
 is "after their pods" "$(k get pods -l job-name=rest -o name)" ""
+
+k create namespace gone >/dev/null
+k -n gone create job holds --image=busybox -- true >/dev/null
+k -n gone wait --for=condition=complete job/holds --timeout=60s >/dev/null
+is "with their namespace" "$(k delete namespace gone --timeout=60s)" 'namespace "gone" deleted'
 
 # --- cron jobs
 k create cronjob tick --image=busybox --schedule='0 0 1 1 *' -- true >/dev/null

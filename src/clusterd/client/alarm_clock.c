@@ -174,6 +174,16 @@ void alarm_clock_add(AlarmClock *clock, WorkQueue *queue, const char *key, int64
   pthread_mutex_unlock(&clock->lock);
 }
 
+void alarm_clock_drop(AlarmClock *clock, WorkQueue *queue, const char *key)
+{
+  Alarm wanted = { .queue = queue, .key = (char *)(uintptr_t)key };
+  pthread_mutex_lock(&clock->lock);
+  GSequenceIter *known = g_hash_table_lookup(clock->known, &wanted);
+  if (known)
+    remove_locked(clock, known);
+  pthread_mutex_unlock(&clock->lock);
+}
+
 void alarm_clock_forget(AlarmClock *clock, WorkQueue *queue)
 {
   pthread_mutex_lock(&clock->lock);

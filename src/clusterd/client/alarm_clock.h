@@ -32,6 +32,9 @@ void alarm_clock_set(AlarmClock *clock, int64_t now_us);
  * has come. */
 void alarm_clock_add(AlarmClock *clock, WorkQueue *queue, const char *key, int64_t due_us);
 
+/* Drops the alarm of KEY: the object is gone, or has nothing to wait for any more. */
+void alarm_clock_drop(AlarmClock *clock, WorkQueue *queue, const char *key);
+
 /* Drops all alarms of QUEUE: nothing is added to it any more when this returns. */
 void alarm_clock_forget(AlarmClock *clock, WorkQueue *queue);
 

@@ -11,6 +11,7 @@ typedef struct Delayed {
 struct WorkQueue {
   char *name;
   unsigned n_workers;
+  int64_t backoff_max_us;
   WorkReconcile reconcile;
   void *data;
 
@@ -44,6 +45,7 @@ WorkQueue *work_queue_new(const char *name, unsigned n_workers, WorkReconcile re
   WorkQueue *queue = g_new0(WorkQueue, 1);
   queue->name = g_strdup(name);
   queue->n_workers = MAX(n_workers, 1);
+  queue->backoff_max_us = BACKOFF_MAX_US;
   queue->reconcile = reconcile;
   queue->data = data;
   g_mutex_init(&queue->lock);
@@ -135,7 +137,7 @@ static void note_result(WorkQueue *queue, const char *key, bool done)
     return;
   }
   unsigned count = GPOINTER_TO_UINT(g_hash_table_lookup(queue->failures, key));
-  int64_t delay_us = count >= 28 ? BACKOFF_MAX_US : MIN(BACKOFF_FIRST_US << count, BACKOFF_MAX_US);
+  int64_t delay_us = count >= 28 ? queue->backoff_max_us : MIN(BACKOFF_FIRST_US << count, queue->backoff_max_us);
   g_hash_table_insert(queue->failures, g_strdup(key), GUINT_TO_POINTER(count + 1));
   add_after_locked(queue, key, delay_us);
 }
@@ -165,6 +167,11 @@ void work_queue_start(WorkQueue *queue)
 {
   for (unsigned i = 0; i < queue->n_workers; i++)
     g_ptr_array_add(queue->threads, g_thread_new(queue->name, work, queue));
+}
+
+void work_queue_limit_backoff(WorkQueue *queue, int64_t most_us)
+{
+  queue->backoff_max_us = most_us;
 }
 
 void work_queue_stop(WorkQueue *queue)

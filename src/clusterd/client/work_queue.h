@@ -12,6 +12,9 @@ typedef struct WorkQueue WorkQueue;
 typedef bool (*WorkReconcile)(const char *key, void *data);
 WorkQueue *work_queue_new(const char *name, unsigned n_workers, WorkReconcile reconcile, void *data);
 
+/* Lets retries wait for MOST_US at most. Before work_queue_start. */
+void work_queue_limit_backoff(WorkQueue *queue, int64_t most_us);
+
 /* Ends the workers after their current key. Keys may still be added and are never worked on. */
 void work_queue_stop(WorkQueue *queue);
 

@@ -230,6 +230,10 @@ static void test_standing_clock(void)
   wait_rung(&rung, "na");
   alarm_clock_set(clock, 3600); /* a jump: at once */
   wait_rung(&rung, "nab");
+  alarm_clock_add(clock, queue, "c", 3700);
+  alarm_clock_drop(clock, queue, "c");
+  alarm_clock_drop(clock, queue, "unknown");
+  g_assert_cmpint(alarm_clock_next_us(clock), ==, 200);
   alarm_clock_forget(clock, other);
   g_assert_cmpint(alarm_clock_next_us(clock), ==, -1);
   alarm_clock_set(clock, 10000);

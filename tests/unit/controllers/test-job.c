@@ -254,6 +254,31 @@ static void test_many(void)
   g_assert_cmpuint(cluster_count(jobs->cluster, "v1", "pods", "crowd"), ==, 90);
 }
 
+/* Pods that nobody takes are tried again, and what is wrong can be read. */
+static void test_refused(void)
+{
+  g_autoptr(Jobs) jobs = jobs_new();
+  cluster_create(jobs->cluster, "batch/v1", "jobs", true,
+                 "{metadata: {name: shy}, spec: {template: {metadata: {labels: {app: shy}}, spec: {serviceAccountName: "
+                 "late, restartPolicy: Never, containers: [{name: c, image: i}]}}}}");
+  cluster_wait(cluster_has_event(jobs->cluster, "shy", "FailedCreate", "Error creating: "));
+  cluster_wait(jobs_status(jobs, "shy", "{active: null, ready: 0, failed: null}"));
+  cluster_create(jobs->cluster, "v1", "serviceaccounts", true, "{metadata: {name: late}}");
+  cluster_wait(jobs_status(jobs, "shy", "{active: 1, ready: 1}"));
+}
+
+/* What is to happen at a time is forgotten with the job. */
+static void test_alarms(void)
+{
+  g_autoptr(Jobs) jobs = jobs_new();
+  jobs_create(jobs, "soon", "activeDeadlineSeconds: 1000000, ttlSecondsAfterFinished: 2000000");
+  jobs_wait_alarm(jobs, 1000000);
+  jobs_end_one(jobs, "soon", -1, 0);
+  jobs_wait_alarm(jobs, 2000000);
+  cluster_delete(jobs->cluster, "batch/v1", "jobs", true, "soon", "Background");
+  cluster_wait(alarm_clock_next_us(jobs->clock) < 0);
+}
+
 /* --- what ends in between --------------------------------------------------------------------------------------- */
 
 static void set_finalizers(Jobs *jobs, const char *pod, bool tracked)
@@ -350,6 +375,8 @@ int main(int argc, char **argv)
   g_test_add_func("/job/orphans", test_orphans);
   g_test_add_func("/job/same-name", test_same_name);
   g_test_add_func("/job/deleted-pod", test_deleted_pod);
+  g_test_add_func("/job/refused", test_refused);
+  g_test_add_func("/job/alarms", test_alarms);
   g_test_add_func("/job/many", test_many);
   g_test_add_func("/job/exactly-once", test_exactly_once);
   g_test_add_func("/job/restarts", test_restarts);

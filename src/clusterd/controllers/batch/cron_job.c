@@ -130,7 +130,11 @@ static bool reconcile(const char *key, void *data)
   g_autoptr(GError) error = NULL;
   informer_split_key(key, &namespace_, &name);
   g_autoptr(Object) cron_job = informer_get(controller->cron_jobs, namespace_, name);
-  bool done = !cron_job || sync_cron_job(controller, key, cron_job, &error);
+  if (!cron_job) {
+    alarm_clock_drop(controller->clock, controller->work, key);
+    return true;
+  }
+  bool done = sync_cron_job(controller, key, cron_job, &error);
   if (!done)
     g_info("CronJob %s: %s", key, error ? error->message : "tried again");
   return done;
@@ -160,10 +164,8 @@ static int64_t first_time(const CronJobController *controller, const json_t *cro
 static void on_cron_job(Object *old, Object *new_object, void *data)
 {
   const CronJobController *controller = data;
-  if (!new_object)
-    return;
-  g_autofree char *key = informer_key(new_object);
-  bool changed = old && has_new_schedule(object_json(old), object_json(new_object));
+  g_autofree char *key = informer_key(new_object ? new_object : old);
+  bool changed = old && new_object && has_new_schedule(object_json(old), object_json(new_object));
   int64_t first_us = changed ? first_time(controller, object_json(new_object)) : 0;
   if (first_us > 0)
     alarm_clock_add(controller->clock, controller->work, key, first_us);

@@ -14,6 +14,7 @@
 #include "clusterd/controllers/pods/workload.h"
 
 #define N_WORKERS 2
+#define RETRY_MAX_US ((int64_t)60 * G_USEC_PER_SEC) /* a quota may have room again, and nobody tells */
 #define BURST_MAX 500 /* pods made or given up at a time: no job keeps the others waiting */
 
 typedef struct Remembered {
@@ -60,6 +61,7 @@ static void remember(JobController *controller, const char *key, const Object *j
 
 static void forget(JobController *controller, const char *key)
 {
+  alarm_clock_drop(controller->clock, controller->workload.queue.work, key);
   g_mutex_lock(&controller->lock);
   g_hash_table_remove(controller->backoffs, key);
   g_mutex_unlock(&controller->lock);
@@ -373,6 +375,7 @@ JobController *job_controller_new(const ControllerContext *context)
   g_mutex_init(&controller->lock);
   controller->backoffs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, remembered_free);
   workload_init(&controller->workload, context, &kind, sync_job, forget_job, controller);
+  work_queue_limit_backoff(controller->workload.queue.work, RETRY_MAX_US);
   controller->orphans = work_queue_new("job orphans", 1, release_orphan, controller);
   informer_add_handler(controller->workload.pods, on_pod, controller);
   informer_add_handler(controller->workload.owners, on_job, controller);

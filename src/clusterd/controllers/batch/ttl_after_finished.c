@@ -66,6 +66,14 @@ static bool sync_job(void *data, const char *key, Object *job, GError **error)
   return true;
 }
 
+static bool forget_job(void *data, const char *namespace_, const char *name, GError **error)
+{
+  TtlAfterFinishedController *controller = data;
+  g_autofree char *key = g_strconcat(namespace_, "/", name, NULL);
+  alarm_clock_drop(controller->clock, controller->queue.work, key);
+  return true;
+}
+
 TtlAfterFinishedController *ttl_after_finished_controller_new(const ControllerContext *context)
 {
   TtlAfterFinishedController *controller = g_new0(TtlAfterFinishedController, 1);
@@ -74,6 +82,7 @@ TtlAfterFinishedController *ttl_after_finished_controller_new(const ControllerCo
   controller->queue = (ObjectQueue){ .kind = "finished Job",
                                      .objects = informer_set_get(context->informers, "batch/v1", "jobs"),
                                      .sync = sync_job,
+                                     .gone = forget_job,
                                      .controller = controller };
   object_queue_open(&controller->queue, N_WORKERS);
   work_queue_start(controller->queue.work);
