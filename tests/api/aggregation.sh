@@ -89,6 +89,10 @@ if KUBECTL_120=$("$G_TEST_SRCDIR/tests/kubectl" 1.20); then
 fi
 
 # --- requests ---
+head -c 20971520 /dev/urandom >"$work/long"
+is "a body longer than the server would keep" \
+  "$(request POST /apis/$group/v1/namespaces/x1/flunders/swallow -T - <"$work/long" | head -1)" \
+  "POST 20971520 $(sha256sum <"$work/long" | cut -d' ' -f1)"
 like "kubectl get" "$(k -n x1 get flunders)" "NAME *AGE*one *"
 is "who asks" "$(k -n x1 get fl one -o 'jsonpath={.spec}')" \
   '{"certificate":"front-proxy-client","groups":["system:masters","system:authenticated"],"user":"admin"}'
