@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "base/timestamp.h"
 #include "base/yaml.h"
 #include "cluster.h"
 #include "clusterd/client/volume_match.h"
@@ -266,6 +267,27 @@ static void test_default_class(void)
   g_assert_cmpstr(json_str(json_object_get(none, "spec"), "storageClassName", "unset"), ==, "");
 }
 
+#define DEFAULT_CLASS(name)                                                                                            \
+  "{metadata: {name: " name ", annotations: {storageclass.kubernetes.io/is-default-class: 'true'}}, provisioner: "     \
+  "example.com/disk}"
+
+/* Of several default classes the newest counts: times are whole seconds. */
+static void test_newest_default_class(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  add_claim(cluster, CLAIM("unset", "1Gi", ""));
+  cluster_stop(cluster);
+  cluster_create(cluster, "storage.k8s.io/v1", "storageclasses", false, DEFAULT_CLASS("alpha"));
+  g_autoptr(json_t) alpha = cluster_get(cluster, "storage.k8s.io/v1", "storageclasses", false, "alpha");
+  cluster_wait(({
+    g_autofree char *now = timestamp_now();
+    strcmp(now, json_str(json_object_get(alpha, "metadata"), "creationTimestamp", "")) > 0;
+  }));
+  cluster_create(cluster, "storage.k8s.io/v1", "storageclasses", false, DEFAULT_CLASS("beta"));
+  cluster_resume(cluster);
+  cluster_wait(has_class(cluster, "unset", "beta"));
+}
+
 static void test_selector(void)
 {
   g_autoptr(Cluster) cluster = cluster_new();
@@ -324,6 +346,25 @@ static void test_mode_mismatch(void)
   add_claim(cluster, CLAIM("data", "1Gi", "volumeName: raw"));
   cluster_wait(cluster_has_event(cluster, "data", "VolumeMismatch",
                                  "Cannot bind to requested volume \"raw\": incompatible volumeMode"));
+}
+
+/* A volume that was reserved for a claim by hand, uid and all, and is of another mode: both say so. */
+static void test_reserved_mode_mismatch(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  add_claim(cluster, CLAIM("data", "1Gi", ""));
+  g_autoptr(json_t) claim = claim_of(cluster, "data");
+  g_autofree char *volume =
+      g_strdup_printf(VOLUME("raw", "3Gi", "volumeMode: Block, claimRef: {namespace: default, name: data, uid: %s}"),
+                      json_str(json_object_get(claim, "metadata"), "uid", ""));
+  add_volume(cluster, volume);
+  cluster_wait(cluster_has_event(cluster, "raw", "VolumeMismatch",
+                                 "Cannot bind PersistentVolume to requested PersistentVolumeClaim \"data\" due to "
+                                 "incompatible volumeMode."));
+  cluster_wait(cluster_has_event(cluster, "data", "VolumeMismatch",
+                                 "Cannot bind PersistentVolume \"raw\" to requested PersistentVolumeClaim due to "
+                                 "incompatible volumeMode."));
+  g_assert_true(claim_is(cluster, "data", "Pending"));
 }
 
 /* --- waiting for a pod ---------------------------------------------------------------------------------------------
@@ -623,6 +664,8 @@ int main(int argc, char **argv)
   g_test_add_func("/volumes/waits-for-volume", test_waits_for_volume);
   g_test_add_func("/volumes/class-not-there", test_class_that_is_not_there);
   g_test_add_func("/volumes/default-class", test_default_class);
+  g_test_add_func("/volumes/newest-default-class", test_newest_default_class);
+  g_test_add_func("/volumes/reserved-mode-mismatch", test_reserved_mode_mismatch);
   g_test_add_func("/volumes/selector", test_selector);
   g_test_add_func("/volumes/volume-reserved", test_volume_reserved_for_claim);
   g_test_add_func("/volumes/claim-names-volume", test_claim_names_volume);
