@@ -275,6 +275,15 @@ static void test_unseen_generation(void)
   g_assert_cmpstr(negative->message, ==,
                   "poddisruptionbudget.policy \"pdb\" is forbidden: pdb disruptions allowed is negative");
   g_assert_false(is_going(cluster, "a"));
+  /* too many evictions that nobody has confirmed */
+  g_autoptr(GString) status = g_string_new("{disruptionsAllowed: 5, disruptedPods: {");
+  for (int i = 0; i <= 2000; i++)
+    g_string_append_printf(status, "%sp-%d: '2026-01-01T00:00:00Z'", i ? ", " : "", i);
+  g_string_append(status, "}}");
+  cluster_set_status(cluster, "policy/v1", "poddisruptionbudgets", "pdb", status->str);
+  g_autoptr(GError) many = evict(cluster, "a", NULL, false);
+  g_assert_error(many, LAUNCHER_ERROR, REASON_FORBIDDEN);
+  g_assert_nonnull(strstr(many->message, "DisruptedPods map too big"));
   cluster_resume(cluster);
   cluster_wait(is_counted(cluster, "pdb", 1, 1, 1, 0));
 }

@@ -26,6 +26,7 @@ struct NodeLifecycleController {
   WorkQueue *queue;
   int64_t grace_us, startup_grace_us;
   GHashTable *next_given_up; /* zone → int64_t*, monotonic time; the one worker alone */
+  GHashTable *unready;       /* names of nodes; the informer's thread alone */
 
   GMutex lock;
   GHashTable *seen; /* node → int64_t*, monotonic time of the last sign of life; guarded by lock */
@@ -60,13 +61,26 @@ static bool is_ready(const Object *node)
   return condition_is(json_object_get(object_json(node), "status"), "Ready", "True");
 }
 
-/* One more or one less that is ready: how fast the others are given up may be another question now. */
-static void queue_unready(NodeLifecycleController *controller)
+/* It has said how it is, and is not ready. */
+static bool is_unready(const Object *node)
 {
-  g_autoptr(GPtrArray) nodes = informer_list(controller->nodes);
-  for (unsigned i = 0; i < nodes->len; i++)
-    if (!is_ready(g_ptr_array_index(nodes, i)))
-      work_queue_add(controller->queue, object_name(g_ptr_array_index(nodes, i)));
+  return condition_get(json_object_get(object_json(node), "status"), "Ready") && !is_ready(node);
+}
+
+/* One more or one less that is ready: how fast the others are given up may be another question now. */
+static void note_readiness(NodeLifecycleController *controller, const Object *old, const Object *new_object)
+{
+  if (new_object && is_unready(new_object))
+    g_hash_table_add(controller->unready, g_strdup(object_name(new_object)));
+  else
+    g_hash_table_remove(controller->unready, object_name(new_object ? new_object : old));
+  if ((old && is_ready(old)) == (new_object && is_ready(new_object)))
+    return;
+  GHashTableIter iter;
+  gpointer name;
+  g_hash_table_iter_init(&iter, controller->unready);
+  while (g_hash_table_iter_next(&iter, &name, NULL))
+    work_queue_add(controller->queue, name);
 }
 
 static void tell(const NodeLifecycleController *controller, const Object *node, const char *reason, const char *doing,
@@ -79,8 +93,7 @@ static void tell(const NodeLifecycleController *controller, const Object *node, 
 static void on_node(Object *old, Object *new_object, void *data)
 {
   NodeLifecycleController *controller = data;
-  if ((old && is_ready(old)) != (new_object && is_ready(new_object)) || !new_object)
-    queue_unready(controller);
+  note_readiness(controller, old, new_object);
   if (!old)
     tell(controller, new_object, "RegisteredNode", "Registered", "in");
   if (!new_object) {
@@ -319,6 +332,7 @@ NodeLifecycleController *node_lifecycle_controller_new(const ControllerContext *
   controller->grace_us = context->config->times.node_grace_us ? context->config->times.node_grace_us : GRACE_US;
   controller->startup_grace_us =
       context->config->times.node_grace_us ? context->config->times.node_grace_us : STARTUP_GRACE_US;
+  controller->unready = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   controller->next_given_up = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   controller->seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   g_mutex_init(&controller->lock);
@@ -334,6 +348,7 @@ void node_lifecycle_controller_free(NodeLifecycleController *controller)
   work_queue_free(controller->queue);
   recorder_free(controller->recorder);
   client_free(controller->client);
+  g_hash_table_destroy(controller->unready);
   g_hash_table_destroy(controller->next_given_up);
   g_hash_table_destroy(controller->seen);
   g_mutex_clear(&controller->lock);
