@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The figures of one run, as ratios: prints a table and writes bench.json, a list of {name, value, unit, against, ratio}.
 
-    bench.py --launcher PROGRAM --clusterd PROGRAM --watchers PROGRAM --output bench.json [--skip-api] [--skip-container] [--skip-libvirt]
+    bench.py --launcher PROGRAM --clusterd PROGRAM --watchers PROGRAM --scheduling PROGRAM --output bench.json [--skip-api] [--skip-container] [--skip-libvirt]
 
 Everything compared is measured in this run, on this machine, with the same kernel and accelerator.
 """
@@ -218,6 +218,15 @@ def libvirt(bench):
     bench.run(bench.launcher, "delete", "-p", "bench-v")
 
 
+def scheduling(bench, program):
+    """Ten thousand pods on a thousand nodes. A decision late costs what it cost early: that ratio is the figure that matters."""
+    seconds = {name: float(value) for name, value in (line.split() for line in bench.run(program).splitlines())}
+    for sort in ("plain", "spread", "affinity"):
+        early, all_of_them = seconds[f"decide-{sort}-1000"] / 1000, seconds[f"decide-{sort}-10000"] / 10000
+        bench.add(f"scheduler: a {sort} pod, of 10 000, 1000 nodes", all_of_them * 1e6, "us", "the same of 1000", early * 1e6)
+        bench.add(f"scheduler: 10 000 {sort} pods bound and stored", seconds[f"bind-{sort}-10000"], "s", "budget of 10 s", 10)
+
+
 def image(bench):
     size = (bench.cached_image() / "launcher.iso").stat().st_size
     bench.add("boot image", size / 1e6, "MB", "budget of 100 MB", 100)
@@ -228,8 +237,10 @@ def main():
     parser.add_argument("--launcher", required=True)
     parser.add_argument("--clusterd", required=True)
     parser.add_argument("--watchers", required=True, help="the program made from watchers.c")
+    parser.add_argument("--scheduling", required=True, help="the program made from scheduling.c")
     parser.add_argument("--output", required=True)
     parser.add_argument("--skip-api", action="store_true")
+    parser.add_argument("--skip-scheduling", action="store_true")
     parser.add_argument("--skip-container", action="store_true")
     parser.add_argument("--skip-libvirt", action="store_true")
     arguments = parser.parse_args()
@@ -239,6 +250,8 @@ def main():
         if not arguments.skip_api:
             api_server.measure(bench, arguments.clusterd, arguments.watchers)
             workloads.measure(bench, arguments.clusterd)
+        if not arguments.skip_scheduling:
+            scheduling(bench, arguments.scheduling)
         if not arguments.skip_container:
             container(bench)
         if not arguments.skip_libvirt:

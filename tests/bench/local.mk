@@ -6,9 +6,14 @@ EXTRA_PROGRAMS += %D%/watchers
 %C%_watchers_SOURCES = %D%/watchers.c
 %C%_watchers_LDADD = $(LIBEVENT_LIBS) $(BASE_LIBS)
 
+# Pods onto nodes, in one process; what it needs is that of the tests of controllers.
+EXTRA_PROGRAMS += %D%/scheduling
+%C%_scheduling_SOURCES = %D%/scheduling.c
+%C%_scheduling_LDADD = $(controllers_test_libs)
+
 .PHONY: bench
-bench: %D%/watchers
+bench: %D%/watchers %D%/scheduling
 	$(PYTHON) $(srcdir)/tests/bench/bench.py --launcher '$(bindir)/launcher' --clusterd src/clusterd/clusterd \
-	  --watchers %D%/watchers --output bench.json $(BENCH_FLAGS)
+	  --watchers %D%/watchers --scheduling %D%/scheduling --output bench.json $(BENCH_FLAGS)
 
 EXTRA_DIST += %D%/bench.py %D%/api_server.py %D%/workloads.py

@@ -134,6 +134,29 @@ char *scene_place(Scene *scene, const char *app, const char *spec)
   return result;
 }
 
+static int by_name(const void *left, const void *right)
+{
+  return strcmp((*(NodeInfo *const *)left)->name, (*(NodeInfo *const *)right)->name);
+}
+
+char *scene_fitting(Scene *scene, const char *app, const char *spec)
+{
+  PodInfo *pod = scene_pod(scene, "incoming", app, spec);
+  g_autoptr(Cycle) cycle = cycle_new(scene->state, scene->profile, pod);
+  g_autoptr(GPtrArray) nodes = g_ptr_array_copy(cluster_state_nodes(scene->state), NULL, NULL);
+  GString *names = g_string_new(NULL);
+  Refusal refusal = { 0 };
+  g_ptr_array_sort(nodes, by_name);
+  g_assert_true(cycle_prepare(cycle, &refusal));
+  for (unsigned i = 0; i < nodes->len; i++) {
+    NodeInfo *node = g_ptr_array_index(nodes, i);
+    if (cycle_fits(cycle, node, &refusal))
+      g_string_append_printf(names, "%s%s", names->len ? " " : "", node->name);
+  }
+  pod_info_unref(scene->state->tally, pod);
+  return g_string_free(names, FALSE);
+}
+
 char *scene_put(Scene *scene, const char *name, const char *app, const char *spec)
 {
   PodInfo *pod = scene_pod(scene, name, app, spec);

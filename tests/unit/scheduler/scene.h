@@ -35,7 +35,10 @@ PodInfo *scene_pod(Scene *scene, const char *name, const char *app, const char *
 /* Where such a pod goes: the node's name, or the message why it goes nowhere. The caller frees. */
 char *scene_place(Scene *scene, const char *app, const char *spec);
 
-/* The same, and it runs there from then on. */
+/* The names of all nodes such a pod may use, in their order: "a b". The caller frees. */
+char *scene_fitting(Scene *scene, const char *app, const char *spec);
+
+/* As scene_place, and it runs there from then on. */
 char *scene_put(Scene *scene, const char *name, const char *app, const char *spec);
 
 /* Who must go for such a pod: "node: victim, victim" in order of importance, or the message. The caller frees. */
