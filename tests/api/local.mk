@@ -27,6 +27,9 @@ EXTRA_DIST += tests/course/manifests/05-dynamic.yaml tests/course/manifests/05-e
 	tests/course/manifests/05-pv-claim.yaml tests/course/manifests/05-pv-pod.yaml \
 	tests/course/manifests/05-pv-volume.yaml
 
+dist_check_SCRIPTS += %D%/scheduling.sh
+TESTS += %D%/scheduling.sh
+
 dist_check_SCRIPTS += %D%/proxy.sh
 TESTS += %D%/proxy.sh
 

@@ -35,3 +35,9 @@ TESTS += %D%/test-preemption
 %C%_test_preemption_SOURCES = %D%/test-preemption.c %D%/scene.c %D%/scene.h tests/unit/controllers/cluster.c \
 	tests/unit/controllers/cluster.h
 %C%_test_preemption_LDADD = $(controllers_test_libs)
+
+check_PROGRAMS += %D%/test-profiles
+TESTS += %D%/test-profiles
+%C%_test_profiles_SOURCES = %D%/test-profiles.c %D%/scene.c %D%/scene.h tests/unit/controllers/cluster.c \
+	tests/unit/controllers/cluster.h
+%C%_test_profiles_LDADD = $(controllers_test_libs)

@@ -20,7 +20,7 @@
   "}, status: {phase: Available}}"
 #define ON(node)                                                                                                       \
   "nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: host, operator: In, values: [" node "]}]}]" \
-                                                                                                               "}}"
+  "}}"
 #define NONE(text) "0/2 nodes are available: " text "."
 
 static Scene *make_scene(void)

@@ -110,6 +110,11 @@ static void pod_prepare_create(json_t *object)
   json_object_set_new(
       object, "status",
       json_pack("{s:s, s:s}", "phase", "Pending", "qosClass", pod_qos_class(json_object_get(object, "spec"))));
+  if (json_array_size(json_at(object, "spec", "schedulingGates", NULL)) > 0)
+    json_object_set_new(json_object_get(object, "status"), "conditions",
+                        json_pack("[{s:s, s:s, s:s, s:s}]", "type", "PodScheduled", "status", "False", "reason",
+                                  "SchedulingGated", "message",
+                                  "Scheduling is blocked due to non-empty scheduling gates"));
 }
 
 void pod_check_images(const json_t *spec, FieldErrors *errors)
