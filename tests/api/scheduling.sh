@@ -1,5 +1,5 @@
 #!/bin/bash
-# shellcheck disable=SC2154 # harness.sh sets them
+# shellcheck disable=SC2034,SC2154 # harness.sh reads and sets them
 # What people do to nodes with both kubectls, what describe then says, and a scheduler's configuration. Two nodes are
 # played by fake-node.py.
 COMPONENTS=controllers,scheduler
@@ -75,7 +75,7 @@ for kubectl in k k120; do
   until_is "$kubectl: all on the other" "n1 n1 n1" k get pod -l "app=$kubectl-web" -o 'jsonpath={.items[*].spec.nodeName}'
   is "$kubectl: uncordon" "$($kubectl uncordon n2)" "node/n2 uncordoned"
   until_is "$kubectl: all run" 3 k get deployment "$kubectl-web" -o 'jsonpath={.status.readyReplicas}'
-  like "$kubectl: drain" "$($kubectl drain n1 --ignore-daemonsets --force --timeout=60s 2>&1)" "*evicted*node/n1 *drained"
+  like "$kubectl: drain" "$($kubectl drain n1 --ignore-daemonsets --force --timeout=60s 2>&1)" "*pod/* evicted*node/n1 *ed"
   until_is "$kubectl: all moved" "n2 n2 n2" k get pod -l "app=$kubectl-web" -o 'jsonpath={.items[*].spec.nodeName}'
   $kubectl uncordon n1 >/dev/null
   $kubectl delete deployment "$kubectl-web" >/dev/null
