@@ -221,7 +221,7 @@ def libvirt(bench):
 def scheduling(bench, program):
     """Ten thousand pods on a thousand nodes. A decision late costs what it cost early: that ratio is the figure that matters."""
     seconds = {name: float(value) for name, value in (line.split() for line in bench.run(program).splitlines())}
-    for sort in ("plain", "spread", "affinity"):
+    for sort in ("plain", "service", "spread", "affinity"):
         early, all_of_them = seconds[f"decide-{sort}-1000"] / 1000, seconds[f"decide-{sort}-10000"] / 10000
         bench.add(f"scheduler: a {sort} pod, of 10 000, 1000 nodes", all_of_them * 1e6, "us", "the same of 1000", early * 1e6)
         bench.add(f"scheduler: 10 000 {sort} pods bound and stored", seconds[f"bind-{sort}-10000"], "s", "budget of 10 s", 10)

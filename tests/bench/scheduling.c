@@ -19,16 +19,21 @@
 
 static const struct {
   const char *name, *spec; /* %1$u: the app */
+  bool services;           /* each app has one: its pods are spread by default */
 } sorts[] = {
-  { "plain", "" },
+  { "plain", "", false },
+  { "service", "", true },
   { "spread",
     "topologySpreadConstraints: [{maxSkew: 2, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: "
     "DoNotSchedule, labelSelector: {matchLabels: {app: app-%1$u}}}, {maxSkew: 1, topologyKey: kubernetes.io/hostname, "
-    "whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: app-%1$u}}}]," },
-  { "affinity", "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: "
-                "kubernetes.io/hostname, labelSelector: {matchLabels: {app: app-%1$u}}}]}, podAffinity: "
-                "{preferredDuringSchedulingIgnoredDuringExecution: [{weight: 10, podAffinityTerm: {topologyKey: "
-                "topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: app-%1$u}}}}]}}," },
+    "whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: app-%1$u}}}],",
+    false },
+  { "affinity",
+    "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: "
+    "kubernetes.io/hostname, labelSelector: {matchLabels: {app: app-%1$u}}}]}, podAffinity: "
+    "{preferredDuringSchedulingIgnoredDuringExecution: [{weight: 10, podAffinityTerm: {topologyKey: "
+    "topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: app-%1$u}}}}]}},",
+    false },
 };
 
 static json_t *parse(const char *yaml)
@@ -70,6 +75,14 @@ static json_t *make_pod(unsigned sort, unsigned number)
   return pod;
 }
 
+static json_t *make_service(unsigned app)
+{
+  g_autofree char *yaml = g_strdup_printf("{metadata: {name: app-%u, namespace: default}, spec: {clusterIP: None, "
+                                          "selector: {app: app-%u}}}",
+                                          app, app);
+  return parse(yaml);
+}
+
 /* --- decisions alone -------------------------------------------------------------------------------------------- */
 
 static Object *as_object(const ApiKind *kind, json_t *value)
@@ -96,6 +109,10 @@ static void decide(unsigned sort, unsigned n_pods)
   for (unsigned i = 0; i < NODES; i++) {
     g_autoptr(Object) node = as_object(api_scheme_kind(scheme, "", "v1", "Node"), make_node(i));
     cluster_state_set_node(state, node);
+  }
+  for (unsigned i = 0; sorts[sort].services && i < APPS; i++) {
+    g_autoptr(Object) service = as_object(api_scheme_kind(scheme, "", "v1", "Service"), make_service(i));
+    cluster_state_set_object(state, SCHEDULER_SERVICES, service);
   }
   for (unsigned i = 0; i < n_pods; i++)
     g_ptr_array_add(pods, as_object(api_scheme_kind(scheme, "", "v1", "Pod"), make_pod(sort, i)));
@@ -194,6 +211,8 @@ static void fill(Client *client, unsigned sort)
 {
   create(client, "namespaces", NULL, parse("{metadata: {name: default}}"));
   create(client, "serviceaccounts", "default", parse("{metadata: {name: default}}"));
+  for (unsigned i = 0; sorts[sort].services && i < APPS; i++)
+    create(client, "services", "default", make_service(i));
   Filling filling = { .client = client, .sort = sort };
   GThreadPool *pool = g_thread_pool_new(create_one, &filling, WRITERS, TRUE, NULL);
   for (unsigned i = 0; i < NODES + PODS; i++)

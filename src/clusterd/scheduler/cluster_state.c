@@ -68,9 +68,25 @@ void cluster_state_free(ClusterState *state)
   g_hash_table_destroy(state->nodes);
   for (unsigned kind = 0; kind < SCHEDULER_KINDS; kind++)
     object_table_clear(&state->tables[kind]);
+  for (unsigned i = 0; i < TERMS_RECENT; i++)
+    if (state->recent[i])
+      tally_term_unref(state->tally, state->recent[i]);
   g_array_free(state->free_slots, TRUE);
   tally_free(state->tally);
   g_free(state);
+}
+
+void cluster_state_retire(ClusterState *state, Term *term)
+{
+  /* Others hold it, so it lives. */
+  if (term->refs > 1) {
+    tally_term_unref(state->tally, term);
+    return;
+  }
+  Term **place = &state->recent[state->next_recent++ % TERMS_RECENT];
+  if (*place)
+    tally_term_unref(state->tally, *place);
+  *place = term;
 }
 
 const json_t *node_info_labels(const NodeInfo *node)

@@ -49,6 +49,8 @@ typedef enum NodeChange {
   NODE_CHANGE_IMAGES = 1 << 4,
 } NodeChange;
 
+#define TERMS_RECENT 1024
+
 typedef struct ClusterState {
   Tally *tally;
   ObjectTable tables[SCHEDULER_KINDS]; /* those of nodes and pods stay empty */
@@ -60,6 +62,8 @@ typedef struct ClusterState {
   GHashTable *assumed_volumes;         /* name of a volume → "namespace/name" of the claim it was chosen for */
   GPtrArray *present;                  /* NodeInfo* whose node exists, zone by zone in turns; cluster_state_nodes */
   bool is_order_old;
+  Term *recent[TERMS_RECENT]; /* terms no pod holds that the next pod of its sort asks for again; NULL: none */
+  unsigned next_recent;
   GArray *free_slots; /* unsigned */
   unsigned n_slots;
 } ClusterState;
@@ -85,6 +89,9 @@ void cluster_state_remove_pod(ClusterState *state, const char *uid);
 /* INFO (a reference is taken) is promised room on the node NAME; NULL: no more. */
 void cluster_state_nominate(ClusterState *state, PodInfo *info, const char *name);
 const char *cluster_state_nomination(const ClusterState *state, const char *uid);
+
+/* Gives back TERM, a reference from the tally. It is kept for a while: to count anew what it selects costs more. */
+void cluster_state_retire(ClusterState *state, Term *term);
 
 /* The labels of NODE; borrowed, NULL: none. */
 const json_t *node_info_labels(const NodeInfo *node);

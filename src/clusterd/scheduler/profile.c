@@ -2,10 +2,16 @@
 
 #include <string.h>
 
+#include "base/json.h"
+
 #define HARD_AFFINITY_WEIGHT 1
 #define CANDIDATES_PERCENTAGE 10
 #define CANDIDATES_LEAST 100
 #define BIND_TIMEOUT_SECONDS 600
+
+static const char system_constraints[] =
+    "[{\"maxSkew\":3,\"topologyKey\":\"kubernetes.io/hostname\",\"whenUnsatisfiable\":\"ScheduleAnyway\"},"
+    "{\"maxSkew\":5,\"topologyKey\":\"topology.kubernetes.io/zone\",\"whenUnsatisfiable\":\"ScheduleAnyway\"}]";
 
 static const struct {
   const char *name;
@@ -64,6 +70,7 @@ SchedulerProfile *scheduler_profile_new(const char *name)
   profile->balanced_resources = cpu_and_memory();
   profile->shape = g_array_new(FALSE, FALSE, sizeof(ShapePoint));
   profile->system_spread = true;
+  profile->spread_constraints = json_parse(system_constraints, sizeof system_constraints - 1, true, NULL);
   profile->hard_affinity_weight = HARD_AFFINITY_WEIGHT;
   profile->candidates_percentage = CANDIDATES_PERCENTAGE;
   profile->candidates_least = CANDIDATES_LEAST;

@@ -141,7 +141,10 @@ static void read_spread(ConfigReader *reader, const json_t *args, const char *pa
     g_autofree char *where = g_strdup_printf("%s.defaultConstraints[%zu]", path, i);
     check_constraint(reader, constraint, where);
   }
-  profile->spread_constraints = kept(constraints);
+  if (!profile->system_spread) {
+    json_decref(profile->spread_constraints);
+    profile->spread_constraints = kept(constraints);
+  }
 }
 
 static void read_affinity(ConfigReader *reader, const json_t *args, const char *path, SchedulerProfile *profile)

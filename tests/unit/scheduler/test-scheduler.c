@@ -171,6 +171,74 @@ static void test_many(void)
   g_assert_cmpuint(cluster_count_pods(cluster, "web"), ==, 120);
 }
 
+/* --- hundreds of nodes ------------------------------------------------------------------------------------------ */
+
+#define NODES 300
+#define REPLICAS 600
+#define ZONES 3
+
+static void add_nodes(Cluster *cluster)
+{
+  for (unsigned i = 0; i < NODES; i++) {
+    g_autofree char *name = g_strdup_printf("many-%u", i);
+    g_autofree char *labels =
+        g_strdup_printf("{kubernetes.io/hostname: %s, topology.kubernetes.io/zone: zone-%u}", name, i % ZONES);
+    cluster_add_node(cluster, name, "2", labels);
+  }
+}
+
+/* How many pods of the app web are placed; IN_ZONE gets how many in each, MOST the most on one node. */
+static unsigned count_placed(Cluster *cluster, unsigned in_zone[ZONES], unsigned *most)
+{
+  g_autoptr(GPtrArray) pods = cluster_list(cluster, "v1", "pods", "web");
+  g_autofree unsigned *on_node = g_new0(unsigned, NODES);
+  unsigned placed = 0;
+  memset(in_zone, 0, ZONES * sizeof *in_zone);
+  *most = 0;
+  for (unsigned i = 0; i < pods->len; i++) {
+    const char *node = pod_node(object_json(g_ptr_array_index(pods, i)));
+    if (!*node)
+      continue;
+    g_assert_true(g_str_has_prefix(node, "many-"));
+    unsigned number = (unsigned)g_ascii_strtoull(node + strlen("many-"), NULL, 10);
+    placed++;
+    in_zone[number % ZONES]++;
+    on_node[number]++;
+    *most = MAX(*most, on_node[number]);
+  }
+  return placed;
+}
+
+static bool has_placed(Cluster *cluster, unsigned n)
+{
+  unsigned in_zone[ZONES], most;
+  return count_placed(cluster, in_zone, &most) >= n;
+}
+
+/* The scheduler ends in the middle and begins anew: every pod is placed, once, and no rule is broken. */
+static void test_restart(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  add_nodes(cluster);
+  g_autofree char *yaml = g_strdup_printf(
+      "{metadata: {name: web}, spec: {replicas: %u, selector: {matchLabels: {app: web}}, template: {metadata: {labels: "
+      "{app: web}}, spec: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: topology.kubernetes.io/zone, "
+      "whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: web}}}], containers: [{name: c, image: i, "
+      "resources: {requests: {cpu: 900m}}}]}}}}",
+      REPLICAS);
+  cluster_create(cluster, "apps/v1", "replicasets", true, yaml);
+  cluster_wait(has_placed(cluster, REPLICAS / 4));
+  cluster_stop(cluster);
+  cluster_resume(cluster);
+  cluster_wait(has_placed(cluster, REPLICAS));
+  unsigned in_zone[ZONES], most;
+  g_assert_cmpuint(count_placed(cluster, in_zone, &most), ==, REPLICAS);
+  for (unsigned i = 0; i < ZONES; i++)
+    g_assert_cmpuint(in_zone[i], ==, REPLICAS / ZONES);
+  /* 900m twice, not three times. */
+  g_assert_cmpuint(most, ==, 2);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -182,5 +250,6 @@ int main(int argc, char **argv)
   g_test_add_func("/scheduler/company", test_company);
   g_test_add_func("/scheduler/spread", test_spread);
   g_test_add_func("/scheduler/many", test_many);
+  g_test_add_func("/scheduler/restart", test_restart);
   return g_test_run();
 }

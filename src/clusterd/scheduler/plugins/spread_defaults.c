@@ -4,10 +4,6 @@
 
 #include "base/json.h"
 
-static const char system_constraints[] =
-    "[{\"maxSkew\":3,\"topologyKey\":\"kubernetes.io/hostname\",\"whenUnsatisfiable\":\"ScheduleAnyway\"},"
-    "{\"maxSkew\":5,\"topologyKey\":\"topology.kubernetes.io/zone\",\"whenUnsatisfiable\":\"ScheduleAnyway\"}]";
-
 static bool selects(const json_t *map, const json_t *labels)
 {
   const char *key;
@@ -79,9 +75,7 @@ GArray *spread_defaults(const Cycle *cycle, bool *of_system)
 {
   const SchedulerProfile *profile = cycle->profile;
   *of_system = profile->system_spread;
-  g_autoptr(json_t) constraints = profile->system_spread
-                                      ? json_parse(system_constraints, sizeof system_constraints - 1, true, NULL)
-                                      : json_incref(profile->spread_constraints);
+  const json_t *constraints = profile->spread_constraints;
   if (json_array_size(constraints) == 0)
     return NULL;
   g_autoptr(json_t) selector = default_selector(cycle);

@@ -39,7 +39,7 @@ void spread_count_free(SpreadCount *count, ClusterState *state)
   if (!count)
     return;
   for (unsigned i = 0; count->own && i < count->own->len; i++)
-    tally_term_unref(state->tally, g_array_index(count->own, SpreadRule, i).term);
+    cluster_state_retire(state, g_array_index(count->own, SpreadRule, i).term);
   g_clear_pointer(&count->own, g_array_unref);
   clear_counts(count->hard);
   clear_counts(count->soft);
