@@ -172,17 +172,18 @@ bool scheduler_begin(Clusterd *clusterd, GError **error)
 {
   if (!clusterd->config->with_scheduler)
     return true;
-  if (store_is_shared(clusterd->store)) {
-    clusterd->schedule_turn = turn_new(clusterd, true);
-    return true;
-  }
   g_autoptr(GError) problem = NULL;
-  SchedulerConfig *config = read_scheduler_config(clusterd, &problem);
+  g_autoptr(SchedulerConfig) config = read_scheduler_config(clusterd, &problem);
   if (problem) {
     g_propagate_error(error, g_steal_pointer(&problem));
     return false;
   }
-  clusterd->scheduler = scheduler_start(clusterd->registry, clusterd->informers, config);
+  /* Where others share the store, it is read again when this server's turn comes. */
+  if (store_is_shared(clusterd->store)) {
+    clusterd->schedule_turn = turn_new(clusterd, true);
+    return true;
+  }
+  clusterd->scheduler = scheduler_start(clusterd->registry, clusterd->informers, g_steal_pointer(&config));
   api_server_set_component(clusterd->server, API_COMPONENT_SCHEDULER, true);
   return true;
 }

@@ -91,8 +91,44 @@ static void test_gates(void)
   create_pod(cluster, "free", "");
   cluster_wait(is_on(cluster, "free", "node-1"));
   g_assert_true(is_on(cluster, "gated", ""));
+  g_autoptr(json_t) gated = cluster_get(cluster, "v1", "pods", true, "gated");
+  const json_t *condition = condition_get(json_object_get(gated, "status"), "PodScheduled");
+  g_assert_cmpstr(json_str(condition, "status", ""), ==, "False");
+  g_assert_cmpstr(json_str(condition, "reason", ""), ==, "SchedulingGated");
+  g_assert_false(cluster_has_event(cluster, "gated", "FailedScheduling", ""));
   cluster_patch(cluster, "v1", "pods", "gated", "{spec: {schedulingGates: null}}");
   cluster_wait(is_on(cluster, "gated", "node-1"));
+}
+
+/* A pod that already waits is tried again when it is changed so that it fits. */
+static void test_changed(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  cluster_patch(cluster, "v1", "nodes", "node-1", "{spec: {taints: [{key: a, value: b, effect: NoSchedule}]}}");
+  create_pod(cluster, "waits", "");
+  cluster_wait(is_refused(cluster, "waits",
+                          "0/1 nodes are available: 1 node(s) had untolerated taint {a: b}. preemption: 0/1 nodes are "
+                          "available: 1 Preemption is not helpful for scheduling."));
+  /* Tolerations may be added to those it has. */
+  cluster_patch(cluster, "v1", "pods", "waits",
+                "{spec: {tolerations: [{key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, "
+                "tolerationSeconds: 300}, {key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, "
+                "tolerationSeconds: 300}, {operator: Exists}]}}");
+  cluster_wait(is_on(cluster, "waits", "node-1"));
+}
+
+/* Whatever else happens to nodes, a pod that waits for a label is brought back by that label alone. */
+static void test_event_that_helps(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  create_pod(cluster, "picky", "nodeSelector: {disk: ssd}");
+  cluster_wait(cluster_has_event(cluster, "picky", "FailedScheduling", "node affinity/selector"));
+  cluster_patch(cluster, "v1", "nodes", "node-1", "{metadata: {labels: {disk: hdd}}}");
+  create_pod(cluster, "other", "");
+  cluster_wait(is_on(cluster, "other", "node-1"));
+  cluster_delete(cluster, "v1", "pods", true, "other", NULL);
+  cluster_patch(cluster, "v1", "nodes", "node-1", "{metadata: {labels: {disk: ssd}}}");
+  cluster_wait(is_on(cluster, "picky", "node-1"));
 }
 
 static void test_preemption(void)
@@ -175,6 +211,7 @@ static void test_many(void)
 
 #define NODES 300
 #define REPLICAS 600
+#define STEP 50
 #define ZONES 3
 
 static void add_nodes(Cluster *cluster)
@@ -230,7 +267,9 @@ static void test_restart(void)
   cluster_wait(has_placed(cluster, REPLICAS / 4));
   cluster_stop(cluster);
   cluster_resume(cluster);
-  cluster_wait(has_placed(cluster, REPLICAS));
+  /* In steps: each may take its time on a slow machine. */
+  for (unsigned n = REPLICAS / 4; n <= REPLICAS; n += STEP)
+    cluster_wait(has_placed(cluster, n));
   unsigned in_zone[ZONES], most;
   g_assert_cmpuint(count_placed(cluster, in_zone, &most), ==, REPLICAS);
   for (unsigned i = 0; i < ZONES; i++)
@@ -246,6 +285,8 @@ int main(int argc, char **argv)
   g_test_add_func("/scheduler/resources", test_resources);
   g_test_add_func("/scheduler/selector-and-taints", test_selector_and_taints);
   g_test_add_func("/scheduler/gates", test_gates);
+  g_test_add_func("/scheduler/changed", test_changed);
+  g_test_add_func("/scheduler/event-that-helps", test_event_that_helps);
   g_test_add_func("/scheduler/preemption", test_preemption);
   g_test_add_func("/scheduler/company", test_company);
   g_test_add_func("/scheduler/spread", test_spread);

@@ -66,6 +66,10 @@ static const Case cases[] = {
     { VOLUME("v", "1Gi", ON("z")) },
     USES("c"),
     NONE("2 node(s) had volume node affinity conflict") },
+  { { BOUND_CLAIM("c", "v") },
+    { NULL },
+    USES("c"),
+    NONE("2 node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)") },
   /* Not yet: a volume is looked for. */
   { { LATE_CLAIM("c", "1Gi") },
     { NULL },

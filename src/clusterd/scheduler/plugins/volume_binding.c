@@ -13,8 +13,9 @@ typedef struct Open {
 } Open;
 
 struct VolumePlan {
-  GPtrArray *bound; /* Object*: the volumes of bound claims */
-  GArray *open;     /* Open, the smallest first */
+  GPtrArray *bound;   /* Object*: the volumes of bound claims */
+  GArray *open;       /* Open, the smallest first */
+  bool misses_volume; /* a bound claim's is not there */
 };
 
 static void open_clear(void *pointer)
@@ -113,10 +114,10 @@ static bool plan_claim(Cycle *cycle, Object *claim, Refusal *refusal)
   const char *volume_name = json_str(json_object_get(value, "spec"), "volumeName", "");
   if (claim_is_bound(value)) {
     Object *volume = object_table_get(&cycle->state->tables[SCHEDULER_VOLUMES], "", volume_name);
-    if (!volume)
-      return cycle_refuse(cycle, refusal, true,
-                          "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)");
-    g_ptr_array_add(cycle->volumes->bound, volume);
+    if (volume)
+      g_ptr_array_add(cycle->volumes->bound, volume);
+    else
+      cycle->volumes->misses_volume = true;
     return true;
   }
   if (!storage_class_waits(claim_class(cycle->state, value)) || *volume_name)
@@ -168,6 +169,9 @@ static bool reaches_volumes(Cycle *cycle, const NodeInfo *node, Refusal *refusal
 {
   const VolumePlan *plan = cycle->volumes;
   bool ok = true;
+  if (plan->misses_volume)
+    return cycle_refuse(cycle, refusal, true,
+                        "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)");
   for (unsigned i = 0; i < plan->bound->len && ok; i++)
     ok = volume_reaches(object_json(g_ptr_array_index(plan->bound, i)), object_json(node->node)) ||
          cycle_refuse(cycle, refusal, true, "node(s) had volume node affinity conflict");
