@@ -172,18 +172,25 @@ static void read_spread(PodInfo *info, Tally *tally)
   }
 }
 
-/* Also the claims that the controller of ephemeral volumes makes. */
+/* The claim VOLUME uses, also one that the controller of ephemeral volumes makes; NULL: none. The caller frees. */
+static char *claim_of(const PodInfo *info, const json_t *volume)
+{
+  const char *name = json_str(json_object_get(volume, "persistentVolumeClaim"), "claimName", NULL);
+  if (name || !json_object_get(volume, "ephemeral"))
+    return g_strdup(name);
+  return g_strdup_printf("%s-%s", object_name(info->object), json_str(volume, "name", ""));
+}
+
+/* Each once: several volumes may be of one claim. */
 static void read_claims(PodInfo *info)
 {
   g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
   size_t i;
   json_t *volume;
   json_array_foreach (json_object_get(pod_info_spec(info), "volumes"), i, volume) {
-    const char *name = json_str(json_object_get(volume, "persistentVolumeClaim"), "claimName", NULL);
-    if (name)
-      g_ptr_array_add(names, g_strdup(name));
-    else if (json_object_get(volume, "ephemeral"))
-      g_ptr_array_add(names, g_strdup_printf("%s-%s", object_name(info->object), json_str(volume, "name", "")));
+    g_autofree char *name = claim_of(info, volume);
+    if (name && !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
+      g_ptr_array_add(names, g_steal_pointer(&name));
   }
   if (names->len == 0)
     return;

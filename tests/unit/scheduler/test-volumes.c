@@ -97,6 +97,11 @@ static const Case cases[] = {
     { VOLUME("v", "1Gi", ON("a")), VOLUME("w", "1Gi", ON("b")), VOLUME("x", "1Gi", ON("a")) },
     "volumes: [{name: v, persistentVolumeClaim: {claimName: c}}, {name: w, persistentVolumeClaim: {claimName: d}}]",
     "a" },
+  /* Two volumes of one claim need one. */
+  { { LATE_CLAIM("c", "1Gi") },
+    { VOLUME("v", "1Gi", ON("b")) },
+    "volumes: [{name: v, persistentVolumeClaim: {claimName: c}}, {name: w, persistentVolumeClaim: {claimName: c}}]",
+    "b" },
   /* A volume can be made, where the class allows; once a node is selected, there. */
   { { CLAIM("c", "storageClassName: made, resources: {requests: {storage: 1Gi}}") }, { NULL }, USES("c"), "b" },
   { { "{metadata: {name: c, annotations: {volume.kubernetes.io/selected-node: a}}, spec: {accessModes: "
@@ -279,6 +284,14 @@ static bool has_selected(Cluster *cluster, const char *name, const char *node)
   return strcmp(selected_node(claim), node) == 0;
 }
 
+static bool has_failed(Cluster *cluster, const char *name)
+{
+  g_autoptr(json_t) pod = cluster_get(cluster, "v1", "pods", true, name);
+  const json_t *condition = condition_get(json_object_get(pod, "status"), "PodScheduled");
+  return strcmp(json_str(condition, "status", ""), "False") == 0 &&
+         strcmp(json_str(condition, "reason", ""), "SchedulerError") == 0;
+}
+
 /* A claim whose volume is to be made gets the node; the pod waits until it is bound, also when the scheduler begins
  * anew meanwhile; when the maker gives the node back, the pod is placed anew. */
 static void test_provision(void)
@@ -295,6 +308,7 @@ static void test_provision(void)
   cluster_patch(cluster, "v1", "persistentvolumeclaims", "data",
                 "{metadata: {annotations: {volume.kubernetes.io/selected-node: null}}}");
   cluster_wait(cluster_has_event(cluster, "user", "FailedScheduling", "running PreBind plugin \"VolumeBinding\""));
+  cluster_wait(has_failed(cluster, "user"));
   cluster_wait(has_selected(cluster, "data", "node-1"));
   cluster_create(cluster, "v1", "persistentvolumes", false,
                  "{metadata: {name: made-1}, spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], "
