@@ -292,8 +292,8 @@ static bool has_failed(Cluster *cluster, const char *name)
          strcmp(json_str(condition, "reason", ""), "SchedulerError") == 0;
 }
 
-/* A claim whose volume is to be made gets the node; the pod waits until it is bound, also when the scheduler begins
- * anew meanwhile; when the maker gives the node back, the pod is placed anew. */
+/* A claim whose volume is to be made gets the node; the pod waits until it is bound. When the maker gives the node
+ * back, the pod is placed anew; a scheduler that begins anew goes on where the claim stands. */
 static void test_provision(void)
 {
   g_autoptr(Cluster) cluster = cluster_new();
@@ -302,14 +302,14 @@ static void test_provision(void)
   create_user(cluster, "user", "data");
   cluster_wait(has_selected(cluster, "data", "node-1"));
   g_assert_true(is_on(cluster, "user", ""));
-  cluster_stop(cluster);
-  cluster_resume(cluster);
-  g_assert_true(is_on(cluster, "user", ""));
   cluster_patch(cluster, "v1", "persistentvolumeclaims", "data",
                 "{metadata: {annotations: {volume.kubernetes.io/selected-node: null}}}");
   cluster_wait(cluster_has_event(cluster, "user", "FailedScheduling", "running PreBind plugin \"VolumeBinding\""));
   cluster_wait(has_failed(cluster, "user"));
   cluster_wait(has_selected(cluster, "data", "node-1"));
+  cluster_stop(cluster);
+  cluster_resume(cluster);
+  g_assert_true(is_on(cluster, "user", ""));
   cluster_create(cluster, "v1", "persistentvolumes", false,
                  "{metadata: {name: made-1}, spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], "
                  "storageClassName: made, hostPath: {path: /mnt}, claimRef: {namespace: default, name: data}}}");
