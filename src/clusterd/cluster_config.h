@@ -40,6 +40,9 @@ typedef struct ClusterConfig {
   char *scheduler_config_file; /* may be NULL */
   int64_t event_ttl_seconds;
   int64_t signing_lifetime_seconds;
+  int64_t horizontal_sync_seconds, horizontal_stabilization_seconds;
+  int64_t horizontal_initialization_seconds, horizontal_readiness_seconds;
+  double horizontal_tolerance;
   char *audit_policy_file, *audit_log_path;
   int64_t audit_log_max_size, audit_log_max_backups; /* MiB; files */
   /* storage */

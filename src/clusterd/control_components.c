@@ -57,6 +57,16 @@ static char *node_range(const ClusterConfig *config, NodeRangeConfig *range)
   return text;
 }
 
+static json_t *get_metrics(void *data, const char *path_and_query, GError **error)
+{
+  static const char *const groups[] = { "system:serviceaccounts", "system:serviceaccounts:kube-system",
+                                        "system:authenticated", NULL };
+  Clusterd *clusterd = data;
+  g_autoptr(Identity) autoscaler =
+      identity_new("system:serviceaccount:kube-system:horizontal-pod-autoscaler", NULL, groups);
+  return api_server_get(clusterd->server, autoscaler, path_and_query, error);
+}
+
 static bool start_controllers(Clusterd *clusterd, InformerSet *informers, Controllers **controllers, GError **error)
 {
   g_autofree char *path = certificates_root_ca(clusterd->config);
@@ -64,6 +74,13 @@ static bool start_controllers(Clusterd *clusterd, InformerSet *informers, Contro
   if (!ca)
     return false;
   g_autofree char *pem = g_strndup(g_bytes_get_data(ca, NULL), g_bytes_get_size(ca));
+  HorizontalConfig horizontal = { .sync_us = clusterd->config->horizontal_sync_seconds * G_USEC_PER_SEC,
+                                  .stabilization_us =
+                                      clusterd->config->horizontal_stabilization_seconds * G_USEC_PER_SEC,
+                                  .cpu_initialization_us =
+                                      clusterd->config->horizontal_initialization_seconds * G_USEC_PER_SEC,
+                                  .readiness_delay_us = clusterd->config->horizontal_readiness_seconds * G_USEC_PER_SEC,
+                                  .tolerance = clusterd->config->horizontal_tolerance };
   g_autofree char *api_port = g_strdup_printf("%d", (int)clusterd->config->api_port);
   const char *const own_ports[] = { api_port, SSH_PORT, KUBELET_PORT, NULL };
   clusterd->volume_folders = (VolumeFolders){ .root = VOLUME_FOLDER_ROOT,
@@ -75,6 +92,8 @@ static bool start_controllers(Clusterd *clusterd, InformerSet *informers, Contro
                                .root_ca_pem = pem,
                                .issue_secret_token = issue_secret_token,
                                .may = may,
+                               .get_metrics = get_metrics,
+                               .horizontal = &horizontal,
                                .issuer = clusterd,
                                .signing_cert_file = clusterd->config->signing_cert_file,
                                .signing_key_file = clusterd->config->signing_key_file,

@@ -84,6 +84,21 @@ const Option option_table[] = {
   { NULL, "requestheader-client-ca-file", NULL, OPTION_TEXT, "FILE", MEMBER(front_proxy_ca_file),
     .help = "who signed it (PEM): extension API servers are told to trust it" },
 
+  { "Autoscaling", "horizontal-pod-autoscaler-sync-period", NULL, OPTION_DURATION, "DURATION",
+    MEMBER(horizontal_sync_seconds), "15s", .min = 1,
+    .help = "how often HorizontalPodAutoscalers look at their metrics" },
+  { NULL, "horizontal-pod-autoscaler-downscale-stabilization", NULL, OPTION_DURATION, "DURATION",
+    MEMBER(horizontal_stabilization_seconds), "5m0s",
+    .help = "how long what was recommended keeps their targets from having fewer pods" },
+  { NULL, "horizontal-pod-autoscaler-tolerance", NULL, OPTION_FRACTION, "NUMBER", MEMBER(horizontal_tolerance), "0.1",
+    10, .help = "by which part a metric may miss its target without anything being done" },
+  { NULL, "horizontal-pod-autoscaler-cpu-initialization-period", NULL, OPTION_DURATION, "DURATION",
+    MEMBER(horizontal_initialization_seconds), "5m0s",
+    .help = "how long after a pod's start its CPU counts only while it is ready" },
+  { NULL, "horizontal-pod-autoscaler-initial-readiness-delay", NULL, OPTION_DURATION, "DURATION",
+    MEMBER(horizontal_readiness_seconds), "30s",
+    .help = "how long after a pod's start a change of its readiness is taken for the first one" },
+
   { "Audit", "audit-policy-file", NULL, OPTION_TEXT, "FILE", MEMBER(audit_policy_file),
     .help = "what is audited: a Policy of audit.k8s.io/v1 (YAML); nothing when not given" },
   { NULL, "audit-log-path", NULL, OPTION_TEXT, "FILE", MEMBER(audit_log_path),
@@ -170,8 +185,18 @@ static char *set_number(int64_t *member, const char *text, int64_t max)
              : g_strdup_printf("\"%s\" must be a number from 0 to %" G_GINT64_FORMAT, text, max);
 }
 
+static char *set_fraction(double *member, const char *text, int64_t max)
+{
+  char *end;
+  double value = g_ascii_strtod(text, &end);
+  if (!g_ascii_isdigit(*text) || *end || !(value <= (double)max))
+    return g_strdup_printf("\"%s\" must be a number from 0 to %" G_GINT64_FORMAT ", as 0.1", text, max);
+  *member = value;
+  return NULL;
+}
+
 /* Go's durations in whole seconds: "8760h0m0s", "90s". */
-static char *set_duration(int64_t *member, const char *text)
+static char *set_duration(int64_t *member, const char *text, int64_t min)
 {
   static const struct {
     char unit;
@@ -189,6 +214,8 @@ static char *set_duration(int64_t *member, const char *text)
   }
   if (*c || !*text || total > DURATION_MAX_SECONDS)
     return g_strdup_printf("\"%s\" must be a duration of at most 100 years, as 1h30m0s", text);
+  if (total < min)
+    return g_strdup_printf("\"%s\" must be at least %" G_GINT64_FORMAT "s", text, min);
   *member = total;
   return NULL;
 }
@@ -232,8 +259,10 @@ char *option_set(const Option *option, ClusterConfig *config, const char *text, 
     return set_flag(member, text);
   case OPTION_NUMBER:
     return set_number(member, text, option->max);
+  case OPTION_FRACTION:
+    return set_fraction(member, text, option->max);
   case OPTION_DURATION:
-    return set_duration(member, text);
+    return set_duration(member, text, option->min);
   case OPTION_ACTION:
     break;
   }

@@ -13,7 +13,8 @@ typedef enum OptionType {
   OPTION_LIST,     /* char **: separated by commas, may be given several times */
   OPTION_FLAG,     /* bool: --name, --name=false */
   OPTION_NUMBER,   /* int64_t of at most `max` */
-  OPTION_DURATION, /* int64_t, seconds: "1h30m0s" */
+  OPTION_FRACTION, /* double from 0 to `max`: "0.1" */
+  OPTION_DURATION, /* int64_t, seconds, at least `min`: "1h30m0s" */
   OPTION_ACTION,   /* no setting: command_line.c knows what to do */
 } OptionType;
 
@@ -25,7 +26,8 @@ typedef struct Option {
   const char *argument;       /* what --help calls the value; NULL for flags and actions */
   size_t offset;              /* in ClusterConfig */
   const char *fallback;       /* NULL: empty, false or 0 */
-  int64_t max;                /* of a number */
+  int64_t max;                /* of a number or fraction */
+  int64_t min;                /* of a duration */
   const char *const *choices; /* of a list's items; NULL: any */
   const char *help;           /* NULL: not shown */
 } Option;

@@ -89,7 +89,8 @@ char *options_man_page(void)
        "API server, controllers, scheduler, node agent, service proxy and cluster DNS in one process. In a machine "
        "of launcher(1) it is told by a cluster.json what to do. With --no-node it is a Kubernetes API for tests and "
        "tools: it needs no root, makes the keys and certificates it lacks, and leaves an administrator's kubeconfig "
-       "as admin.conf beside them. Options are named as those of kube-apiserver and mean the same.\n");
+       "as admin.conf beside them. Options are named as those of kube-apiserver and kube-controller-manager and mean "
+       "the same.\n");
   g_string_append(page, ".SH OPTIONS\n");
   for (const Option *option = option_table; option->name || option->member; option++) {
     if (option->section)

@@ -4,6 +4,7 @@
 #include "clusterd/controllers/access/certificate_signing.h"
 #include "clusterd/controllers/access/cluster_role_aggregation.h"
 #include "clusterd/controllers/access/secret_tokens.h"
+#include "clusterd/controllers/autoscaling/horizontal_autoscaler.h"
 #include "clusterd/controllers/batch/cron_job.h"
 #include "clusterd/controllers/batch/job.h"
 #include "clusterd/controllers/batch/ttl_after_finished.h"
@@ -47,6 +48,7 @@
   X(stateful_set_controller_new, stateful_set_controller_free)                                                         \
   X(job_controller_new, job_controller_free)                                                                           \
   X(ttl_after_finished_controller_new, ttl_after_finished_controller_free)                                             \
+  X(horizontal_controller_new, horizontal_controller_free)                                                             \
   X(cron_job_controller_new, cron_job_controller_free)                                                                 \
   X(endpoints_controller_new, endpoints_controller_free)                                                               \
   X(endpoint_mirror_controller_new, endpoint_mirror_controller_free)                                                   \

@@ -33,6 +33,20 @@ typedef struct NodeRangeConfig {
   const char *taken;  /* a range no node may get a part of (services'); may be NULL */
 } NodeRangeConfig;
 
+/* The answer to a GET of PATH_AND_QUERY ("/apis/metrics.k8s.io/v1beta1/namespaces/default/pods?labelSelector=a%3Db") as
+ * the horizontal pod autoscaler, whoever answers for its group. New reference; NULL with upstream's text. Any thread.
+ */
+typedef json_t *(*MetricsGet)(void *issuer, const char *path_and_query, GError **error);
+
+/* Of the horizontal pod autoscaler: kube-controller-manager's --horizontal-pod-autoscaler-*. */
+typedef struct HorizontalConfig {
+  int64_t sync_us;               /* how often measures are looked at */
+  int64_t stabilization_us;      /* how long a higher recommendation keeps pods, where a behavior does not say it */
+  int64_t cpu_initialization_us; /* how long the CPU of a pod that starts is no measure while it is not ready */
+  int64_t readiness_delay_us;    /* within which of its start a change of readiness is the first one */
+  double tolerance;              /* how far from 1 measure over target may be without anything being done */
+} HorizontalConfig;
+
 /* Waiting times and bounds; 0: upstream's. Tests cannot wait for those. */
 typedef struct ControllerTimes {
   int64_t disruption_us;     /* for which a granted eviction or an announced disruption is believed; 2 min */
@@ -45,7 +59,8 @@ typedef struct ControllersConfig {
   const char *root_ca_pem;                          /* published in every namespace; NULL: not published */
   SecretTokenIssue issue_secret_token;              /* NULL: Secrets get no tokens */
   AccessCheck may;                                  /* NULL: no certificate is approved by itself */
-  void *issuer;                                     /* of both */
+  MetricsGet get_metrics;                           /* NULL: there are no measures to scale by */
+  void *issuer;                                     /* of them all */
   const char *signing_cert_file, *signing_key_file; /* the CA that signs certificate requests; NULL: none does */
   int64_t signing_lifetime_seconds;                 /* of a certificate, at most */
   LoadBalancerConfig balancer;
@@ -53,6 +68,7 @@ typedef struct ControllersConfig {
   ControllerTimes times;
   const VolumeFolders *volume_folders; /* NULL: no node here, no volumes are made; outlives controllers */
   AlarmClock *clock;                   /* the time of day, for schedules and deadlines; borrowed; NULL: the system's */
+  const HorizontalConfig *horizontal;  /* NULL: upstream's values */
 } ControllersConfig;
 
 /* Makes all controllers and hooks them to INFORMERS, which must not be started yet; they begin to work when it is.

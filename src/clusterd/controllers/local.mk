@@ -11,10 +11,20 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/access/cluster_role_aggregation.h \
 	%D%/access/secret_tokens.c \
 	%D%/access/secret_tokens.h \
+	%D%/autoscaling/horizontal_autoscaler.c \
+	%D%/autoscaling/horizontal_autoscaler.h \
+	%D%/autoscaling/horizontal_claims.c \
+	%D%/autoscaling/horizontal_claims.h \
+	%D%/autoscaling/metric_proposal.c \
+	%D%/autoscaling/metric_proposal.h \
+	%D%/autoscaling/metric_source.c \
+	%D%/autoscaling/metric_source.h \
 	%D%/autoscaling/replica_math.c \
 	%D%/autoscaling/replica_math.h \
 	%D%/autoscaling/scale_rules.c \
 	%D%/autoscaling/scale_rules.h \
+	%D%/autoscaling/scale_target.c \
+	%D%/autoscaling/scale_target.h \
 	%D%/batch/cron_children.c \
 	%D%/batch/cron_children.h \
 	%D%/batch/cron_job.c \

@@ -58,6 +58,8 @@ StoreHealth *api_server_store_health(ApiServer *server);
 /* request_route.c: what the HTTP server calls with each request, DATA being the ApiServer, and whether the call needs
  * no thread of its own. */
 void api_request_handle(HttpRequest *http, void *data);
+/* The same, from who is known to be IDENTITY; NULL: it is asked who it is. */
+void api_request_serve(HttpRequest *http, ApiServer *server, const Identity *identity);
 bool api_request_is_quick(const HttpRequest *http, void *data);
 /* HttpServerConfig.is_urgent. */
 bool api_request_is_urgent(const HttpRequest *http, void *data);

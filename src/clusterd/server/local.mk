@@ -101,6 +101,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/flow/flow_private.h \
 	%D%/handlers/document_handler.h \
 	%D%/handlers/health_handler.c \
+	%D%/local_get.c \
 	%D%/metrics.c \
 	%D%/metrics.h \
 	%D%/handlers/metrics_handler.c \
@@ -120,6 +121,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/http/http.h \
 	%D%/http/http_gate.c \
 	%D%/http/http_gate.h \
+	%D%/http/http_local.c \
 	%D%/http/http_loop.c \
 	%D%/http/http_private.h \
 	%D%/http/http_relay.c \

@@ -88,7 +88,7 @@ static void handle_known(ApiRequest *request)
                           .list = g_str_equal(info->verb, "list") || g_str_equal(info->verb, "watch") };
   if (request->kind->deprecation)
     json_array_append_new(request->warnings, json_string(request->kind->deprecation));
-  if (handle_pod_stream(request) || handle_proxy(request))
+  if (!http_is_local(request->http) && (handle_pod_stream(request) || handle_proxy(request)))
     return;
   /* whoever registers a server of their own for measured kinds knows better */
   if (request->kind->measured && handle_aggregated(request, info->group, info->version))
@@ -124,8 +124,10 @@ static void trace(ApiRequest *request)
 static bool identify(ApiRequest *request, GError **error)
 {
   ApiServer *server = request->server;
-  request->identity = authenticate(api_server_authenticator(server), request->http, error);
-  metrics_count_authentication(api_server_tracing(server)->metrics, request->identity ? "success" : "error");
+  if (!request->identity) {
+    request->identity = authenticate(api_server_authenticator(server), request->http, error);
+    metrics_count_authentication(api_server_tracing(server)->metrics, request->identity ? "success" : "error");
+  }
   trace(request);
   if (!request->identity)
     return false;
@@ -267,9 +269,10 @@ static void resumed(HttpRequest *http, void *data)
   finish(request);
 }
 
-void api_request_handle(HttpRequest *http, void *data)
+void api_request_serve(HttpRequest *http, ApiServer *server, const Identity *identity)
 {
-  ApiRequest *request = begin(data, http);
+  ApiRequest *request = begin(server, http);
+  request->identity = identity ? identity_copy(identity) : NULL;
   g_autoptr(GError) error = NULL, bad_path = NULL;
   request->info = request_info_parse(http_method(http), http_path(http), request->query, &bad_path);
   if (!identify(request, &error) || bad_path) {
@@ -286,6 +289,11 @@ void api_request_handle(HttpRequest *http, void *data)
     return;
   request->granted = verdict == FLOW_RUNS;
   finish(request);
+}
+
+void api_request_handle(HttpRequest *http, void *data)
+{
+  api_request_serve(http, data, NULL);
 }
 
 /* A GET of one object comes out of memory, unless others write to the store as well: it is asked then for what is

@@ -48,5 +48,10 @@ char *api_server_issue_token(ApiServer *server, const char *namespace_, const ch
 bool api_server_may(ApiServer *server, const Identity *identity, const char *verb, const char *group,
                     const char *resource, const char *subresource);
 
+/* The JSON object that GET of PATH_AND_QUERY answers IDENTITY, whoever serves it: this server, or the one that an
+ * APIService names. New reference; NULL with the text a client of upstream's would have. Blocks; any thread but an
+ * event loop's. Watches and what else is a stream are refused. */
+json_t *api_server_get(ApiServer *server, const Identity *identity, const char *path_and_query, GError **error);
+
 /* The token the Secret called SECRET holds for ACCOUNT: it ends with either. The caller frees. */
 char *api_server_issue_secret_token(ApiServer *server, const Object *account, const char *secret, GError **error);

@@ -48,6 +48,7 @@ static bool run_pod(json_t *value, void *data)
   json_t *status = json_ensure_object(value, "status", NULL);
   json_object_set_new(status, "phase", json_string("Running"));
   json_object_set_new(status, "podIP", json_string(ip));
+  json_object_set_new(status, "startTime", json_string(now));
   json_t *conditions = json_object_get(status, "conditions");
   if (!conditions)
     json_object_set_new(status, "conditions", conditions = json_array());

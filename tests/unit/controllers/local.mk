@@ -45,6 +45,11 @@ TESTS += %D%/test-horizontal-math
 %C%_test_horizontal_math_SOURCES = %D%/test-horizontal-math.c
 %C%_test_horizontal_math_LDADD = $(controllers_test_libs)
 
+check_PROGRAMS += %D%/test-horizontal-autoscaler
+TESTS += %D%/test-horizontal-autoscaler
+%C%_test_horizontal_autoscaler_SOURCES = %D%/test-horizontal-autoscaler.c %D%/cluster.c %D%/cluster.h
+%C%_test_horizontal_autoscaler_LDADD = $(controllers_test_libs)
+
 workload_test_files = %D%/cluster.c %D%/cluster.h %D%/workload.c %D%/workload.h
 
 check_PROGRAMS += %D%/test-deployment

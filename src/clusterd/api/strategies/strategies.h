@@ -133,6 +133,7 @@ STRATEGY(cluster_role_binding);
 DEFAULTS(subject);
 
 /* strategy_autoscaling.c */
+DEFAULTS(autoscaler_behavior);
 DEFAULTS(autoscaler_spec);
 VALIDATE(autoscaler_spec);
 VALIDATE(metric);

@@ -10,6 +10,7 @@
 
 #define STABILIZATION_SECONDS_MAX 3600
 #define POLICY_PERIOD_MAX 1800
+#define POLICY_PERIOD 15 /* seconds, of the policies that apply unless others are given */
 
 void default_autoscaler_spec(json_t *value)
 {
@@ -17,6 +18,34 @@ void default_autoscaler_spec(json_t *value)
     json_object_set_new(value, "metrics",
                         json_pack("[{s:s, s:{s:s, s:{s:s, s:i}}}]", "type", "Resource", "resource", "name", "cpu",
                                   "target", "type", "Utilization", "averageUtilization", 80));
+}
+
+static void add_policy(json_t *policies, const char *type, int value)
+{
+  json_array_append_new(policies,
+                        json_pack("{s:s, s:i, s:i}", "type", type, "value", value, "periodSeconds", POLICY_PERIOD));
+}
+
+/* Whoever says anything of a behavior gets the whole of it; only how long the way down is looked back on is left to the
+ * controller. */
+void default_autoscaler_behavior(json_t *value)
+{
+  json_t *up = json_ensure_object(value, "scaleUp", NULL), *down = json_ensure_object(value, "scaleDown", NULL);
+  if (!json_object_get(up, "stabilizationWindowSeconds"))
+    json_object_set_new(up, "stabilizationWindowSeconds", json_integer(0));
+  if (!json_object_get(up, "selectPolicy"))
+    json_object_set_new(up, "selectPolicy", json_string("Max"));
+  if (!json_object_get(down, "selectPolicy"))
+    json_object_set_new(down, "selectPolicy", json_string("Max"));
+  if (!json_object_get(up, "policies")) {
+    json_object_set_new(up, "policies", json_array());
+    add_policy(json_object_get(up, "policies"), "Pods", 4);
+    add_policy(json_object_get(up, "policies"), "Percent", 100);
+  }
+  if (!json_object_get(down, "policies")) {
+    json_object_set_new(down, "policies", json_array());
+    add_policy(json_object_get(down, "policies"), "Percent", 100);
+  }
 }
 
 static bool is_positive(const json_t *target, const char *member)

@@ -7,6 +7,7 @@
 #include "clusterd/server/outbound/relay.h"
 #include "clusterd/server/registry/registry_private.h"
 
+#define FETCH_SECONDS 10 /* for an answer to a component of this process: the end of the process waits for it */
 #define TEXT_PLAIN "text/plain; charset=utf-8"
 
 static void fail(HttpRequest *http, const char *text)
@@ -40,6 +41,26 @@ static char **headers_of(const ApiRequest *request)
   return g_strv_builder_end(lines);
 }
 
+/* What a component of this process asks: its answer comes as a whole. */
+static void fetch(ApiRequest *request, const OutboundTarget *target, char **headers)
+{
+  HttpRequest *http = g_steal_pointer(&request->http);
+  long status = 0;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GStrvBuilder) lines = g_strv_builder_new();
+  for (char **line = headers; *line; line++)
+    g_strv_builder_add(lines, *line);
+  g_strv_builder_add(lines, "Accept: application/json");
+  g_auto(GStrv) all = g_strv_builder_end(lines);
+  OutboundPost *get = outbound_get_start(request->registry->outbound, target, (const char *const *)all, FETCH_SECONDS);
+  GBytes *body = outbound_get_finish(get, &status, &error);
+  outbound_post_free(get);
+  if (body)
+    http_reply(http, (int)status, "application/json", body);
+  else
+    fail(http, error->message);
+}
+
 static void pass_on(ApiRequest *request, AggregatorTarget *target)
 {
   const char *query = http_query(request->http);
@@ -50,6 +71,10 @@ static void pass_on(ApiRequest *request, AggregatorTarget *target)
     .target = target->target, .headers = (const char *const *)headers, .hidden_prefix = "X-Remote-", .fail = fail
   };
   relay.target.url = url;
+  if (http_is_local(request->http)) {
+    fetch(request, &relay.target, headers);
+    return;
+  }
   HttpRequest *http = g_steal_pointer(&request->http);
   if (relay_is_upgrade(http))
     relay_start_upgrade(api_server_sessions(request->server), http, &relay);

@@ -170,7 +170,7 @@ HttpUpload *http_take_upload(HttpRequest *request)
 
 uint16_t http_local_port(const HttpRequest *request)
 {
-  return request->loop->server->port;
+  return request->loop ? request->loop->server->port : 0;
 }
 
 const char *http_peer_address(const HttpRequest *request)
@@ -340,6 +340,10 @@ static void send_reply(void *data)
 void http_reply(HttpRequest *request, int status, const char *content_type, GBytes *body)
 {
   tell_answered(request, status);
+  if (request->local) {
+    http_local_replied(request, status, body);
+    return;
+  }
   request->status = status;
   request->content_type = g_strdup(content_type);
   request->reply = body;

@@ -143,6 +143,13 @@ void http_stream_close(HttpStream *stream);
 /* As http_stream_close, for a body that did not come to its end: the connection is cut so that the peer can tell. */
 void http_stream_abort(HttpStream *stream);
 
+/* A GET of this process itself, on no connection, without a body, asking for JSON: calls SERVE with it, on this thread,
+ * waits for the answer and returns its body (new reference). Whoever serves it ends it by http_reply, on any thread,
+ * never by http_stream_new or http_takeover. */
+GBytes *http_local_get(const char *path_and_query, const char *user_agent,
+                       void (*serve)(HttpRequest *request, void *data), void *data, int *status);
+bool http_is_local(const HttpRequest *request);
+
 /* Sends HEAD (status line and headers with the empty line) and hands the raw connection over: the result is a blocking
  * stream socket that carries the connection's bytes both ways, TLS removed; closing it closes the connection. -1 when
  * no socket can be made (the request is then answered with 500). */

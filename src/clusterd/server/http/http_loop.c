@@ -233,6 +233,10 @@ bool http_loop_dispatch(HttpServer *server, HttpRequest *request)
 
 void http_resume(HttpRequest *request, void (*go_on)(HttpRequest *request, void *data), void *data)
 {
+  if (request->local) {
+    http_local_resume(request, go_on, data);
+    return;
+  }
   request->go_on = go_on;
   request->go_on_data = data;
   if (!http_loop_dispatch(request->loop->server, request))

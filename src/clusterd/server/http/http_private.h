@@ -41,8 +41,11 @@ struct HttpServer {
   int lent;             /* workers that wait, under the lock */
 };
 
+typedef struct HttpLocal HttpLocal; /* http_local.c */
+
 struct HttpRequest {
-  HttpLoop *loop;
+  HttpLoop *loop;   /* NULL with LOCAL */
+  HttpLocal *local; /* who waits in this process; NULL: it came over a connection */
   struct evhttp_request *request;
   char *path, *query;
   const char *method;
@@ -100,6 +103,12 @@ bool http_loop_dispatch(HttpServer *server, HttpRequest *request);
 /* A new connection's request, from evhttp; called on the loop's thread. */
 void http_request_arrived(struct evhttp_request *request, void *loop);
 void http_request_free(HttpRequest *request);
+
+/* http_resume of a request of this process itself. */
+void http_local_resume(HttpRequest *request, void (*go_on)(HttpRequest *request, void *data), void *data);
+
+/* The answer to a request of this process itself: ends it. Takes the reference to BODY. */
+void http_local_replied(HttpRequest *request, int status, GBytes *body);
 
 /* Stops watching the peer of REQUEST, which is to be ended; on its loop. */
 void http_peer_unwatch(HttpRequest *request);

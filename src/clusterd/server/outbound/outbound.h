@@ -51,6 +51,9 @@ json_t *outbound_post_finish(OutboundPost *post, GError **error);
 /* Ends the call when it still runs. */
 void outbound_post_free(OutboundPost *post);
 
+/* What upstream's client makes of a STATUS that is no success, with BODY: REASON_INTERNAL. Returns false. */
+bool outbound_status_failure(GError **error, long status, const char *body);
+
 /* Upstream's refusal of more requests than may be under way: REASON_TOO_MANY_REQUESTS. Returns false. */
 bool outbound_too_many(GError **error);
 

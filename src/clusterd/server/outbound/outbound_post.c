@@ -117,8 +117,7 @@ static void post_done(OutboundTransfer *transfer, CURLcode code, const char *tex
   g_cond_signal(&post->ended);
 }
 
-/* What upstream's client makes of a status that is no success. */
-static bool status_failure(GError **error, long status, const char *body)
+bool outbound_status_failure(GError **error, long status, const char *body)
 {
   switch (status) {
   case 400:
@@ -161,7 +160,7 @@ static json_t *read_reply(const OutboundPost *post, GError **error)
                                ? g_strndup((const char *)post->reply->data, MIN(post->reply->len, EXCERPT_MAX))
                                : g_strdup("");
     g_autofree char *body = g_utf8_make_valid(raw, -1);
-    status_failure(error, post->transfer.status, g_strstrip(body));
+    outbound_status_failure(error, post->transfer.status, g_strstrip(body));
     return NULL;
   }
   if (!post->reply->len) {
