@@ -36,6 +36,10 @@ TESTS += %D%/proxy.sh
 dist_check_SCRIPTS += %D%/aggregation.sh
 TESTS += %D%/aggregation.sh
 
+dist_check_SCRIPTS += %D%/autoscale.sh
+TESTS += %D%/autoscale.sh
+EXTRA_DIST += %D%/metrics-server.py
+
 dist_check_SCRIPTS += %D%/csr.sh
 TESTS += %D%/csr.sh
 

@@ -23,4 +23,4 @@ key foreign-ca
 openssl req -x509 -new -key foreign-ca.key -subj "/CN=foreign-ca" -days 30 -out foreign-ca.crt 2>/dev/null
 leaf bob ca "/O=dev/CN=bob" "extendedKeyUsage=clientAuth"
 leaf foreign foreign-ca "/O=system:masters/CN=mallory" "extendedKeyUsage=clientAuth"
-leaf hooks ca "/CN=hooks" "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:hook.hooks.svc,DNS:wardle.hooks.svc"
+leaf hooks ca "/CN=hooks" "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:hook.hooks.svc,DNS:wardle.hooks.svc,DNS:metrics.hooks.svc"
