@@ -5,9 +5,9 @@ check_PROGRAMS += %D%/test-native-runtime
 	$(BASE_LIBS) -lm
 dist_check_SCRIPTS += %D%/volumes.sh
 TESTS += %D%/volumes.sh
-dist_check_SCRIPTS += %D%/test-native.sh %D%/metrics.sh %D%/node-api.sh %D%/sandbox.sh tests/images/make-image.py \
+dist_check_SCRIPTS += %D%/test-native.sh %D%/autoscale.sh %D%/metrics.sh %D%/node-api.sh %D%/sandbox.sh tests/images/make-image.py \
 	tests/images/serve-registry.py
-TESTS += %D%/test-native.sh %D%/metrics.sh %D%/node-api.sh
+TESTS += %D%/test-native.sh %D%/autoscale.sh %D%/metrics.sh %D%/node-api.sh
 EXTRA_DIST += %D%/node-harness.sh
 
 dist_check_SCRIPTS += %D%/jobs.sh
