@@ -232,6 +232,24 @@ static void test_revisions(void)
   g_assert_cmpuint(count_revisions(cluster), ==, 3);
 }
 
+/* The name a template's hash leads to is another's: the next is taken, and counted. */
+static void test_collision(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  add_set(cluster, AGENT(""));
+  cluster_wait(is_done(cluster, 1));
+  g_autoptr(GPtrArray) revisions = cluster_list(cluster, "apps/v1", "controllerrevisions", NULL);
+  g_assert_cmpuint(revisions->len, ==, 1);
+  g_autofree char *yaml = g_strdup_printf("{metadata: {name: %s}, revision: 1, data: {spec: other}}",
+                                          object_name(g_ptr_array_index(revisions, 0)));
+  cluster_delete(cluster, "apps/v1", "daemonsets", true, "agent", "Foreground");
+  cluster_wait(!cluster_exists(cluster, "apps/v1", "daemonsets", "agent") && count_revisions(cluster) == 0);
+  cluster_create(cluster, "apps/v1", "controllerrevisions", true, yaml);
+  add_set(cluster, AGENT(""));
+  cluster_wait(is_done(cluster, 1) && has(cluster, "collisionCount", 1));
+  g_assert_cmpuint(count_revisions(cluster), ==, 2);
+}
+
 static void test_restart(void)
 {
   g_autoptr(Cluster) cluster = cluster_new();
@@ -271,6 +289,7 @@ int main(int argc, char **argv)
   g_test_add_func("/daemon-set/ended", test_ended);
   g_test_add_func("/daemon-set/min-ready", test_min_ready);
   g_test_add_func("/daemon-set/revisions", test_revisions);
+  g_test_add_func("/daemon-set/collision", test_collision);
   g_test_add_func("/daemon-set/restart", test_restart);
   g_test_add_func("/daemon-set/deleted-while-creating", test_deleted_while_creating);
   return g_test_run();

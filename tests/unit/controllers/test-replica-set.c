@@ -5,7 +5,9 @@
 #include "base/json.h"
 #include "clusterd/client/pod.h"
 #include "clusterd/client/recorder.h"
+#include "clusterd/controllers/pods/owner.h"
 #include "clusterd/controllers/pods/pod_control.h"
+#include "clusterd/controllers/pods/pod_routes.h"
 #include "workload.h"
 
 #define SET(replicas, more)                                                                                            \
@@ -209,6 +211,26 @@ static void test_ending_namespace(void)
   cluster_patch(cluster, "v1", "namespaces", "lab", "{metadata: {labels: {still: there}}}");
 }
 
+/* Who has many pods waits for more of their news before it counts them again. */
+static void test_patience(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  add_set(cluster, SET(60, ""));
+  cluster_wait(has(cluster, "availableReplicas", 60));
+  g_autoptr(InformerSet) informers = informer_set_new(client_registry(cluster_client(cluster)));
+  Informer *pods = informer_set_get(informers, "v1", "pods");
+  owner_add_indexes(pods);
+  g_assert_true(informer_set_start(informers, NULL));
+  g_autoptr(json_t) set = cluster_get(cluster, "apps/v1", "replicasets", true, "web");
+  const char *uid = json_str(json_object_get(set, "metadata"), "uid", "");
+  g_assert_cmpuint(informer_count_by_index(pods, OWNER_INDEX_UID, uid), ==, 60);
+  g_assert_cmpuint(informer_count_by_index(pods, OWNER_INDEX_UID, "nobody"), ==, 0);
+  int64_t many_us = pod_routes_patience(pods, uid);
+  g_assert_true(many_us > 0 && many_us < G_USEC_PER_SEC / 10);
+  g_assert_cmpint(pod_routes_patience(pods, "nobody"), ==, 0);
+  informer_set_stop(informers);
+}
+
 /* Whoever takes over finds in the store all there is to know. */
 static void test_restart(void)
 {
@@ -268,6 +290,7 @@ int main(int argc, char **argv)
   g_test_add_func("/replica-set/slow-start", test_slow_start);
   g_test_add_func("/replica-set/deletion-cost", test_deletion_cost);
   g_test_add_func("/replica-set/ending-namespace", test_ending_namespace);
+  g_test_add_func("/replica-set/patience", test_patience);
   g_test_add_func("/replica-set/restart", test_restart);
   g_test_add_func("/replica-set/deleted-while-creating", test_deleted_while_creating);
   g_test_add_func("/replica-set/conflicts", test_conflicts);

@@ -405,6 +405,30 @@ static void test_revisions(void)
   cluster_wait(count_revisions(cluster) == 2);
 }
 
+/* The name a template's hash leads to is another's: the next is taken, and counted. */
+static void test_collision(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  add_set(cluster, DB(1, ""));
+  cluster_wait(is_done(cluster, 1));
+  g_autofree char *name = status_text(cluster, "updateRevision");
+  cluster_delete(cluster, "apps/v1", "statefulsets", true, "db", "Foreground");
+  cluster_wait(!cluster_exists(cluster, "apps/v1", "statefulsets", "db"));
+  g_autofree char *yaml = g_strdup_printf("{metadata: {name: %s}, revision: 1, data: {spec: other}}", name);
+  cluster_create(cluster, "apps/v1", "controllerrevisions", true, yaml);
+  add_set(cluster, DB(1, ""));
+  cluster_wait(is_done(cluster, 1));
+  g_assert_cmpint(workload_count(cluster, "statefulsets", "db", "collisionCount"), ==, 1);
+  g_autofree char *other = status_text(cluster, "updateRevision");
+  g_assert_cmpstr(other, !=, name);
+  /* Counted once: the revision is found by what it holds. */
+  patch(cluster, "{metadata: {annotations: {again: 'yes'}}}");
+  patch(cluster, "{spec: {replicas: 2}}");
+  cluster_wait(is_done(cluster, 2));
+  g_assert_cmpint(workload_count(cluster, "statefulsets", "db", "collisionCount"), ==, 1);
+  g_assert_cmpuint(count_revisions(cluster), ==, 2);
+}
+
 static void test_restart(void)
 {
   g_autoptr(Cluster) cluster = cluster_new();
@@ -463,6 +487,7 @@ int main(int argc, char **argv)
   g_test_add_func("/stateful-set/retention-deleted", test_retention_deleted);
   g_test_add_func("/stateful-set/ending-claim", test_ending_claim);
   g_test_add_func("/stateful-set/revisions", test_revisions);
+  g_test_add_func("/stateful-set/collision", test_collision);
   g_test_add_func("/stateful-set/restart", test_restart);
   g_test_add_func("/stateful-set/deleted-while-creating", test_deleted_while_creating);
   g_test_add_func("/stateful-set/conflicts", test_conflicts);
