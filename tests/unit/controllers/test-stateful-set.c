@@ -413,7 +413,7 @@ static void test_collision(void)
   cluster_wait(is_done(cluster, 1));
   g_autofree char *name = status_text(cluster, "updateRevision");
   cluster_delete(cluster, "apps/v1", "statefulsets", true, "db", "Foreground");
-  cluster_wait(!cluster_exists(cluster, "apps/v1", "statefulsets", "db"));
+  cluster_wait(!cluster_exists(cluster, "apps/v1", "statefulsets", "db") && count_revisions(cluster) == 0);
   g_autofree char *yaml = g_strdup_printf("{metadata: {name: %s}, revision: 1, data: {spec: other}}", name);
   cluster_create(cluster, "apps/v1", "controllerrevisions", true, yaml);
   add_set(cluster, DB(1, ""));

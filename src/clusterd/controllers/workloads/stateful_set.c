@@ -100,10 +100,16 @@ static bool write_status(StatefulSetController *controller, const Ranks *ranks, 
   return true;
 }
 
+/* The revision a member of SET's status names, new reference, or NULL. */
+static Object *revision_named(const StatefulSetController *controller, const Object *set, const char *member)
+{
+  const char *name = json_str(json_object_get(object_json(set), "status"), member, "");
+  return *name ? informer_get(controller->revisions, object_namespace(set), name) : NULL;
+}
+
 static Object *current_revision(const StatefulSetController *controller, const Object *set, Object *updated)
 {
-  const char *name = json_str(json_object_get(object_json(set), "status"), "currentRevision", "");
-  Object *current = *name ? informer_get(controller->revisions, object_namespace(set), name) : NULL;
+  Object *current = revision_named(controller, set, "currentRevision");
   return current ? current : object_ref(updated);
 }
 
@@ -146,7 +152,11 @@ static bool sync_set(void *data, const char *key, Object *set, GError **error)
                               .client = controller->workload.client,
                               .revisions = controller->revisions };
   int64_t collisions = json_int(json_object_get(object_json(set), "status"), "collisionCount", 0);
-  g_autoptr(Object) updated = revision_history_sync(&history, set, &collisions, error);
+  bool deleting = pod_is_deleting(object_json(set));
+  g_autoptr(Object) updated = deleting ? revision_named(controller, set, "updateRevision")
+                                       : revision_history_sync(&history, set, &collisions, error);
+  if (deleting && !updated)
+    return true; /* the collector has been here; what it took is not made again */
   g_autoptr(GPtrArray) pods = updated ? workload_claim(&controller->workload, set, selector, error) : NULL;
   if (!pods)
     return false;
@@ -157,7 +167,7 @@ static bool sync_set(void *data, const char *key, Object *set, GError **error)
   ranks.updated = updated;
   ranks.current = current;
   GError *failure = NULL;
-  bool done = pod_is_deleting(object_json(set)) || ranks_advance(&ranks, &failure);
+  bool done = deleting || ranks_advance(&ranks, &failure);
   if (!done)
     g_propagate_error(error, failure);
   if (!write_status(controller, &ranks, collisions, done ? error : NULL))
