@@ -80,7 +80,7 @@ static const char *creation_of(const Object *pod)
   return json_str(json_object_get(object_json(pod), "metadata"), "creationTimestamp", "");
 }
 
-/* Placed before unplaced, then the older, then by name. */
+/* Placed before unplaced, then the older; of one second's, the ready before the others, then by name. */
 static int oldest_first(const void *left, const void *right)
 {
   const Object *a = *(Object *const *)left, *b = *(Object *const *)right;
@@ -88,6 +88,8 @@ static int oldest_first(const void *left, const void *right)
   if (a_placed != b_placed)
     return a_placed ? -1 : 1;
   int order = strcmp(creation_of(a), creation_of(b));
+  if (order == 0)
+    order = pod_is_ready(object_json(b)) - pod_is_ready(object_json(a));
   return order ? order : strcmp(object_name(a), object_name(b));
 }
 
