@@ -78,6 +78,9 @@ END
   until_is "$1 is served" "True" k get apiservice "$2.$1" -o 'jsonpath={.status.conditions[?(@.type=="Available")].status}'
 }
 serve metrics.k8s.io v1beta1
+# a new one: of events about one object only the first 25 are kept
+k delete hpa web >/dev/null
+k autoscale deployment web --cpu-percent=50 --min=1 --max=4 >/dev/null
 
 until_is "up, as far as it may" "web Deployment/web cpu: 100%/50% 1 4 4" hpa web
 until_is "no further" "True TooManyReplicas the desired replica count is more than the maximum replica count" \
