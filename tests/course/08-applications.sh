@@ -9,6 +9,11 @@ in_order() {
   "$@" | paste -sd ' '
 }
 
+# kubectl 1.20 knows cron jobs by their first version only.
+run_by_hand() {
+  k create job by-hand --from=cronjob/minutely || k create job by-hand --from=cronjob.v1beta1.batch/minutely
+}
+
 # --- a stateless application, updated while it is visited
 ok "a front end and a visitor" k apply -f "$(manifest 08-stateless)"
 ok "rolls out" k rollout status deployment/front --timeout=90s
@@ -79,7 +84,7 @@ becomes "runs within a minute" 90 'minutely-[0-9]+ ' k get jobs
 becomes "says so" 60 'Hello from the cluster' k logs -l app=minutely
 like "its events tell" 'SuccessfulCreate.*Created job minutely-' k describe cronjob minutely
 ok "suspend it" k patch cronjob minutely -p '{"spec":{"suspend":true}}'
-ok "run it by hand" k create job by-hand --from=cronjob/minutely
+ok "run it by hand" run_by_hand
 ok "completes" k wait job/by-hand --for=condition=complete --timeout=60s
 ok "one by the clocks of Zurich" k apply -f "$(manifest 08-cron-job-zone)"
 is "which kubectl shows" Europe/Zurich field cronjob morning '{.spec.timeZone}'
