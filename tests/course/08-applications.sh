@@ -57,6 +57,21 @@ ok "roll out" k rollout status statefulset/members --timeout=90s
 is "all have it" "2 2 2" in_order sh -c "for i in 0 1 2; do '$KUBECTL' exec members-\$i -- sh -c 'echo \$RELEASE'; done"
 ok "delete them" k delete -f "$(manifest 08-stateful)" --timeout=90s
 
+# --- autoscaling, under load and without
+ok "a page that costs CPU" k apply -f "$(manifest 08-autoscale)"
+ok "rolls out" k rollout status deployment/costly --timeout=60s
+ok "autoscale it" k autoscale deployment costly --cpu-percent=50 --min=1 --max=4
+becomes "top knows the pods" 90 'costly-.* [0-9]+m +[0-9]+Mi' k top pods
+becomes "and the nodes" 60 '[0-9]+m +[0-9]+% +[0-9]+Mi +[0-9]+%' k top nodes
+becomes "the autoscaler has its numbers" 90 '[0-9]+%/50% +1 +4 +1' k get hpa costly
+ok "it may shrink at once" k patch hpa costly -p '{"spec":{"behavior":{"scaleDown":{"stabilizationWindowSeconds":0}}}}'
+ok "load" k scale deployment load --replicas=2
+becomes "more pods come" 120 '^[234]$' field deployment costly '{.spec.replicas}'
+like "events say why" 'SuccessfulRescale.*New size: [234]; reason: cpu resource utilization \(percentage of request\) above target' k describe hpa costly
+ok "the load ends" k scale deployment load --replicas=0
+becomes "they go again" 180 '^1$' field deployment costly '{.spec.replicas}'
+ok "delete it" k delete hpa costly && ok "and what it scaled" k delete -f "$(manifest 08-autoscale)" --timeout=60s
+
 # --- parallel jobs
 ok "a job of six, two at a time" k apply -f "$(manifest 08-job-fixed)"
 ok "completes" k wait job/fixed --for=condition=complete --timeout=90s
