@@ -55,6 +55,7 @@ typedef struct ClusterConfig {
   char *dns_ip;             /* "10.96.0.10" */
   char *balancer_address;   /* of LoadBalancer services, led to node ports from outside; NULL: the node's own */
   char **balancer_reserved; /* numbers of its ports that are taken; may be NULL */
+  char *static_pods_dir;    /* /etc/kubernetes/manifests */
   char *image_store;        /* read-only preloaded images, may be NULL */
 } ClusterConfig;
 

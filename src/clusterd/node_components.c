@@ -111,6 +111,7 @@ bool node_make(Clusterd *clusterd, GError **error)
                             .kubernetes_version = config->kubernetes_version,
                             .pods_dir = pods_dir,
                             .logs_dir = LOGS_DIR,
+                            .static_pods_dir = config->static_pods_dir,
                             .issue_token = issue_token,
                             .issuer = clusterd };
   clusterd->kubelet_client = client_new(clusterd->registry, "kubelet");

@@ -24,6 +24,8 @@ const Option option_table[] = {
   { NULL, "cluster-name", "profile", OPTION_TEXT, "NAME", MEMBER(profile), "launcher", .help = "the cluster's name" },
   { NULL, "hostname-override", "nodeName", OPTION_TEXT, "NAME", MEMBER(node_name), "launcher",
     .help = "the node's name" },
+  { NULL, "pod-manifest-path", "podManifestPath", OPTION_TEXT, "FOLDER", MEMBER(static_pods_dir),
+    "/etc/kubernetes/manifests", .help = "files of static pods, which the node runs whatever the API says" },
   { .member = "kubernetesVersion", .type = OPTION_TEXT, .offset = MEMBER(kubernetes_version), .fallback = "v1.32.0" },
   { .member = "imageStore",
     .type = OPTION_TEXT,

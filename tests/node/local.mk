@@ -12,3 +12,6 @@ EXTRA_DIST += %D%/node-harness.sh
 
 dist_check_SCRIPTS += %D%/jobs.sh
 TESTS += %D%/jobs.sh
+
+dist_check_SCRIPTS += %D%/static.sh
+TESTS += %D%/static.sh

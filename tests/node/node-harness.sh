@@ -37,6 +37,7 @@ run_server() {
   echo '{}' >"$work/cluster.json"
   "$CLUSTERD" --config "$work/cluster.json" --components="${COMPONENTS:-controllers,scheduler,node}" --bind-address 127.0.0.1 --secure-port 0 \
     --cluster-name test --hostname-override node1 --data-dir /var/lib/launcher --cert-dir "$work/pki" \
+    --pod-manifest-path /var/lib/launcher/manifests \
     --events-path "$work/events" "${server_options[@]}" 2>>"$work/clusterd.log" &
   server_pid=$!
   wait_until "clusterd starts" grep -q '"ready"' "$work/events" || {

@@ -4,17 +4,23 @@
 #include "base/json.h"
 #include "clusterd/node/kubelet_private.h"
 #include "clusterd/node/machine.h"
+#include "clusterd/node/static_manifest.h"
 #include "clusterd/node/volumes.h"
 
 PodWorker *kubelet_worker(Kubelet *kubelet, const char *namespace_, const char *name, const char *uid)
 {
-  g_autofree char *own_uid = NULL;
-  if (!uid || !*uid) {
-    g_autoptr(Object) pod = informer_get(kubelet->pods, namespace_, name);
-    if (!pod)
-      return NULL;
-    uid = own_uid = g_strdup(object_uid(pod));
-  }
+  g_autoptr(Object) pod = informer_get(kubelet->pods, namespace_, name);
+  bool named = !uid || !*uid;
+  if (named && !pod)
+    return NULL;
+  /* who asks for a mirror means the static pod */
+  if (pod && (named || g_str_equal(uid, object_uid(pod))))
+    uid = static_manifest_mirrored(pod) ? static_manifest_mirrored(pod) : object_uid(pod);
+  return kubelet_worker_by_uid(kubelet, uid);
+}
+
+PodWorker *kubelet_worker_by_uid(Kubelet *kubelet, const char *uid)
+{
   g_mutex_lock(&kubelet->lock);
   PodWorker *worker = g_hash_table_lookup(kubelet->workers, uid);
   if (worker)
@@ -30,12 +36,15 @@ static void on_ended(PodWorker *worker, bool removed, void *data)
   PodWorker *held = NULL;
   g_mutex_lock(&kubelet->lock);
   if (removed) {
-    g_hash_table_add(kubelet->removed, g_strdup(uid));
+    if (!pod_worker_is_static(worker))
+      g_hash_table_add(kubelet->removed, g_strdup(uid));
     held = g_hash_table_lookup(kubelet->workers, uid);
     if (held)
       pod_worker_ref(held);
     g_hash_table_remove(kubelet->workers, uid);
   }
+  if (removed && pod_worker_is_static(worker))
+    static_pods_ended(kubelet->static_pods, uid);
   kubelet->n_threads--;
   g_cond_signal(&kubelet->all_ended);
   g_mutex_unlock(&kubelet->lock);
@@ -63,6 +72,11 @@ static void on_pod(Object *old, Object *new_object, void *data)
   const Object *pod = new_object ? new_object : old;
   if (!is_ours(kubelet, pod))
     return;
+  if (static_manifest_mirrored(pod)) {
+    if (kubelet->static_pods)
+      static_pods_mirror_changed(kubelet->static_pods, old, new_object);
+    return;
+  }
   const char *uid = object_uid(pod);
   g_mutex_lock(&kubelet->lock);
   PodWorker *worker = g_hash_table_lookup(kubelet->workers, uid);
@@ -74,8 +88,16 @@ static void on_pod(Object *old, Object *new_object, void *data)
     pod_worker_set_pod(worker, new_object);
   } else if (!g_hash_table_contains(kubelet->removed, uid)) {
     kubelet->n_threads++;
-    g_hash_table_insert(kubelet->workers, g_strdup(uid), pod_worker_new(&kubelet->host, new_object));
+    g_hash_table_insert(kubelet->workers, g_strdup(uid), pod_worker_new(&kubelet->host, new_object, false));
   }
+  g_mutex_unlock(&kubelet->lock);
+}
+
+void kubelet_start_static(Kubelet *kubelet, Object *pod)
+{
+  g_mutex_lock(&kubelet->lock);
+  kubelet->n_threads++;
+  g_hash_table_insert(kubelet->workers, g_strdup(object_uid(pod)), pod_worker_new(&kubelet->host, pod, true));
   g_mutex_unlock(&kubelet->lock);
 }
 
@@ -182,6 +204,8 @@ Kubelet *kubelet_new(Client *client, InformerSet *informers, Runtime *runtime, c
   init_host(kubelet);
   kubelet->stats = node_stats_new(runtime);
   kubelet_access_init(kubelet);
+  if (config->static_pods_dir)
+    kubelet->static_pods = static_pods_new(kubelet, config->static_pods_dir);
   informer_add_handler(kubelet->pods, on_pod, kubelet);
   informer_add_handler(kubelet->config_maps, on_config_map, kubelet);
   informer_add_handler(kubelet->secrets, on_secret, kubelet);
@@ -207,7 +231,7 @@ static void remove_orphans(Kubelet *kubelet)
     const char *id = json_str(sandbox, "id", ""), *uid = json_str(sandbox, "uid", "");
     g_autofree char *dir = g_build_filename(kubelet->pods_dir, uid, NULL);
     g_autoptr(GError) error = NULL;
-    if (g_hash_table_contains(uids, uid))
+    if (g_hash_table_contains(uids, uid) || (kubelet->static_pods && static_pods_has(kubelet->static_pods, uid)))
       continue;
     g_message("Pod %s/%s is no more: its containers are removed", json_str(sandbox, "namespace", ""),
               json_str(sandbox, "name", ""));
@@ -230,7 +254,11 @@ bool kubelet_start(Kubelet *kubelet, GError **error)
   kubelet->node_status = node_status_start(kubelet->client, kubelet->runtime, kubelet->recorder, &config, error);
   if (!kubelet->node_status)
     return false;
+  if (kubelet->static_pods)
+    static_pods_load(kubelet->static_pods);
   remove_orphans(kubelet);
+  if (kubelet->static_pods)
+    static_pods_start(kubelet->static_pods);
   return true;
 }
 
@@ -258,6 +286,7 @@ void kubelet_free(Kubelet *kubelet)
     return;
   node_status_stop(kubelet->node_status);
   kubelet->runtime->set_event_handler(kubelet->runtime, NULL, NULL);
+  static_pods_stop(kubelet->static_pods);
   stop_workers(kubelet);
   prober_free(kubelet->host.prober);
   image_pulls_free(kubelet->host.pulls);
@@ -265,6 +294,7 @@ void kubelet_free(Kubelet *kubelet)
   g_hash_table_unref(kubelet->workers);
   g_hash_table_unref(kubelet->removed);
   g_hash_table_unref(kubelet->claim_holders);
+  static_pods_free(kubelet->static_pods);
   recorder_free(kubelet->recorder);
   char *texts[] = { kubelet->node_name,  kubelet->node_ip, kubelet->pod_cidr, kubelet->dns_ip,
                     kubelet->dns_domain, kubelet->version, kubelet->pods_dir, kubelet->logs_dir };

@@ -21,6 +21,7 @@ typedef struct KubeletConfig {
   const char *kubernetes_version; /* "v1.32.0" */
   const char *pods_dir;           /* "/var/lib/launcher/pods" */
   const char *logs_dir;           /* "/var/log/pods" */
+  const char *static_pods_dir;    /* "/etc/kubernetes/manifests"; NULL: no static pods */
   TokenIssuer issue_token;
   void *issuer;
 } KubeletConfig;

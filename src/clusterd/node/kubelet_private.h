@@ -1,8 +1,9 @@
 #pragma once
-/* Shared by kubelet.c, kubelet_view.c and node_access.c alone. */
+/* Shared by kubelet.c, kubelet_view.c, static_pods.c and node_access.c alone. */
 #include "clusterd/node/kubelet.h"
 #include "clusterd/node/node_status.h"
 #include "clusterd/node/pod_worker.h"
+#include "clusterd/node/static_pods.h"
 #include "clusterd/node/stats/node_stats.h"
 
 struct Kubelet {
@@ -17,7 +18,8 @@ struct Kubelet {
   NodeAccess access;
   NodeStatus *node_status;
   NodeStats *stats;
-  GMutex lock; /* guards workers, removed, claim_holders and n_threads */
+  StaticPods *static_pods; /* NULL: there are none here */
+  GMutex lock;             /* guards workers, removed, claim_holders and n_threads */
   GCond all_ended;
   GHashTable *workers;       /* uid → PodWorker, a reference each */
   GHashTable *removed;       /* set of uids taken off the node whose objects finalizers still hold */
@@ -35,5 +37,12 @@ void kubelet_access_init(Kubelet *kubelet);
 /* The pods bound to this node, as the API has them: Object*, with references. */
 GPtrArray *kubelet_pods(Kubelet *kubelet);
 
-/* The worker of a pod by name, newest first; UID may be NULL. New reference; NULL: none. */
+/* Begins to work on a static pod. */
+void kubelet_start_static(Kubelet *kubelet, Object *pod);
+
+/* The worker of a pod by the uid it has on the node. New reference; NULL: none. */
+PodWorker *kubelet_worker_by_uid(Kubelet *kubelet, const char *uid);
+
+/* The worker of a pod by name, newest first; UID (as the API has it) may be NULL. New reference; NULL:
+ * none. */
 PodWorker *kubelet_worker(Kubelet *kubelet, const char *namespace_, const char *name, const char *uid);

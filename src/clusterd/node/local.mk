@@ -31,6 +31,8 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/prober.c %D%/prober.h \
 	%D%/pull_secrets.c %D%/pull_secrets.h \
 	%D%/resources.c %D%/resources.h \
+	%D%/static_manifest.c %D%/static_manifest.h \
+	%D%/static_pods.c %D%/static_pods.h \
 	%D%/volume_files.c %D%/volume_files.h \
 	%D%/volume_folder.c %D%/volume_folder.h \
 	%D%/volumes.c %D%/volumes.h \

@@ -164,9 +164,10 @@ bool pod_stop_remove(PodWorker *worker, bool gone)
   g_autoptr(GError) error = NULL;
   int64_t grace = pod_spec_grace_seconds(worker->state.pod);
   image_pulls_forget(worker->host->pulls, worker->uid);
-  if (!pod_stop_all(worker, gone ? MIN(grace, GONE_GRACE_SECONDS) : grace))
+  /* of a static pod nobody but its file can say that it is to go: it gets its time */
+  if (!pod_stop_all(worker, gone && !worker->is_static ? MIN(grace, GONE_GRACE_SECONDS) : grace))
     return false;
-  if (!gone)
+  if (!gone || worker->is_static)
     pod_worker_write_status(worker);
   if (clear_away(worker, &error) && (gone || delete_object(worker, &error)))
     return true;

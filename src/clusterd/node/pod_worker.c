@@ -12,6 +12,7 @@
 #include "clusterd/node/pod_spec.h"
 #include "clusterd/node/pod_status.h"
 #include "clusterd/node/pod_worker_private.h"
+#include "clusterd/node/static_manifest.h"
 
 #define TERMINATION_MESSAGE_MAX 4096
 #define TERMINATION_LOG_LINES 80
@@ -55,6 +56,11 @@ void pod_worker_unref(PodWorker *worker)
 const char *pod_worker_uid(const PodWorker *worker)
 {
   return worker->uid;
+}
+
+bool pod_worker_is_static(const PodWorker *worker)
+{
+  return worker->is_static;
 }
 
 void pod_worker_set_pod(PodWorker *worker, Object *pod)
@@ -325,6 +331,37 @@ static void adopt(PodWorker *worker)
   recall_probes(worker);
 }
 
+static bool change_mirror_status(json_t *value, void *data)
+{
+  PodWorker *worker = data;
+  json_t *status = json_object_get(worker->state.pod, "status");
+  if (!g_str_equal(json_str(json_at(value, "metadata", "annotations", NULL), STATIC_MIRROR, ""), worker->uid) ||
+      json_equal(status, json_object_get(value, "status")))
+    return false;
+  json_object_set(value, "status", status);
+  return true;
+}
+
+/* A static pod's status is the node's own; its mirror shows it once there is one. */
+static bool write_mirror_status(PodWorker *worker)
+{
+  g_autoptr(GError) error = NULL;
+  const json_t *old = json_object_get(worker->state.pod, "status");
+  g_autoptr(json_t) status = pod_status_build(&worker->state, old, timestamp_now_us());
+  if (!json_equal(status, old)) {
+    g_autoptr(json_t) pod = json_copy(worker->state.pod);
+    json_object_set(pod, "status", status);
+    pod_state_set_pod(&worker->state, pod);
+  }
+  g_autoptr(Object) written = client_modify(worker->host->client, "v1", "pods", worker->namespace_, worker->name,
+                                            "status", change_mirror_status, worker, &error);
+  if (written || reason_is(error, REASON_NOT_FOUND))
+    return true;
+  g_warning("Status of static pod %s/%s: %s", worker->namespace_, worker->name, error->message);
+  pod_worker_wake_at(worker, timestamp_now_us() + WORKER_STATUS_RETRY_US);
+  return false;
+}
+
 static bool change_status(json_t *value, void *data)
 {
   PodWorker *worker = data;
@@ -340,6 +377,8 @@ static bool change_status(json_t *value, void *data)
 
 bool pod_worker_write_status(PodWorker *worker)
 {
+  if (worker->is_static)
+    return write_mirror_status(worker);
   g_autoptr(GError) error = NULL;
   const json_t *old = json_object_get(worker->state.pod, "status");
   g_autoptr(json_t) status = pod_status_build(&worker->state, old, timestamp_now_us());
@@ -483,7 +522,7 @@ static void *run(void *data)
   return NULL;
 }
 
-PodWorker *pod_worker_new(const PodWorkerHost *host, Object *pod)
+PodWorker *pod_worker_new(const PodWorkerHost *host, Object *pod, bool is_static)
 {
   PodWorker *worker = g_new0(PodWorker, 1);
   worker->host = host;
@@ -491,6 +530,7 @@ PodWorker *pod_worker_new(const PodWorkerHost *host, Object *pod)
   worker->namespace_ = g_strdup(object_namespace(pod));
   worker->name = g_strdup(object_name(pod));
   worker->uid = g_strdup(object_uid(pod));
+  worker->is_static = is_static;
   worker->dir = g_build_filename(host->pods_dir, worker->uid, NULL);
   worker->log_dir = g_strdup_printf("%s/%s_%s_%s", host->logs_dir, worker->namespace_, worker->name, worker->uid);
   g_mutex_init(&worker->lock);

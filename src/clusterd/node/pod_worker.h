@@ -31,17 +31,18 @@ typedef struct PodWorkerHost {
   void *data;
 } PodWorkerHost;
 
-/* Begins to work on POD. */
-PodWorker *pod_worker_new(const PodWorkerHost *host, Object *pod);
+/* Begins to work on POD. IS_STATIC: it is no pod of the API, which only shows a mirror of it (static_pods.h). */
+PodWorker *pod_worker_new(const PodWorkerHost *host, Object *pod, bool is_static);
 PodWorker *pod_worker_ref(PodWorker *worker);
 void pod_worker_unref(PodWorker *worker);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PodWorker, pod_worker_unref)
 
 const char *pod_worker_uid(const PodWorker *worker);
+bool pod_worker_is_static(const PodWorker *worker);
 
 /* The rest may be called from any thread and never blocks for long. */
 
-/* A newer version of the pod; or: it is gone from the API. */
+/* A newer version of the pod; or: it is gone from the API, or, of a static pod, its file says so no more. */
 void pod_worker_set_pod(PodWorker *worker, Object *pod);
 void pod_worker_set_gone(PodWorker *worker);
 

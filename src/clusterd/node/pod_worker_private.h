@@ -15,6 +15,7 @@ struct PodWorker {
   const PodWorkerHost *host;
   gint refs;
   char *namespace_, *name, *uid, *dir, *log_dir;
+  bool is_static;
 
   GMutex lock; /* guards what follows up to `state` */
   GCond wake;

@@ -11,7 +11,8 @@ node_test_libs = src/clusterd/node/libnode.a src/base/libbase.a $(NETLINK_LIBS) 
 
 check_PROGRAMS += %D%/test-kubelet
 TESTS += %D%/test-kubelet
-%C%_test_kubelet_SOURCES = %D%/test-kubelet.c %D%/fake_runtime.c %D%/fake_runtime.h
+kubelet_fixture_sources = %D%/kubelet_fixture.c %D%/kubelet_fixture.h %D%/fake_runtime.c %D%/fake_runtime.h
+%C%_test_kubelet_SOURCES = %D%/test-kubelet.c $(kubelet_fixture_sources)
 %C%_test_kubelet_LDADD = $(clusterd_libs) $(clusterd_system_libs)
 
 check_PROGRAMS += %D%/test-claim-volumes
@@ -28,3 +29,8 @@ check_PROGRAMS += %D%/test-stats
 TESTS += %D%/test-stats
 %C%_test_stats_SOURCES = %D%/test-stats.c
 %C%_test_stats_LDADD = $(node_test_libs)
+
+check_PROGRAMS += %D%/test-kubelet-static
+TESTS += %D%/test-kubelet-static
+%C%_test_kubelet_static_SOURCES = %D%/test-kubelet-static.c $(kubelet_fixture_sources)
+%C%_test_kubelet_static_LDADD = $(clusterd_libs) $(clusterd_system_libs)

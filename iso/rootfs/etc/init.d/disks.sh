@@ -132,5 +132,6 @@ bind_kept_folders() {
     fi
     mount --bind "/data/$folder" "/$folder"
   done
-  mkdir -p /var/lib/launcher /var/log/launcher /var/log/pods /var/log/containers
+  mkdir -p /var/lib/launcher/manifests /var/log/launcher /var/log/pods /var/log/containers /etc/kubernetes
+  ln -sfn /var/lib/launcher/manifests /etc/kubernetes/manifests # static pods: where everybody looks for them, and kept
 }

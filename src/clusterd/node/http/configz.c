@@ -14,6 +14,8 @@ void node_answer_configz(NodeCall *call)
                 "kubelet.config.k8s.io/v1beta1", "nodeStatusUpdateFrequency", "10s", "nodeStatusReportFrequency",
                 "5m0s", "clusterDNS", kubelet->dns_ip, "maxPods", 110, "cgroupDriver", "cgroupfs", "cgroupRoot", "/",
                 "cgroupsPerQOS", true, "podLogsDir", kubelet->logs_dir);
+  if (kubelet->static_pods)
+    json_object_set_new(config, "staticPodPath", json_string(static_pods_dir(kubelet->static_pods)));
   if (kubelet->dns_domain)
     json_object_set_new(config, "clusterDomain", json_string(kubelet->dns_domain));
   if (kubelet->pod_cidr)
