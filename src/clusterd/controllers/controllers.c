@@ -13,6 +13,7 @@
 #include "clusterd/controllers/network/load_balancer.h"
 #include "clusterd/controllers/nodes/node_lifecycle.h"
 #include "clusterd/controllers/nodes/node_range.h"
+#include "clusterd/controllers/nodes/node_routes.h"
 #include "clusterd/controllers/nodes/node_ttl.h"
 #include "clusterd/controllers/nodes/pod_gc.h"
 #include "clusterd/controllers/nodes/taint_eviction.h"
@@ -67,6 +68,7 @@
   X(disruption_controller_new, disruption_controller_free)                                                             \
   X(load_balancer_controller_new, load_balancer_controller_free)                                                       \
   X(node_range_controller_new, node_range_controller_free)                                                             \
+  X(node_routes_controller_new, node_routes_controller_free)                                                           \
   X(node_ttl_controller_new, node_ttl_controller_free)                                                                 \
   X(storage_protection_controller_new, storage_protection_controller_free)
 

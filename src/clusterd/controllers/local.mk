@@ -70,6 +70,8 @@ noinst_LIBRARIES += %D%/libcontrollers.a
 	%D%/nodes/node_lifecycle.h \
 	%D%/nodes/node_range.c \
 	%D%/nodes/node_range.h \
+	%D%/nodes/node_routes.c \
+	%D%/nodes/node_routes.h \
 	%D%/nodes/node_ttl.c \
 	%D%/nodes/node_ttl.h \
 	%D%/nodes/node_zones.c \

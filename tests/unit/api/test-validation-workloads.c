@@ -82,6 +82,8 @@ static void test_daemon_set(void)
       "spec.updateStrategy.rollingUpdate.maxUnavailable: Invalid value: \"101%\": must not be greater than 100%" },
     { "/spec/template/spec/restartPolicy='OnFailure'",
       "spec.template.spec.restartPolicy: Unsupported value: \"OnFailure\": supported values: \"Always\"" },
+    { "/metadata/annotations={'deprecated.daemonset.template.generation':'x'}",
+      "metadata.annotations[deprecated.daemonset.template.generation]: Invalid value: \"x\": must be an integer" },
   };
   case_creates(BASE_DAEMON_SET, cases, G_N_ELEMENTS(cases));
 }

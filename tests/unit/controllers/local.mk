@@ -9,6 +9,11 @@ controllers_test_libs = src/clusterd/scheduler/libscheduler.a src/clusterd/contr
 	src/clusterd/client/libclient.a src/clusterd/server/libserver.a src/clusterd/store/libstore.a \
 	src/clusterd/api/libapi.a src/base/libbase.a $(SQLITE_LIBS) $(LIBEVENT_LIBS) $(ZLIB_LIBS) $(BASE_LIBS) -lm
 
+check_PROGRAMS += %D%/test-node-routes
+TESTS += %D%/test-node-routes
+%C%_test_node_routes_SOURCES = %D%/test-node-routes.c %D%/cluster.c %D%/cluster.h
+%C%_test_node_routes_LDADD = $(controllers_test_libs)
+
 check_PROGRAMS += %D%/test-volume-expansion
 TESTS += %D%/test-volume-expansion
 %C%_test_volume_expansion_SOURCES = %D%/test-volume-expansion.c %D%/cluster.c %D%/cluster.h

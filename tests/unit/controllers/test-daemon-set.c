@@ -232,6 +232,61 @@ static void test_revisions(void)
   g_assert_cmpuint(count_revisions(cluster), ==, 3);
 }
 
+#define GENERATION "deprecated.daemonset.template.generation"
+
+static bool is_generation(Cluster *cluster, const char *number)
+{
+  g_autofree char *now = workload_note(cluster, "apps/v1", "daemonsets", "agent", "annotations", GENERATION);
+  return strcmp(now, number) == 0;
+}
+
+static bool are_pods_of_generation(Cluster *cluster, const char *number)
+{
+  g_autoptr(GPtrArray) pods = cluster_list(cluster, "v1", "pods", "agent");
+  for (unsigned i = 0; i < pods->len; i++) {
+    const json_t *labels = json_at(object_json(g_ptr_array_index(pods, i)), "metadata", "labels", NULL);
+    if (strcmp(json_str(labels, "pod-template-generation", ""), number) != 0)
+      return false;
+  }
+  return pods->len > 0;
+}
+
+/* The server counts the changes of the template and of nothing else, and nobody else does. */
+static void test_template_generation(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  add_set(cluster, AGENT(""));
+  g_assert_true(is_generation(cluster, "1"));
+  cluster_wait(is_done(cluster, 1) && are_pods_of_generation(cluster, "1"));
+  patch(cluster, "{spec: {minReadySeconds: 1}, metadata: {labels: {a: b}}}");
+  g_assert_true(is_generation(cluster, "1"));
+  patch(cluster, "{metadata: {annotations: {" GENERATION ": '7'}}}");
+  g_assert_true(is_generation(cluster, "1"));
+  patch(cluster, "{metadata: {annotations: null}}");
+  g_assert_true(is_generation(cluster, "1"));
+  patch(cluster, IMAGE("two"));
+  g_assert_true(is_generation(cluster, "2"));
+  cluster_wait(is_done(cluster, 1) && are_pods_of_generation(cluster, "2"));
+  g_assert_true(is_generation(cluster, "2")); /* what the controller wrote of its status changed nothing */
+}
+
+/* A new one may begin at any count from 1. */
+static void test_first_generation(void)
+{
+  static const char *const rows[][2] = { { "7", "7" }, { "0", "1" }, { "-3", "1" } };
+  g_autoptr(Cluster) cluster = cluster_new();
+  cluster_stop(cluster);
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *set = g_strdup_printf(
+        "{metadata: {name: agent, annotations: {" GENERATION ": '%s'}}, spec: {selector: {matchLabels: {a: b}}, "
+        "template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}}",
+        rows[i][0]);
+    add_set(cluster, set);
+    g_assert_true(is_generation(cluster, rows[i][1]));
+    cluster_delete(cluster, "apps/v1", "daemonsets", true, "agent", NULL);
+  }
+}
+
 /* The name a template's hash leads to is another's: the next is taken, and counted. */
 static void test_collision(void)
 {
@@ -289,6 +344,8 @@ int main(int argc, char **argv)
   g_test_add_func("/daemon-set/ended", test_ended);
   g_test_add_func("/daemon-set/min-ready", test_min_ready);
   g_test_add_func("/daemon-set/revisions", test_revisions);
+  g_test_add_func("/daemon-set/template-generation", test_template_generation);
+  g_test_add_func("/daemon-set/first-generation", test_first_generation);
   g_test_add_func("/daemon-set/collision", test_collision);
   g_test_add_func("/daemon-set/restart", test_restart);
   g_test_add_func("/daemon-set/deleted-while-creating", test_deleted_while_creating);

@@ -227,6 +227,46 @@ static void test_metadata(void)
   g_assert_false(cluster_exists(cluster, "v1", "endpoints", "away"));
 }
 
+static bool is_truncated(Cluster *cluster)
+{
+  g_autoptr(json_t) value = cluster_get(cluster, "v1", "endpoints", true, "web");
+  return strcmp(json_str(json_at(value, "metadata", "annotations", NULL), "endpoints.kubernetes.io/over-capacity", ""),
+                "truncated") == 0;
+}
+
+#define BIG_THREADS 32
+
+static void add_big_pod(void *number, void *cluster)
+{
+  int i = GPOINTER_TO_INT(number) - 1;
+  g_autofree char *name = g_strdup_printf("p-%04d", i);
+  g_autofree char *pod = g_strdup_printf(
+      "{metadata: {name: %s, labels: {app: web}}, spec: {nodeName: node-1, containers: [{name: c, image: i}]}}", name);
+  g_autofree char *status = g_strdup_printf("{phase: Running, podIP: 10.0.%d.%d}", i / 250, i % 250 + 1);
+  cluster_create(cluster, "v1", "pods", true, pod);
+  cluster_set_status(cluster, "v1", "pods", name, status);
+}
+
+/* Endpoints that could not take all say so, as long as it is so. */
+static void test_over_capacity(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  cluster_hold_kubelet(cluster, true);
+  cluster_stop(cluster); /* so that all are there when the controllers look */
+  cluster_create(cluster, "v1", "services", true,
+                 "{metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80}]}}");
+  GThreadPool *pool = g_thread_pool_new(add_big_pod, cluster, BIG_THREADS, FALSE, NULL); /* they share disk writes */
+  for (int i = 0; i <= ENDPOINTS_ADDRESSES_MAX; i++)
+    g_thread_pool_push(pool, GINT_TO_POINTER(i + 1), NULL);
+  g_thread_pool_free(pool, FALSE, TRUE);
+  cluster_resume(cluster);
+  cluster_wait(is_truncated(cluster));
+  g_assert_cmpuint(count_addresses(cluster, "web", "notReadyAddresses"), ==, ENDPOINTS_ADDRESSES_MAX);
+  cluster_set_status(cluster, "v1", "pods", "p-0000", "{phase: Failed}"); /* it has no address any more */
+  cluster_wait(!is_truncated(cluster));
+  g_assert_cmpuint(count_addresses(cluster, "web", "notReadyAddresses"), ==, ENDPOINTS_ADDRESSES_MAX);
+}
+
 /* A pod that is not ready any more, and one whose labels no longer match. */
 static void test_changes(void)
 {
@@ -266,6 +306,7 @@ int main(int argc, char **argv)
   g_test_add_func("/endpoints/family", test_family);
   g_test_add_func("/endpoints/capacity", test_capacity);
   g_test_add_func("/endpoints/metadata", test_metadata);
+  g_test_add_func("/endpoints/over-capacity", test_over_capacity);
   g_test_add_func("/endpoints/changes", test_changes);
   return g_test_run();
 }

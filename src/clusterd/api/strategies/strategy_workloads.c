@@ -88,12 +88,56 @@ const ApiStrategy strategy_replica_set = {
   .validate_update = replica_set_validate_update,
 };
 
+/* How often a daemon set's template has changed is counted in an annotation since spec.templateGeneration is gone. */
+#define TEMPLATE_GENERATION "deprecated.daemonset.template.generation"
+
+/* The count OBJECT says; OTHERWISE where it says none; false when it is no number. */
+static bool read_template_generation(const json_t *object, int64_t otherwise, int64_t *generation)
+{
+  const char *text = json_str(json_at(object, "metadata", "annotations", NULL), TEMPLATE_GENERATION, NULL);
+  gint64 number = otherwise;
+  bool ok = !text || g_ascii_string_to_signed(text, 10, G_MININT64, G_MAXINT64, &number, NULL);
+  *generation = number;
+  return ok;
+}
+
+static void write_template_generation(json_t *object, int64_t generation)
+{
+  json_t *annotations = json_ensure_object(object, "metadata", "annotations", NULL);
+  json_object_set_new(annotations, TEMPLATE_GENERATION, json_sprintf("%" G_GINT64_FORMAT, generation));
+}
+
+static void daemon_set_prepare_create(json_t *object)
+{
+  int64_t generation;
+  strategy_reset_status(object);
+  if (read_template_generation(object, 1, &generation))
+    write_template_generation(object, MAX(generation, 1));
+}
+
+/* Clients cannot set the count. */
+static void daemon_set_prepare_update(json_t *object, const json_t *old, const ApiWriteContext *context)
+{
+  int64_t generation;
+  strategy_split_status(object, old, context);
+  if (!read_template_generation(old, 1, &generation))
+    generation = 1;
+  if (!json_same(json_at(object, "spec", "template", NULL), json_at(old, "spec", "template", NULL)) &&
+      generation < G_MAXINT64)
+    generation++;
+  write_template_generation(object, generation);
+}
+
 static void daemon_set_validate_create(const json_t *object, FieldErrors *errors)
 {
   static const char path[] = "spec.updateStrategy.rollingUpdate";
   static const char *const members[] = { "maxUnavailable", "maxSurge" };
   const json_t *rolling = json_at(object, "spec", "updateStrategy", "rollingUpdate", NULL);
   const json_t *surge = json_object_get(rolling, "maxSurge");
+  int64_t generation;
+  if (!read_template_generation(object, 1, &generation))
+    field_errors_add(errors, FIELD_INVALID, "metadata.annotations[" TEMPLATE_GENERATION "]",
+                     json_at(object, "metadata", "annotations", TEMPLATE_GENERATION, NULL), "must be an integer");
   strategy_check_template(object, "daemonset", "DaemonSet", errors);
   for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
     g_autofree char *member_path = field_path_child(path, members[i]);
@@ -116,8 +160,8 @@ static void daemon_set_validate_update(const json_t *object, const json_t *old, 
 }
 
 const ApiStrategy strategy_daemon_set = {
-  .prepare_create = strategy_reset_status,
-  .prepare_update = strategy_split_status,
+  .prepare_create = daemon_set_prepare_create,
+  .prepare_update = daemon_set_prepare_update,
   .validate_create = daemon_set_validate_create,
   .validate_update = daemon_set_validate_update,
 };

@@ -1,13 +1,16 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "clusterd/client/recorder.h"
 #include "clusterd/client/work_queue.h"
 #include "clusterd/controllers/network/endpoint_sets.h"
 #include "clusterd/controllers/network/endpoint_slices.h"
 #include "clusterd/controllers/network/endpoints.h"
+#include "clusterd/controllers/network/trigger_times.h"
 
 struct EndpointMirrorController {
   Client *client;
+  Recorder *recorder;
   Informer *services, *endpoints, *slices;
   WorkQueue *queue;
 };
@@ -38,6 +41,28 @@ static bool is_mirrored(const json_t *service, const json_t *endpoints)
          !json_object_get(metadata, "deletionTimestamp");
 }
 
+/* All that people wrote but what speaks of the Endpoints alone. New reference. */
+static json_t *copy_annotations(const Object *endpoints)
+{
+  const json_t *own = json_at(object_json(endpoints), "metadata", "annotations", NULL);
+  json_t *copy = own ? json_deep_copy(own) : json_object();
+  json_object_del(copy, TRIGGER_TIME_ANNOTATION);
+  json_object_del(copy, "kubectl.kubernetes.io/last-applied-configuration");
+  return copy;
+}
+
+static json_t *make_groups(const EndpointMirrorController *controller, const Object *endpoints)
+{
+  size_t skipped;
+  json_t *groups = endpoint_sets_mirror(object_json(endpoints), &skipped);
+  if (skipped > 0)
+    recorder_event(controller->recorder, object_json(endpoints), NULL, "Warning", "TooManyAddressesToMirror",
+                   "A max of %d addresses can be mirrored to EndpointSlices per Endpoints subset. %zu addresses were "
+                   "skipped",
+                   ENDPOINTS_ADDRESSES_MAX, skipped);
+  return groups;
+}
+
 static bool reconcile(const char *key, void *data)
 {
   EndpointMirrorController *controller = data;
@@ -49,10 +74,13 @@ static bool reconcile(const char *key, void *data)
   if (!endpoints)
     return true;
   bool mirrored = service && is_mirrored(object_json(service), object_json(endpoints));
-  g_autoptr(json_t) groups = mirrored ? endpoint_sets_mirror(object_json(endpoints)) : json_array();
+  g_autoptr(json_t) groups = mirrored ? make_groups(controller, endpoints) : json_array();
+  g_autoptr(json_t) annotations = copy_annotations(endpoints);
   EndpointSlices slices = { .client = controller->client,
                             .slices = controller->slices,
-                            .managed_by = "endpointslicemirroring-controller.k8s.io" };
+                            .managed_by = "endpointslicemirroring-controller.k8s.io",
+                            .annotations = annotations,
+                            .size_max = ENDPOINTS_ADDRESSES_MAX };
   g_autoptr(GError) error = NULL;
   if (endpoint_slices_sync(&slices, endpoints, json_at(object_json(endpoints), "metadata", "labels", NULL), groups,
                            &error))
@@ -65,6 +93,7 @@ EndpointMirrorController *endpoint_mirror_controller_new(const ControllerContext
 {
   EndpointMirrorController *controller = g_new0(EndpointMirrorController, 1);
   controller->client = client_new(context->registry, "endpointslicemirroring-controller");
+  controller->recorder = recorder_new(controller->client, NULL);
   controller->services = informer_set_get(context->informers, "v1", "services");
   controller->endpoints = informer_set_get(context->informers, "v1", "endpoints");
   controller->slices = informer_set_get(context->informers, "discovery.k8s.io/v1", "endpointslices");
@@ -80,6 +109,7 @@ EndpointMirrorController *endpoint_mirror_controller_new(const ControllerContext
 void endpoint_mirror_controller_free(EndpointMirrorController *controller)
 {
   work_queue_free(controller->queue);
+  recorder_free(controller->recorder);
   client_free(controller->client);
   g_free(controller);
 }

@@ -255,7 +255,8 @@ json_t *endpoint_sets_slices(const json_t *service, GPtrArray *pods, GHashTable 
   return groups;
 }
 
-static void mirror_addresses(json_t *groups, const json_t *subset, const char *list, bool ready)
+/* At most *LEFT, which becomes less. */
+static void mirror_addresses(json_t *groups, const json_t *subset, const char *list, bool ready, size_t *left)
 {
   static const char *const copied[] = { "hostname", "nodeName", "targetRef" };
   g_autoptr(json_t) ports = json_array();
@@ -264,6 +265,9 @@ static void mirror_addresses(json_t *groups, const json_t *subset, const char *l
   json_array_foreach (json_object_get(subset, "ports"), i, port)
     json_array_append_new(ports, make_port(port, (int)json_int(port, "port", 0), true));
   json_array_foreach (json_object_get(subset, list), i, address) {
+    if (*left == 0)
+      break;
+    *left -= 1;
     const char *ip = json_str(address, "ip", "");
     json_t *endpoint = json_pack("{s:[s], s:{s:b}}", "addresses", ip, "conditions", "ready", ready);
     for (size_t k = 0; k < G_N_ELEMENTS(copied); k++)
@@ -274,14 +278,18 @@ static void mirror_addresses(json_t *groups, const json_t *subset, const char *l
   }
 }
 
-json_t *endpoint_sets_mirror(const json_t *endpoints)
+json_t *endpoint_sets_mirror(const json_t *endpoints, size_t *skipped)
 {
   json_t *groups = json_array();
   size_t i;
   json_t *subset;
+  *skipped = 0;
   json_array_foreach (json_object_get(endpoints, "subsets"), i, subset) {
-    mirror_addresses(groups, subset, "addresses", true);
-    mirror_addresses(groups, subset, "notReadyAddresses", false);
+    size_t left = ENDPOINTS_ADDRESSES_MAX, count = json_array_size(json_object_get(subset, "addresses")) +
+                                                   json_array_size(json_object_get(subset, "notReadyAddresses"));
+    mirror_addresses(groups, subset, "addresses", true, &left);
+    mirror_addresses(groups, subset, "notReadyAddresses", false, &left);
+    *skipped += count - (ENDPOINTS_ADDRESSES_MAX - left);
   }
   return groups;
 }

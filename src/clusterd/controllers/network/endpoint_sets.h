@@ -18,5 +18,6 @@ json_t *endpoint_sets_subsets(const json_t *service, GPtrArray *pods, bool *trun
  * there is left out, unless the service publishes all. New reference. */
 json_t *endpoint_sets_slices(const json_t *service, GPtrArray *pods, GHashTable *zones);
 
-/* The same for hand-made Endpoints. New reference. */
-json_t *endpoint_sets_mirror(const json_t *endpoints);
+/* The same for hand-made Endpoints, of each subset at most ENDPOINTS_ADDRESSES_MAX, those that are ready first;
+ * *SKIPPED tells how many more there were. New reference. */
+json_t *endpoint_sets_mirror(const json_t *endpoints, size_t *skipped);

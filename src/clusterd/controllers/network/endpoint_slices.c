@@ -54,13 +54,13 @@ static bool same_list(const json_t *a, const json_t *b)
 }
 
 /* Moves the endpoints of PENDING (id → endpoint) that SLICE holds already into its plan. */
-static void keep_known(Plan *plan, GHashTable *pending)
+static void keep_known(Plan *plan, GHashTable *pending, unsigned size_max)
 {
   size_t i;
   json_t *known;
   json_array_foreach (json_object_get(object_json(plan->slice), "endpoints"), i, known) {
     json_t *wanted = g_hash_table_lookup(pending, id_of(known));
-    if (!wanted || json_array_size(plan->endpoints) >= ENDPOINT_SLICE_SIZE_MAX)
+    if (!wanted || json_array_size(plan->endpoints) >= size_max)
       continue;
     json_array_append(plan->endpoints, wanted);
     g_hash_table_remove(pending, id_of(known));
@@ -83,7 +83,7 @@ static void plan_placeholder(GArray *plans, GPtrArray *slices, const json_t *gro
   g_array_append_val(plans, plan);
 }
 
-static void plan_group(GArray *plans, GPtrArray *slices, const json_t *group)
+static void plan_group(GArray *plans, GPtrArray *slices, const json_t *group, unsigned size_max)
 {
   const json_t *endpoints = json_object_get(group, "endpoints"), *ports = json_object_get(group, "ports");
   const char *address_type = json_str(group, "addressType", "IPv4");
@@ -102,14 +102,14 @@ static void plan_group(GArray *plans, GPtrArray *slices, const json_t *group)
     if (!same_list(ports_of(slice), ports) || strcmp(json_str(object_json(slice), "addressType", ""), address_type))
       continue;
     Plan plan = { .slice = slice, .address_type = address_type, .ports = ports, .endpoints = json_array() };
-    keep_known(&plan, pending);
+    keep_known(&plan, pending, size_max);
     g_array_append_val(plans, plan);
   }
   unsigned at = first;
   json_array_foreach (endpoints, i, endpoint) {
     if (g_hash_table_lookup(pending, id_of(endpoint)) != endpoint)
       continue;
-    while (at < plans->len && json_array_size(g_array_index(plans, Plan, at).endpoints) >= ENDPOINT_SLICE_SIZE_MAX)
+    while (at < plans->len && json_array_size(g_array_index(plans, Plan, at).endpoints) >= size_max)
       at++;
     if (at == plans->len) {
       Plan plan = { .address_type = address_type, .ports = ports, .endpoints = json_array() };
@@ -128,10 +128,36 @@ static json_t *make_labels(const EndpointSlices *context, const Object *owner, c
 }
 
 typedef struct SliceChange {
+  const EndpointSlices *context;
   const Plan *plan;
   json_t *labels;
-  const char *trigger_time;
 } SliceChange;
+
+static bool has_annotations(const EndpointSlices *context, const json_t *slice)
+{
+  if (!context->annotations)
+    return true;
+  const json_t *now = json_at(slice, "metadata", "annotations", NULL);
+  g_autoptr(json_t) others = now ? json_copy((json_t *)(uintptr_t)now) : json_object();
+  json_object_del(others, TRIGGER_TIME_ANNOTATION);
+  return json_equal(others, context->annotations);
+}
+
+static void set_annotations(const EndpointSlices *context, json_t *slice)
+{
+  json_t *metadata = json_ensure_object(slice, "metadata", NULL);
+  if (json_object_size(context->annotations) > 0)
+    json_object_set_new(metadata, "annotations", json_deep_copy(context->annotations));
+  else if (context->annotations)
+    json_object_del(metadata, "annotations");
+}
+
+static bool is_as_wanted(const SliceChange *change, const json_t *slice)
+{
+  return same_list(json_object_get(slice, "endpoints"), change->plan->endpoints) &&
+         json_same(json_at(slice, "metadata", "labels", NULL), change->labels) &&
+         has_annotations(change->context, slice);
+}
 
 static void set_trigger_time(json_t *slice, const char *time)
 {
@@ -150,6 +176,7 @@ static Object *create_slice(const EndpointSlices *context, const Object *owner, 
       json_pack("{s:{s:s, s:o, s:[o]}, s:s, s:O, s:O}", "metadata", "generateName", prefix, "labels",
                 make_labels(context, owner, labels), "ownerReferences", owner_reference_new(object_json(owner)),
                 "addressType", plan->address_type, "endpoints", plan->endpoints, "ports", plan->ports);
+  set_annotations(context, value);
   set_trigger_time(value, context->trigger_time);
   return client_create(context->client, "discovery.k8s.io/v1", "endpointslices", object_namespace(owner), value, error);
 }
@@ -158,12 +185,12 @@ static bool change_slice(json_t *value, void *data)
 {
   const SliceChange *change = data;
   json_t *metadata = json_object_get(value, "metadata");
-  if (same_list(json_object_get(value, "endpoints"), change->plan->endpoints) &&
-      json_same(json_object_get(metadata, "labels"), change->labels))
+  if (is_as_wanted(change, value))
     return false;
   json_object_set(value, "endpoints", change->plan->endpoints);
   json_object_set(metadata, "labels", change->labels);
-  set_trigger_time(value, change->trigger_time);
+  set_annotations(change->context, value);
+  set_trigger_time(value, change->context->trigger_time);
   return true;
 }
 
@@ -176,9 +203,8 @@ static bool write_plan(const EndpointSlices *context, const Object *owner, const
     stored = create_slice(context, owner, labels, plan, &problem);
   } else {
     g_autoptr(json_t) wanted = make_labels(context, owner, labels);
-    SliceChange change = { .plan = plan, .labels = wanted, .trigger_time = context->trigger_time };
-    if (same_list(json_object_get(object_json(plan->slice), "endpoints"), plan->endpoints) &&
-        json_same(json_at(object_json(plan->slice), "metadata", "labels", NULL), wanted))
+    SliceChange change = { .context = context, .plan = plan, .labels = wanted };
+    if (is_as_wanted(&change, object_json(plan->slice)))
       return true;
     stored = client_modify(context->client, "discovery.k8s.io/v1", "endpointslices", object_namespace(owner),
                            object_name(plan->slice), NULL, change_slice, &change, &problem);
@@ -239,7 +265,7 @@ bool endpoint_slices_sync(const EndpointSlices *context, const Object *owner, co
   size_t i;
   json_t *group;
   json_array_foreach (groups, i, group)
-    plan_group(plans, slices, group);
+    plan_group(plans, slices, group, context->size_max ? context->size_max : ENDPOINT_SLICE_SIZE_MAX);
   for (i = 0; i < plans->len; i++) {
     const Plan *plan = &g_array_index(plans, Plan, i);
     if (is_wanted(plan) && !write_plan(context, owner, labels, plan, error))

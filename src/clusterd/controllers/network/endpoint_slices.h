@@ -13,10 +13,13 @@ typedef struct EndpointSlices {
   Informer *slices;         /* with ENDPOINT_SLICES_INDEX */
   const char *managed_by;   /* value of endpointslice.kubernetes.io/managed-by */
   const char *trigger_time; /* since when what changes now was due; may be NULL */
+  const json_t
+      *annotations;  /* that the slices have, these and no others but the trigger time; NULL: left as they are */
+  unsigned size_max; /* endpoints of a slice; 0: ENDPOINT_SLICE_SIZE_MAX */
 } EndpointSlices;
 
 /* Creates, changes and deletes slices of OWNER (a Service, or Endpoints of the same name) until they hold GROUPS
- * (endpoint_sets.h), whole, each slice at most ENDPOINT_SLICE_SIZE_MAX endpoints. LABELS (may be NULL) are carried
+ * (endpoint_sets.h), whole. LABELS (may be NULL) are carried
  * over. A group without endpoints is one empty slice. An endpoint stays in the slice it is in. */
 bool endpoint_slices_sync(const EndpointSlices *context, const Object *owner, const json_t *labels,
                           const json_t *groups, GError **error);
