@@ -56,6 +56,9 @@ EXTRA_DIST += %D%/watch-bounds.py
 dist_check_SCRIPTS += %D%/rollout-kill.sh %D%/rollouts.sh
 TESTS += %D%/rollout-kill.sh %D%/rollouts.sh
 EXTRA_DIST += %D%/rollout-kill.py
+dist_check_SCRIPTS += %D%/scheduling-kill.sh
+TESTS += %D%/scheduling-kill.sh
+EXTRA_DIST += %D%/scheduling-kill.py %D%/killable.py
 
 dist_check_SCRIPTS += %D%/definition-memory.sh
 TESTS += %D%/definition-memory.sh

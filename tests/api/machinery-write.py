@@ -45,6 +45,9 @@ def subresources():
 def binding():
     api.post(PODS, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
     bind = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n1"}}
+    other = {"metadata": {"name": "p", "uid": "another"}, "target": {"kind": "Node", "name": "n1"}}
+    reply = status(api.post(PODS + "/p/binding", other))
+    same((reply[:2], "UID in precondition: another" in reply[2]), ((409, "Conflict"), True), "a pod that has taken another's name is not bound")
     reply = api.post(PODS + "/p/binding", bind)
     same((reply.status, reply.json()["status"]), (201, "Success"), "a pod is bound")
     pod = api.get(PODS + "/p").json()

@@ -2,85 +2,23 @@
 starts again. All finish, and nothing is left that belongs to nobody.
 
     rollout-kill.py CLUSTERD FOLDER        ROLLOUT_SEED: repeats a run; ROLLOUT_COUNT: how many rollouts"""
-import http.client
 import json
 import os
-import pathlib
 import random
-import re
-import ssl
-import subprocess
 import sys
 import threading
 import time
 
 from apitest import done, ok, same
+from killable import GONE, Server, add_node, now, wait
 
 ROLLOUTS = int(os.environ.get("ROLLOUT_COUNT", "50"))
 SEED = int(os.environ.get("ROLLOUT_SEED", str(random.randrange(1 << 32))))
 WAIT_SECONDS = 60
 KILL_SECONDS = 0.25  # a rollout of this size takes about as long
-TOKEN = "rollouts"
 NODES = ["n1", "n2", "n3"]
 APPS = "/apis/apps/v1/namespaces/default"
 PODS = "/api/v1/namespaces/default/pods"
-GONE = (OSError, http.client.HTTPException, ValueError)  # what a client sees of a server that is killed
-
-
-class Server:
-    def __init__(self, program, folder):
-        self.folder = pathlib.Path(folder)
-        self.kubeconfig = self.folder / "kubeconfig"
-        (self.folder / "tokens").write_text(f'{TOKEN},admin,1,"system:masters"\n')
-        self.command = [program, "--no-node", "--components=controllers,scheduler", "--bind-address", "127.0.0.1", "--secure-port", "0",
-                        "--data-dir", self.folder / "data", "--token-auth-file", self.folder / "tokens", "--write-kubeconfig",
-                        self.kubeconfig]
-        self.log = (self.folder / "clusterd.log").open("ab")
-        self.up = threading.Event()
-
-    def start(self, after=None):
-        """With AFTER: it is killed that many seconds after its start."""
-        self.kubeconfig.unlink(missing_ok=True)
-        self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log)
-        if after is not None:
-            time.sleep(after)
-            self.kill()
-            return
-        while not self.kubeconfig.exists() or "server:" not in self.kubeconfig.read_text():
-            if self.process.poll() is not None:
-                raise RuntimeError("clusterd ended at its start: " + (self.folder / "clusterd.log").read_text()[-2000:])
-            time.sleep(0.005)
-        self.port = int(re.search(r"server: *\"?https://[^\"\s]+:(\d+)", self.kubeconfig.read_text()).group(1))
-        self.up.set()
-
-    def kill(self):
-        self.up.clear()
-        self.process.kill()
-        self.process.wait()
-
-    def open(self, method, path, body=None, kind="application/merge-patch+json"):
-        self.up.wait()
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=ssl._create_unverified_context(), timeout=20)
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": kind if method == "PATCH" else "application/json"}
-        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-        return connection.getresponse()
-
-    def ask(self, method, path, body=None, kind="application/merge-patch+json"):
-        with self.open(method, path, body, kind) as response:
-            return response.status, json.loads(response.read())
-
-    def need(self, method, path, body=None):
-        status, value = self.ask(method, path, body)
-        if status >= 300:
-            raise RuntimeError(f"{method} {path}: {status} {value.get('message')}")
-        return value
-
-    def items(self, path):
-        return self.need("GET", path)["items"]
-
-
-def now():
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 class Kubelet(threading.Thread):
@@ -135,11 +73,7 @@ def rolling(surge, unavailable):
 
 def make_all(server):
     for node in NODES:
-        server.need("POST", "/api/v1/nodes", {"metadata": {"name": node, "labels": {"kubernetes.io/hostname": node}}})
-        room = {"cpu": "8", "memory": "8Gi", "pods": "110"}
-        server.need("PATCH", f"/api/v1/nodes/{node}/status", {"status": {"capacity": room, "allocatable": room, "conditions": [
-            {"type": "Ready", "status": "True", "lastHeartbeatTime": now(), "lastTransitionTime": now()}]}})
-        server.need("PATCH", f"/api/v1/nodes/{node}", {"spec": {"taints": None}})
+        add_node(server, node, {"cpu": "8", "memory": "8Gi", "pods": "110"})
     deployments = {"web": rolling("25%", "25%"), "careful": rolling(1, 0), "hasty": rolling(0, "50%"), "anew": {"type": "Recreate"}}
     for name, strategy in deployments.items():
         server.need("POST", f"{APPS}/deployments", workload(name, replicas=6, strategy=strategy))
@@ -168,15 +102,6 @@ def is_done(server, plural, name, image):
         return False
     pods = server.items(f"{PODS}?labelSelector=app%3D{name}")
     return len(pods) == wanted and all(pod["spec"]["containers"][0]["image"] == image for pod in pods)
-
-
-def wait(server, condition, *arguments):
-    end = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < end:
-        if condition(server, *arguments):
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def roll(server, chance, plural, name, number):
@@ -233,13 +158,13 @@ def main():
         beat(server)
         if chance.random() < 0.3:
             finished += 1  # the next rollout begins in the middle of this one
-        elif wait(server, is_done, plural, name, images[name]):
+        elif wait(server, WAIT_SECONDS, is_done, plural, name, images[name]):
             finished += 1
         else:
             print(f"# rollout {number} of {plural}/{name}: {server.need('GET', f'{APPS}/{plural}/{name}')['status']}")
     same(finished, ROLLOUTS, "every rollout goes on after the server was killed")
     for plural, name in workloads:
-        ok(wait(server, is_done, plural, name, images[name]), f"{plural} {name} runs its last template and nothing else")
+        ok(wait(server, WAIT_SECONDS, is_done, plural, name, images[name]), f"{plural} {name} runs its last template and nothing else")
     same(strays(server), [], "everything belongs to an owner that is there")
     for plural, name in workloads:
         killer = threading.Timer(chance.uniform(0, KILL_SECONDS), server.kill)
@@ -247,7 +172,7 @@ def main():
         killer.start()
         killer.join()
         server.start()
-    ok(wait(server, is_empty), "what is deleted takes everything along, whenever the server was killed")
+    ok(wait(server, WAIT_SECONDS, is_empty), "what is deleted takes everything along, whenever the server was killed")
     server.process.terminate()
     same(server.process.wait(), 0, "clusterd ends cleanly at last")
     done()

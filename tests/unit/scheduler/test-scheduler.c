@@ -278,9 +278,73 @@ static void test_restart(void)
   g_assert_cmpuint(most, ==, 2);
 }
 
+/* --- what happens while a pod is being bound ------------------------------------------------------------------------
+ */
+
+static int failed_bindings; /* atomic */
+
+static GLogWriterOutput count_failures(GLogLevelFlags level, const GLogField *fields, gsize n_fields, void *data)
+{
+  for (gsize i = 0; i < n_fields; i++)
+    if (strcmp(fields[i].key, "MESSAGE") == 0 && g_str_has_prefix(fields[i].value, "Cannot bind pod"))
+      g_atomic_int_inc(&failed_bindings);
+  return g_log_writer_default(level, fields, n_fields, data);
+}
+
+static void delete_now(Cluster *cluster, const char *pod)
+{
+  DeleteOptions now = { .grace_period_seconds = 0 };
+  g_autoptr(GError) error = NULL;
+  client_delete(cluster_client(cluster), "v1", "pods", "default", pod, &now, &error);
+  g_assert_no_error(error);
+}
+
+/* A pod that goes while it is being bound leaves its room to others at once; one that takes its name is not taken for
+ * it. The pods want the whole node each, so any that is still counted keeps the last one out. */
+static void test_pod_gone_while_binding(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  int before = g_atomic_int_get(&failed_bindings);
+  gint64 end = g_get_monotonic_time() + (gint64)WAIT_SECONDS * G_USEC_PER_SEC;
+  for (int i = 0; i < 10 || g_atomic_int_get(&failed_bindings) == before; i++) {
+    create_pod_with_cpu(cluster, "brief", "2", "");
+    g_usleep((gulong)(i % 5) * 100); /* somewhere between the decision and the binding */
+    delete_now(cluster, "brief");
+    g_assert_cmpint(g_get_monotonic_time(), <, end);
+  }
+  create_pod_with_cpu(cluster, "lasting", "2", "");
+  cluster_wait(is_on(cluster, "lasting", "node-1"));
+}
+
+/* A node that goes while a pod is being bound to it: the pod is there or waits. When the node is back, it is there and
+ * counts, once. */
+static void test_node_gone_while_binding(void)
+{
+  g_autoptr(Cluster) cluster = cluster_new();
+  cluster_hold_kubelet(cluster, true);
+  for (int i = 0; i < 6; i++) {
+    create_pod_with_cpu(cluster, "p", "1500m", "");
+    g_usleep((gulong)(i % 5) * 100);
+    cluster_delete(cluster, "v1", "nodes", false, "node-1", NULL);
+    cluster_wait(!cluster_exists(cluster, "v1", "nodes", "node-1"));
+    cluster_add_node(cluster, "node-1", "2", "{kubernetes.io/hostname: node-1}");
+    cluster_wait(is_on(cluster, "p", "node-1"));
+    create_pod_with_cpu(cluster, "q", "1", "");
+    cluster_wait(is_refused(cluster, "q",
+                            "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No "
+                            "preemption victims found for incoming pod."));
+    delete_now(cluster, "p");
+    delete_now(cluster, "q");
+    cluster_wait(!cluster_exists(cluster, "v1", "pods", "p") && !cluster_exists(cluster, "v1", "pods", "q"));
+  }
+  create_pod_with_cpu(cluster, "lasting", "2", "");
+  cluster_wait(is_on(cluster, "lasting", "node-1"));
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
+  g_log_set_writer_func(count_failures, NULL, NULL);
   g_test_add_func("/scheduler/bind", test_bind);
   g_test_add_func("/scheduler/resources", test_resources);
   g_test_add_func("/scheduler/selector-and-taints", test_selector_and_taints);
@@ -292,5 +356,7 @@ int main(int argc, char **argv)
   g_test_add_func("/scheduler/spread", test_spread);
   g_test_add_func("/scheduler/many", test_many);
   g_test_add_func("/scheduler/restart", test_restart);
+  g_test_add_func("/scheduler/binding/pod-gone", test_pod_gone_while_binding);
+  g_test_add_func("/scheduler/binding/node-gone", test_node_gone_while_binding);
   return g_test_run();
 }

@@ -148,7 +148,11 @@ static bool check_binding(const Write *write, const json_t *binding, GError **er
   g_autofree char *why = NULL;
   if (!*json_str(node, "name", ""))
     return api_error_invalid(error, "Binding", "", name, "FieldValueRequired", "target.name", "%s", "");
-  if (json_at(pod, "metadata", "deletionTimestamp", NULL))
+  const char *uid = json_str(json_object_get(binding, "metadata"), "uid", "");
+  if (*uid && strcmp(uid, object_uid(write->old)) != 0) /* another of its name was meant */
+    why = g_strdup_printf("Precondition failed: UID in precondition: %s, UID in object meta: %s", uid,
+                          object_uid(write->old));
+  else if (json_at(pod, "metadata", "deletionTimestamp", NULL))
     why = g_strdup_printf("pod %s is being deleted, cannot be assigned to a host", name);
   else if (*bound)
     why = g_strdup_printf("pod %s is already assigned to node \"%s\"", name, bound);
