@@ -13,6 +13,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/node/log_files.h"
+#include "clusterd/node/log_reader.h"
+#include "clusterd/node/log_rotation.h"
 #include "clusterd/node/native/native.h"
 #include "clusterd/node/native/pause.h"
 #include "clusterd/server/node_access.h"
@@ -148,6 +151,39 @@ static void test_exit_code_and_log(void)
   for (int i = 0; i < 1000 && g_atomic_int_get(&events) == before; i++)
     g_usleep(1000);
   g_assert_cmpint(g_atomic_int_get(&events), ==, before + 1);
+  remove_sandbox(sandbox);
+}
+
+static bool has_lines(const char *path, unsigned count)
+{
+  LogOptions options = { .tail_lines = -1, .limit_bytes = -1, .since_us = -1 };
+  file_autofd int fd = log_reader_open(path, &options, NULL, NULL, NULL, NULL);
+  g_autofree char *text = read_all(fd);
+  g_autoptr(GString) wanted = g_string_new(NULL);
+  for (unsigned i = 0; i < count; i++)
+    g_string_append_printf(wanted, "line %u\n", i);
+  return g_str_equal(text, wanted->str);
+}
+
+/* conmon goes on in a new file when it is told to, and no line is lost on the way, or there twice. */
+static void test_log_rotation(void)
+{
+  const LogLimits limits = { .size = 10000, .files = 1000, .interval_us = 1000 };
+  char *sandbox = run_sandbox(NULL);
+  ContainerSpec changes = { .log_path = LOG_DIR "/rotated/0.log" };
+  g_autofree char *id =
+      run_script(sandbox, "i=0; while [ $i -lt 1000 ]; do echo line $i; i=$((i + 1)); done; exec sleep 1000", &changes);
+  LogRotation *rotation = log_rotation_new(runtime, &limits);
+  log_rotation_watch(rotation, id, changes.log_path);
+  for (int i = 0; i < 2000 && !has_lines(changes.log_path, 1000); i++)
+    g_usleep(10000);
+  assert_exec(id, "i=1000; while [ $i -lt 3000 ]; do echo line $i; i=$((i + 1)); done >/proc/1/fd/1", "");
+  for (int i = 0; i < 2000 && !has_lines(changes.log_path, 3000); i++)
+    g_usleep(10000);
+  g_assert_true(has_lines(changes.log_path, 3000));
+  g_autoptr(GPtrArray) files = log_files_rotated(changes.log_path);
+  g_assert_cmpuint(files->len, >=, 2);
+  log_rotation_free(rotation);
   remove_sandbox(sandbox);
 }
 
@@ -464,6 +500,7 @@ int main(int argc, char **argv)
     const char *path;
     void (*run)(void);
   } tests[] = { { "exit-code-and-log", test_exit_code_and_log },
+                { "log-rotation", test_log_rotation },
                 { "exec", test_exec },
                 { "exec-close", test_exec_close },
                 { "attach", test_attach },

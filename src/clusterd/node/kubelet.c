@@ -165,6 +165,8 @@ static void copy_config(Kubelet *kubelet, const KubeletConfig *config)
   kubelet->logs_dir = g_strdup(config->logs_dir);
   kubelet->issue_token = config->issue_token;
   kubelet->issuer = config->issuer;
+  kubelet->log_limits =
+      config->log_limits ? *config->log_limits : (LogLimits){ LOG_SIZE_MAX, LOG_FILES_MAX, LOG_INTERVAL_US };
 }
 
 static void init_host(Kubelet *kubelet)
@@ -174,6 +176,7 @@ static void init_host(Kubelet *kubelet)
                                    .recorder = kubelet->recorder,
                                    .pulls = image_pulls_new(kubelet->runtime),
                                    .prober = prober_new(kubelet->runtime, on_probe),
+                                   .logs = log_rotation_new(kubelet->runtime, &kubelet->log_limits),
                                    .view = kubelet_view(kubelet),
                                    .node = { .name = kubelet->node_name,
                                              .ip = kubelet->node_ip,
@@ -289,6 +292,7 @@ void kubelet_free(Kubelet *kubelet)
   static_pods_stop(kubelet->static_pods);
   stop_workers(kubelet);
   prober_free(kubelet->host.prober);
+  log_rotation_free(kubelet->host.logs);
   image_pulls_free(kubelet->host.pulls);
   node_stats_free(kubelet->stats);
   g_hash_table_unref(kubelet->workers);

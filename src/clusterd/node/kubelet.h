@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "clusterd/client/informer.h"
+#include "clusterd/node/log_rotation.h"
 #include "clusterd/node/runtime.h"
 #include "clusterd/server/node_access.h"
 
@@ -22,6 +23,7 @@ typedef struct KubeletConfig {
   const char *pods_dir;           /* "/var/lib/launcher/pods" */
   const char *logs_dir;           /* "/var/log/pods" */
   const char *static_pods_dir;    /* "/etc/kubernetes/manifests"; NULL: no static pods */
+  const LogLimits *log_limits;    /* NULL: upstream's */
   TokenIssuer issue_token;
   void *issuer;
 } KubeletConfig;

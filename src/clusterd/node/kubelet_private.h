@@ -11,6 +11,7 @@ struct Kubelet {
   Runtime *runtime;
   Recorder *recorder;
   char *node_name, *node_ip, *pod_cidr, *dns_ip, *dns_domain, *version, *pods_dir, *logs_dir;
+  LogLimits log_limits;
   TokenIssuer issue_token;
   void *issuer;
   Informer *pods, *config_maps, *secrets, *services, *claims, *nodes;

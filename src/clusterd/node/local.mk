@@ -13,7 +13,9 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/kubelet.c %D%/kubelet.h \
 	%D%/kubelet_private.h \
 	%D%/kubelet_view.c \
+	%D%/log_files.c %D%/log_files.h \
 	%D%/log_reader.c %D%/log_reader.h \
+	%D%/log_rotation.c %D%/log_rotation.h \
 	%D%/machine.c %D%/machine.h \
 	%D%/node_access.c \
 	%D%/node_status.c %D%/node_status.h \

@@ -14,8 +14,10 @@
 #include "base/file.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
+#include "clusterd/node/log_files.h"
 
 #define READ_SIZE 65536
+#define CHAIN_MAX 64              /* files of one log that --tail looks back through */
 #define LINE_MAX_BYTES (1u << 20) /* longer lines are cut: conmon splits at 8 KiB */
 
 typedef struct LogReader {
@@ -105,14 +107,15 @@ static bool take(LogReader *reader, const char *bytes, gsize length)
   return true;
 }
 
-/* Where the last N lines begin: whole lines, a partial one counts with its rest. */
-static off_t tail_offset(int fd, int64_t lines)
+/* Where the last *LINES lines of the file begin; *LINES becomes what is wanted of the file before it. */
+static off_t tail_offset(int fd, int64_t *lines)
 {
   struct stat info;
   if (fstat(fd, &info) != 0)
     return 0;
   off_t at = info.st_size;
-  int64_t found = -1; /* the newline at the very end closes the last line */
+  int64_t found = -1, wanted = *lines; /* the newline at the very end closes the last line */
+  *lines = 0;
   g_autofree char *buffer = g_malloc(READ_SIZE);
   while (at > 0) {
     gsize piece = (gsize)MIN(at, READ_SIZE);
@@ -120,11 +123,26 @@ static off_t tail_offset(int fd, int64_t lines)
     if (n != (ssize_t)piece)
       return 0;
     for (gsize i = piece; i > 0; i--)
-      if (buffer[i - 1] == '\n' && ++found >= lines)
+      if (buffer[i - 1] == '\n' && ++found >= wanted)
         return at - (off_t)piece + (off_t)i;
     at -= (off_t)piece;
   }
+  *lines = wanted - (found + 1);
   return 0;
+}
+
+/* The file in which the last LINES lines begin, at that place; takes FD, the oldest. */
+static int seek_tail(const char *path, int fd, int64_t lines)
+{
+  int chain[CHAIN_MAX] = { fd };
+  int length = 1, next;
+  while (length < CHAIN_MAX && (next = log_files_open_next(path, chain[length - 1])) >= 0)
+    chain[length++] = next;
+  while (lseek(chain[length - 1], tail_offset(chain[length - 1], &lines), SEEK_SET) == 0 && lines > 0 && length > 1)
+    file_close(&chain[--length]);
+  for (int i = 0; i < length - 1; i++)
+    file_close(&chain[i]);
+  return chain[length - 1];
 }
 
 static bool drain(LogReader *reader, int fd)
@@ -158,16 +176,23 @@ static bool wait_for_more(const LogReader *reader, int notify)
 static int open_log(const LogReader *reader, int notify)
 {
   g_autofree char *dir = g_path_get_dirname(reader->path);
-  int fd = open(reader->path, O_RDONLY | O_CLOEXEC);
+  if (notify >= 0)
+    inotify_add_watch(notify, dir, IN_CREATE | IN_MOVED_TO);
+  int fd = log_files_open_oldest(reader->path);
   while (fd < 0 && notify >= 0 && reader->alive && reader->alive(reader->data)) {
-    inotify_add_watch(notify, dir, IN_CREATE);
-    fd = open(reader->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && !wait_for_more(reader, notify))
+    if (!wait_for_more(reader, notify))
       break;
+    inotify_add_watch(notify, dir, IN_CREATE | IN_MOVED_TO); /* the folder may have come only now */
+    fd = log_files_open_oldest(reader->path);
   }
-  if (fd >= 0 && notify >= 0)
-    inotify_add_watch(notify, reader->path, IN_MODIFY);
   return fd;
+}
+
+static void watch_log(int notify, int fd)
+{
+  g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd); /* whatever its name is by now */
+  if (notify >= 0)
+    inotify_add_watch(notify, path, IN_MODIFY);
 }
 
 static void follow(LogReader *reader)
@@ -177,11 +202,23 @@ static void follow(LogReader *reader)
   if (fd < 0 || reader->left == 0)
     return;
   if (reader->options.tail_lines >= 0)
-    lseek(fd, tail_offset(fd, reader->options.tail_lines), SEEK_SET);
+    fd = seek_tail(reader->path, fd, reader->options.tail_lines);
+  watch_log(notify, fd);
   for (;;) {
     bool alive = notify >= 0 && reader->alive && reader->alive(reader->data);
-    if (!drain(reader, fd) || !alive || !wait_for_more(reader, notify))
+    if (!drain(reader, fd))
       return;
+    file_autofd int next = log_files_open_next(reader->path, fd);
+    if (next >= 0) {
+      if (!drain(reader, fd)) /* what came until the writer let go of it */
+        return;
+      file_close(&fd);
+      fd = next;
+      next = -1;
+      watch_log(notify, fd);
+    } else if (!alive || !wait_for_more(reader, notify)) {
+      return;
+    }
   }
 }
 

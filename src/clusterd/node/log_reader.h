@@ -16,9 +16,9 @@ typedef struct LogOptions {
  * thread. */
 typedef bool (*LogAlive)(void *data);
 
-/* A descriptor that gives the text of the log at PATH, written by a thread of its own until it is done or the
- * descriptor is closed. RELEASE is called on DATA at the end. A log that is not there yet is empty. -1 with
- * REASON_FILE. */
+/* A descriptor that gives the text of the log at PATH and of what was rotated out of it (log_files.h), written by a
+ * thread of its own until it is done or the descriptor is closed. RELEASE is called on DATA at the end. A log that is
+ * not there yet is empty. -1 with REASON_FILE. */
 int log_reader_open(const char *path, const LogOptions *options, LogAlive alive, void *data, GDestroyNotify release,
                     GError **error);
 

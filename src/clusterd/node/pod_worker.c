@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
+#include "clusterd/node/log_files.h"
 #include "clusterd/node/log_reader.h"
 #include "clusterd/node/pod_spec.h"
 #include "clusterd/node/pod_status.h"
@@ -223,8 +224,24 @@ static void remove_surplus(PodWorker *worker, const GPtrArray *surplus)
       g_warning("Container %s: %s", status->id, error->message);
       continue;
     }
-    unlink(log);
+    log_files_remove(log);
     unlink(message);
+  }
+}
+
+/* The logs of what runs are kept bounded. */
+static void watch_logs(PodWorker *worker)
+{
+  LogRotation *logs = worker->host->logs;
+  for (guint i = 0; i < worker->state.records->len; i++) {
+    const ContainerRecord *record = worker->state.records->pdata[i];
+    if (!record->current)
+      continue;
+    g_autofree char *path = container_plan_log_path(worker->log_dir, record->name, record->current->attempt);
+    if (record_is_running(record))
+      log_rotation_watch(logs, record->current->id, path);
+    else if (record_has_exited(record))
+      log_rotation_forget(logs, record->current->id);
   }
 }
 
@@ -241,6 +258,7 @@ static void publish(PodWorker *worker)
       g_hash_table_add(worker->running, g_strdup(record->name));
   }
   g_mutex_unlock(&worker->lock);
+  watch_logs(worker);
 }
 
 static void observe_sandbox(PodWorker *worker)

@@ -10,6 +10,7 @@
 #include "clusterd/client/recorder.h"
 #include "clusterd/node/cluster_view.h"
 #include "clusterd/node/image_pulls.h"
+#include "clusterd/node/log_rotation.h"
 #include "clusterd/node/prober.h"
 #include "clusterd/node/runtime.h"
 
@@ -22,6 +23,7 @@ typedef struct PodWorkerHost {
   Recorder *recorder;
   ImagePulls *pulls;
   Prober *prober;
+  LogRotation *logs;
   ClusterView view;
   NodeFacts node;
   const char *pods_dir; /* of the node's own files of pods */

@@ -105,6 +105,8 @@ struct Runtime {
   /* SIGTERM (or the image's stop signal), after GRACE_SECONDS SIGKILL. Idempotent. */
   bool (*stop_container)(Runtime *runtime, const char *container_id, int64_t grace_seconds, GError **error);
   bool (*remove_container)(Runtime *runtime, const char *container_id, GError **error);
+  /* Has what writes the container's log, whose file has another name now, begin a new one. */
+  bool (*reopen_log)(Runtime *runtime, const char *container_id, GError **error);
   ContainerStatus *(*container_status)(Runtime *runtime, const char *container_id, GError **error);
   GPtrArray *(*list_containers)(Runtime *runtime, const char *sandbox_id, GError **error); /* ContainerStatus* */
 

@@ -16,6 +16,7 @@ typedef struct FakeSandbox {
 typedef struct FakeContainer {
   ContainerStatus status;
   char **env;
+  char *log_path;
 } FakeContainer;
 
 typedef struct FakeRuntime {
@@ -106,6 +107,7 @@ static void container_free(FakeContainer *container)
   g_free(container->status.image);
   g_free(container->status.image_id);
   g_strfreev(container->env);
+  g_free(container->log_path);
   g_free(container);
 }
 
@@ -172,10 +174,21 @@ static char *create_container(Runtime *runtime, const char *sandbox_id, const Co
                                          .state = CONTAINER_CREATED,
                                          .created_us = timestamp_now_us() };
   container->env = g_strdupv((char **)(uintptr_t)spec->env);
+  container->log_path = g_strdup(spec->log_path);
   g_ptr_array_add(self->containers, container);
   char *id = g_strdup(container->status.id);
   g_mutex_unlock(&self->lock);
   return id;
+}
+
+static bool reopen_log(Runtime *runtime, const char *id, GError **error)
+{
+  FakeRuntime *self = fake(runtime);
+  g_mutex_lock(&self->lock);
+  const FakeContainer *container = find_container(self, id);
+  bool fine = container && g_file_set_contents(container->log_path, "", 0, error);
+  g_mutex_unlock(&self->lock);
+  return fine;
 }
 
 static bool start_container(Runtime *runtime, const char *id, GError **error)
@@ -364,6 +377,7 @@ Runtime *fake_runtime_new(void)
                           .list_sandboxes = list_sandboxes,
                           .create_container = create_container,
                           .start_container = start_container,
+                          .reopen_log = reopen_log,
                           .stop_container = stop_container,
                           .remove_container = remove_container,
                           .container_status = container_status,

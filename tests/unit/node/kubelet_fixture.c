@@ -27,6 +27,7 @@ json_t *create(Fixture *fixture, const char *api_version, const char *plural, co
 void start_kubelet(Fixture *fixture)
 {
   g_autoptr(GError) error = NULL;
+  static const LogLimits log_limits = { .size = 1000, .files = 3, .interval_us = 10000 };
   KubeletConfig config = { .node_name = "n1",
                            .node_ip = "10.0.2.15",
                            .pod_cidr = "10.244.0.0/24",
@@ -36,6 +37,7 @@ void start_kubelet(Fixture *fixture)
                            .pods_dir = fixture->pods,
                            .logs_dir = fixture->logs,
                            .static_pods_dir = fixture->manifests,
+                           .log_limits = &log_limits,
                            .issue_token = issue_token };
   fixture->informers = informer_set_new(fixture->registry);
   fixture->kubelet = kubelet_new(fixture->client, fixture->informers, fixture->runtime, &config);

@@ -34,3 +34,8 @@ check_PROGRAMS += %D%/test-kubelet-static
 TESTS += %D%/test-kubelet-static
 %C%_test_kubelet_static_SOURCES = %D%/test-kubelet-static.c $(kubelet_fixture_sources)
 %C%_test_kubelet_static_LDADD = $(clusterd_libs) $(clusterd_system_libs)
+
+check_PROGRAMS += %D%/test-logs
+TESTS += %D%/test-logs
+%C%_test_logs_SOURCES = %D%/test-logs.c
+%C%_test_logs_LDADD = $(clusterd_libs) $(clusterd_system_libs)

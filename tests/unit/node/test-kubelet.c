@@ -2,7 +2,9 @@
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "kubelet_fixture.h"
 
@@ -250,6 +252,56 @@ static void test_deadline(Fixture *fixture, gconstpointer data)
   g_assert_true(status_is(fixture, "p", "reason", "DeadlineExceeded"));
 }
 
+/* What `kubectl logs` shows. The caller frees. */
+static char *logs_of(Fixture *fixture, const PodLogRequest *request)
+{
+  const NodeAccess *access = kubelet_node_access(fixture->kubelet);
+  g_autoptr(GError) error = NULL;
+  file_autofd int fd = access->logs(access->node, request, &error);
+  g_assert_no_error(error);
+  GString *text = g_string_new(NULL);
+  char buffer[4096];
+  ssize_t n;
+  while ((n = read(fd, buffer, sizeof buffer)) > 0)
+    g_string_append_len(text, buffer, n);
+  return g_string_free(text, FALSE);
+}
+
+static bool is_empty_file(const char *path)
+{
+  GStatBuf info;
+  return g_stat(path, &info) == 0 && info.st_size == 0;
+}
+
+/* A log that has grown is rotated; what it held is shown; its attempt's logs go when nobody can ask for them. */
+static void test_log_rotation(Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *uid = create_pod(fixture, "p", ONE);
+  wait_until(status_is(fixture, "p", "phase", "Running"));
+  g_autofree char *folder = g_strdup_printf("%s/default_p_%s/c", fixture->logs, uid);
+  g_autofree char *path = g_build_filename(folder, "0.log", NULL), *next = g_build_filename(folder, "1.log", NULL);
+  g_autofree char *long_word = g_strnfill(1000, 'x');
+  g_autofree char *line = g_strdup_printf("2026-11-23T10:00:00.0+00:00 stdout F %s\n", long_word);
+  g_autofree char *shown = g_strconcat(long_word, "\n", NULL);
+  g_assert_true(g_file_set_contents(path, line, -1, NULL));
+  wait_until(is_empty_file(path));
+  PodLogRequest request = {
+    .namespace_ = "default", .pod = "p", .container = "c", .tail_lines = -1, .limit_bytes = -1, .since_us = -1
+  };
+  g_autofree char *now = logs_of(fixture, &request);
+  g_assert_cmpstr(now, ==, shown);
+  g_assert_true(fake_runtime_exit(fixture->runtime, uid, "c", 1));
+  wait_until(status_is(fixture, "p", "containerStatuses.0.restartCount", "1"));
+  g_assert_true(g_file_set_contents(next, "2026-11-23T10:00:01.0+00:00 stdout F the second attempt\n", -1, NULL));
+  g_autofree char *second = logs_of(fixture, &request);
+  g_assert_cmpstr(second, ==, "the second attempt\n");
+  request.previous = true;
+  g_autofree char *first = logs_of(fixture, &request);
+  g_assert_cmpstr(first, ==, shown);
+  delete_pod(fixture, "p", 0);
+  wait_until(!g_file_test(folder, G_FILE_TEST_EXISTS));
+}
+
 int main(int argc, char **argv)
 {
   static const struct {
@@ -269,7 +321,8 @@ int main(int argc, char **argv)
                 { "probes", test_probes },
                 { "survives-restart-and-reboot", test_survives_restart_and_reboot },
                 { "orphans-go", test_orphans_go },
-                { "deadline", test_deadline } };
+                { "deadline", test_deadline },
+                { "log-rotation", test_log_rotation } };
   g_test_init(&argc, &argv, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS(tests); i++) {
     g_autofree char *path = g_strdup_printf("/kubelet/%s", tests[i].name);

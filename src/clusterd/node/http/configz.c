@@ -14,6 +14,9 @@ void node_answer_configz(NodeCall *call)
                 "kubelet.config.k8s.io/v1beta1", "nodeStatusUpdateFrequency", "10s", "nodeStatusReportFrequency",
                 "5m0s", "clusterDNS", kubelet->dns_ip, "maxPods", 110, "cgroupDriver", "cgroupfs", "cgroupRoot", "/",
                 "cgroupsPerQOS", true, "podLogsDir", kubelet->logs_dir);
+  g_autofree char *log_size = g_strdup_printf("%" G_GINT64_FORMAT "Mi", kubelet->log_limits.size >> 20);
+  json_object_set_new(config, "containerLogMaxSize", json_string(log_size));
+  json_object_set_new(config, "containerLogMaxFiles", json_integer(kubelet->log_limits.files));
   if (kubelet->static_pods)
     json_object_set_new(config, "staticPodPath", json_string(static_pods_dir(kubelet->static_pods)));
   if (kubelet->dns_domain)

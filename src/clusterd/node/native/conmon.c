@@ -131,13 +131,25 @@ int conmon_open(const char *bundle, const char *container_id)
   return -1;
 }
 
-void conmon_resize(const char *bundle, unsigned width, unsigned height)
+/* conmon's orders are lines of three numbers; the first says what is to be done. */
+static bool give_order(const char *bundle, const char *order)
 {
   g_autofree char *path = g_build_filename(bundle, "ctl", NULL);
-  g_autofree char *order = g_strdup_printf("1 %u %u\n", MIN(height, 65535), MIN(width, 65535));
   file_autofd int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0 || write(fd, order, strlen(order)) < 0)
+  return fd >= 0 && write(fd, order, strlen(order)) == (ssize_t)strlen(order);
+}
+
+void conmon_resize(const char *bundle, unsigned width, unsigned height)
+{
+  g_autofree char *order = g_strdup_printf("1 %u %u\n", MIN(height, 65535), MIN(width, 65535));
+  if (!give_order(bundle, order))
     g_debug("resize of %s: %s", bundle, g_strerror(errno));
+}
+
+bool conmon_reopen_log(const char *bundle, GError **error)
+{
+  return give_order(bundle, "2 0 0\n") ||
+         reason_set_errno(error, REASON_RUNTIME, errno, "conmon cannot be told to begin a new log");
 }
 
 int conmon_attach(const char *bundle, GError **error)

@@ -20,6 +20,9 @@ int conmon_create(const NativeRuntime *native, const ConmonStart *start, GError 
 /* A pidfd of the bundle's conmon: readable when it has ended. -1 when it does not run. */
 int conmon_open(const char *bundle, const char *container_id);
 
+/* Has conmon write its log to a new file of the same name. REASON_RUNTIME. */
+bool conmon_reopen_log(const char *bundle, GError **error);
+
 /* Tells conmon the size of the container's terminal. */
 void conmon_resize(const char *bundle, unsigned width, unsigned height);
 

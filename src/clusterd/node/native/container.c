@@ -268,6 +268,13 @@ bool container_stop(Runtime *runtime, const char *container_id, int64_t grace_se
   return end_container(native, container, grace_seconds, error);
 }
 
+bool container_reopen_log(Runtime *runtime, const char *container_id, GError **error)
+{
+  NativeRuntime *native = (NativeRuntime *)runtime;
+  g_autofree char *bundle = runtime_bundle(native, container_id);
+  return conmon_reopen_log(bundle, error);
+}
+
 bool container_remove(Runtime *runtime, const char *container_id, GError **error)
 {
   NativeRuntime *native = (NativeRuntime *)runtime;

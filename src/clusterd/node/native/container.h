@@ -6,6 +6,7 @@
 char *container_create(Runtime *runtime, const char *sandbox_id, const ContainerSpec *spec, GError **error);
 bool container_start(Runtime *runtime, const char *container_id, GError **error);
 bool container_stop(Runtime *runtime, const char *container_id, int64_t grace_seconds, GError **error);
+bool container_reopen_log(Runtime *runtime, const char *container_id, GError **error);
 bool container_remove(Runtime *runtime, const char *container_id, GError **error);
 ContainerStatus *container_get_status(Runtime *runtime, const char *container_id, GError **error);
 GPtrArray *container_list(Runtime *runtime, const char *sandbox_id, GError **error);

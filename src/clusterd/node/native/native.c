@@ -99,6 +99,7 @@ static const Runtime native_table = {
   .start_container = container_start,
   .stop_container = container_stop,
   .remove_container = container_remove,
+  .reopen_log = container_reopen_log,
   .container_status = container_get_status,
   .list_containers = container_list,
   .exec = exec_start,
