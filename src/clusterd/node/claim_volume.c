@@ -7,6 +7,7 @@
 #include "base/reason.h"
 #include "clusterd/client/volume_match.h"
 #include "clusterd/node/host_path.h"
+#include "clusterd/node/nfs_volume.h"
 
 bool claim_volume_handles(const json_t *pod, const json_t *volume, char **name)
 {
@@ -98,7 +99,7 @@ static char *mount_local(const char *name, const json_t *source, GError **error)
   return found;
 }
 
-static char *mount(const char *name, const json_t *volume, GError **error)
+static char *mount(const char *folder, const char *name, const json_t *volume, GError **error)
 {
   const json_t *spec = json_object_get(volume, "spec"), *source = json_object_get(spec, "hostPath");
   if (json_object_get(spec, "local"))
@@ -106,6 +107,8 @@ static char *mount(const char *name, const json_t *volume, GError **error)
   char *path = NULL;
   if (source)
     path = host_path_prepare(json_str(source, "path", ""), json_str(source, "type", ""), error);
+  else if (json_object_get(spec, "nfs"))
+    path = nfs_volume_mount(folder, name, json_object_get(spec, "nfs"), json_object_get(spec, "mountOptions"), error);
   else
     reason_set(error, REASON_INVALID, "no volume plugin matched");
   if (!path)
@@ -123,7 +126,7 @@ static bool refuse(const VolumeContext *context, const json_t *volume, const cha
                     name, name, json_str(json_object_get(context->pod, "metadata"), "namespace", ""), claim, owned);
 }
 
-char *claim_volume_path(const VolumeContext *context, const json_t *volume, GError **error)
+char *claim_volume_path(const VolumeContext *context, const char *folder, const json_t *volume, GError **error)
 {
   const ClusterView *view = context->view;
   g_autofree char *claim_name = NULL;
@@ -150,6 +153,6 @@ char *claim_volume_path(const VolumeContext *context, const json_t *volume, GErr
                "already in use by another pod",
                name);
   else
-    return mount(name, bound, error);
+    return mount(folder, name, bound, error);
   return NULL;
 }

@@ -17,6 +17,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/log_reader.c %D%/log_reader.h \
 	%D%/log_rotation.c %D%/log_rotation.h \
 	%D%/machine.c %D%/machine.h \
+	%D%/nfs_volume.c %D%/nfs_volume.h \
 	%D%/node_access.c \
 	%D%/node_status.c %D%/node_status.h \
 	%D%/pod_conditions.c %D%/pod_conditions.h \

@@ -16,6 +16,7 @@
 #include "clusterd/node/atomic_dir.h"
 #include "clusterd/node/claim_volume.h"
 #include "clusterd/node/host_path.h"
+#include "clusterd/node/nfs_volume.h"
 
 struct PodVolumes {
   char *dir;
@@ -106,7 +107,7 @@ static bool set_up_files(PodVolumes *volumes, const VolumeContext *context, cons
 static char *set_up_claim(const PodVolumes *volumes, const VolumeContext *context, const json_t *volume, GError **error)
 {
   const char *there = pod_volumes_path(volumes, json_str(volume, "name", ""));
-  return there ? g_strdup(there) : claim_volume_path(context, volume, error);
+  return there ? g_strdup(there) : claim_volume_path(context, volumes->dir, volume, error);
 }
 
 static char *set_up(PodVolumes *volumes, const VolumeContext *context, const json_t *volume, GError **error)
@@ -115,6 +116,8 @@ static char *set_up(PodVolumes *volumes, const VolumeContext *context, const jso
   const json_t *source;
   if ((source = json_object_get(volume, "hostPath")))
     return host_path_prepare(json_str(source, "path", ""), json_str(source, "type", ""), error);
+  if ((source = json_object_get(volume, "nfs")))
+    return nfs_volume_mount(volumes->dir, name, source, NULL, error);
   bool is_files = volume_files_handles(volume);
   g_autofree char *path = g_build_filename(volumes->dir, is_files ? "files" : "empty-dir", name, NULL);
   if (is_files ? !set_up_files(volumes, context, volume, path, error)
@@ -126,6 +129,7 @@ static char *set_up(PodVolumes *volumes, const VolumeContext *context, const jso
 static bool is_supported(const json_t *volume)
 {
   return volume_files_handles(volume) || json_object_get(volume, "emptyDir") || json_object_get(volume, "hostPath") ||
+         json_object_get(volume, "nfs") ||
          json_object_size(volume) <= 1; /* no source: an empty folder, as the API defaults it */
 }
 
@@ -226,5 +230,5 @@ bool pod_volumes_tear_down(PodVolumes *volumes, GError **error)
     if (is_mount_point(path) && umount2(path, MNT_DETACH) != 0)
       return reason_set_errno(error, REASON_FILE, errno, "unmount %s", path);
   }
-  return file_remove_tree(volumes->dir, error);
+  return nfs_volume_unmount_all(volumes->dir, error) && file_remove_tree(volumes->dir, error);
 }

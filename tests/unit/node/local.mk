@@ -15,6 +15,11 @@ kubelet_fixture_sources = %D%/kubelet_fixture.c %D%/kubelet_fixture.h %D%/fake_r
 %C%_test_kubelet_SOURCES = %D%/test-kubelet.c $(kubelet_fixture_sources)
 %C%_test_kubelet_LDADD = $(clusterd_libs) $(clusterd_system_libs)
 
+check_PROGRAMS += %D%/test-nfs-volumes
+TESTS += %D%/test-nfs-volumes
+%C%_test_nfs_volumes_SOURCES = %D%/test-nfs-volumes.c
+%C%_test_nfs_volumes_LDADD = $(clusterd_libs) $(clusterd_system_libs)
+
 check_PROGRAMS += %D%/test-claim-volumes
 TESTS += %D%/test-claim-volumes
 %C%_test_claim_volumes_SOURCES = %D%/test-claim-volumes.c

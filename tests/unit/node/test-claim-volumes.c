@@ -75,7 +75,7 @@ static void test_texts(void)
     { "{" CLAIM("", "Bound") "," VOLUME("hostPath: {path: /tmp}") "}", NULL },
     { "{" CLAIM("", "Bound") "," VOLUME("hostPath: {path: /tmp, type: File}") "}",
       "MountVolume.SetUp failed for volume \"vol\" : hostPath type check failed: /tmp is not a file" },
-    { "{" CLAIM("", "Bound") "," VOLUME("nfs: {server: s, path: /}") "}",
+    { "{" CLAIM("", "Bound") "," VOLUME("iscsi: {iqn: iqn.2026-01.org.example:a, lun: 0, targetPortal: t}") "}",
       "MountVolume.SetUp failed for volume \"vol\" : no volume plugin matched" },
     { "{" CLAIM("", "Bound") "," VOLUME("local: {path: /tmp}, " AFFINITY("here")) "," NODES "}", NULL },
     { "{" CLAIM("", "Bound") "," VOLUME("local: {path: /no/such/folder}, " AFFINITY("here")) "," NODES "}",
@@ -99,12 +99,12 @@ static void test_texts(void)
     g_autoptr(GError) error = NULL;
     ClusterView view = view_of(cluster);
     VolumeContext context = { .pod = pod, .view = &view, .node = &node };
-    g_autofree char *path = claim_volume_path(&context, volume, &error);
+    g_autofree char *path = claim_volume_path(&context, "/nonexistent", volume, &error);
     g_assert_cmpstr(error ? error->message : NULL, ==, rows[i].text);
     g_assert_cmpstr(path, ==, rows[i].text ? NULL : "/tmp");
     /* A pod that has run with a claim that is being deleted is what holds it. */
     context.started = true;
-    g_autofree char *again = claim_volume_path(&context, volume, NULL);
+    g_autofree char *again = claim_volume_path(&context, "/nonexistent", volume, NULL);
     bool leaves = strstr(rows[i].cluster, "deletionTimestamp") != NULL;
     g_assert_cmpstr(again, ==, leaves ? "/tmp" : path);
   }
@@ -124,11 +124,11 @@ static void test_ephemeral(void)
   g_autoptr(GError) error = NULL;
   ClusterView view = view_of(own);
   VolumeContext context = { .pod = pod, .view = &view, .node = &node };
-  g_autofree char *path = claim_volume_path(&context, volume, &error);
+  g_autofree char *path = claim_volume_path(&context, "/nonexistent", volume, &error);
   g_assert_no_error(error);
   g_assert_cmpstr(path, ==, "/tmp");
   view = view_of(others);
-  g_assert_null(claim_volume_path(&context, volume, &error));
+  g_assert_null(claim_volume_path(&context, "/nonexistent", volume, &error));
   g_assert_nonnull(strstr(error->message, "default/p-v: PVC was not created for pod"));
   g_assert_true(pod_volumes_depend_on(pod, "persistentvolumeclaims", "p-v"));
   g_assert_false(pod_volumes_depend_on(pod, "persistentvolumeclaims", "v"));

@@ -1,0 +1,83 @@
+#include "clusterd/node/nfs_volume.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/reason.h"
+#include "clusterd/node/native/command.h"
+
+#define HELPER "mount.nfs"
+
+/* Says so without a question to the server, which may be gone. */
+static bool is_mounted(const char *path)
+{
+  struct statx info;
+  return statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, 0, &info) == 0 &&
+         (info.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
+/* The caller frees. */
+static char *make_device(const json_t *source)
+{
+  const char *server = json_str(source, "server", ""), *path = json_str(source, "path", "");
+  bool bare_v6 = strchr(server, ':') && *server != '[';
+  return g_strdup_printf(bare_v6 ? "[%s]:%s" : "%s:%s", server, path);
+}
+
+/* "ro,retry=0,nfsvers=4.2": the kubelet tries again by itself, and others should not wait for it. The caller frees. */
+static char *make_options(const json_t *source, const json_t *options)
+{
+  g_autoptr(GString) text = g_string_new(json_flag(source, "readOnly", false) ? "ro," : "");
+  g_string_append(text, "retry=0");
+  size_t i;
+  json_t *option;
+  json_array_foreach (options, i, option)
+    if (json_string_length(option) > 0)
+      g_string_append_printf(text, ",%s", json_string_value(option));
+  return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+static bool run_helper(const json_t *source, const json_t *options, const char *path, GError **error)
+{
+  g_autofree char *program = g_find_program_in_path(HELPER);
+  g_autofree char *device = make_device(source), *text = make_options(source, options);
+  if (*device == '-' || *device == ':') /* would be read as an option */
+    return reason_set(error, REASON_INVALID, "NFS server \"%s\" is not a host name", json_str(source, "server", ""));
+  if (!program)
+    return reason_set(error, REASON_INVALID,
+                      "mount failed: NFS volumes need the program " HELPER " (package nfs-common), which this node "
+                      "does not have");
+  const char *argv[] = { program, device, path, "-o", text, NULL };
+  g_autoptr(GError) problem = NULL;
+  if (command_run(argv, &problem))
+    return true;
+  return reason_set(error, REASON_INVALID,
+                    "mount failed: %s\nMounting command: mount\nMounting arguments: -t nfs -o %s %s %s",
+                    g_strstrip(problem->message), text, device, path);
+}
+
+char *nfs_volume_mount(const char *folder, const char *name, const json_t *source, const json_t *options,
+                       GError **error)
+{
+  g_autofree char *path = g_build_filename(folder, "nfs", name, NULL);
+  if (!is_mounted(path) && (!file_make_dirs(path, 0750, error) || !run_helper(source, options, path, error)))
+    return NULL;
+  return g_steal_pointer(&path);
+}
+
+bool nfs_volume_unmount_all(const char *folder, GError **error)
+{
+  g_autofree char *all = g_build_filename(folder, "nfs", NULL);
+  g_autoptr(GDir) dir = g_dir_open(all, 0, NULL);
+  for (const char *name; dir && (name = g_dir_read_name(dir));) {
+    g_autofree char *path = g_build_filename(all, name, NULL);
+    if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL) /* EINVAL: nothing is mounted there */
+      return reason_set_errno(error, REASON_FILE, errno, "unmount %s", path);
+  }
+  return true;
+}
