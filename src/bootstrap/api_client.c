@@ -1,6 +1,7 @@
 #include "bootstrap/api_client.h"
 
 #include <curl/curl.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -80,11 +81,11 @@ static bool set_not_running(const ApiClient *client, CURLcode code, GError **err
                     curl_easy_strerror(code));
 }
 
-json_t *api_client_get(ApiClient *client, const char *path, GError **error)
+/* What was prepared, with the answer as JSON. */
+static json_t *ask(ApiClient *client, const char *path, GError **error)
 {
   g_autoptr(GString) reply = g_string_new(NULL);
   long status = 0;
-  prepare(client, path, REQUEST_TIMEOUT_MS);
   curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_reply);
   curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, reply);
   CURLcode code = curl_easy_perform(client->curl);
@@ -99,6 +100,26 @@ json_t *api_client_get(ApiClient *client, const char *path, GError **error)
   reason_set(error, status == 404 ? REASON_NOT_FOUND : REASON_CONTROL_PLANE, "%s: %s", path,
              json_str(value, "message", "the API server refused the request"));
   return NULL;
+}
+
+json_t *api_client_get(ApiClient *client, const char *path, GError **error)
+{
+  prepare(client, path, REQUEST_TIMEOUT_MS);
+  return ask(client, path, error);
+}
+
+bool api_client_post(ApiClient *client, const char *path, const json_t *value, GError **error)
+{
+  char *text = json_dumps(value, JSON_COMPACT);
+  struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+  prepare(client, path, REQUEST_TIMEOUT_MS);
+  curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+  curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, text);
+  g_autoptr(json_t) answer = ask(client, path, error);
+  curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, NULL);
+  curl_slist_free_all(headers);
+  free(text);
+  return answer != NULL;
 }
 
 typedef struct Watching {
@@ -128,7 +149,29 @@ static size_t take_events(char *data, size_t one, size_t count, void *user)
   return watching->ended || watching->pending->len > LINE_MAX_BYTES ? 0 : count;
 }
 
-bool api_client_watch(ApiClient *client, const char *path, ApiWatchHandler handler, void *data, GError **error)
+/* Performs what was prepared, and calls IDLE whenever nothing more has come for now. */
+static CURLcode perform_with_idle(CURL *curl, ApiWatchIdle idle, void *data)
+{
+  CURLM *multi = curl_multi_init();
+  CURLcode code = CURLE_FAILED_INIT;
+  int running = 1, left;
+  g_assert(multi);
+  curl_multi_add_handle(multi, curl);
+  while (curl_multi_perform(multi, &running) == CURLM_OK && running) {
+    int wait_ms = idle ? idle(data) : -1;
+    if (curl_multi_poll(multi, NULL, 0, wait_ms < 0 ? G_MAXINT : wait_ms, NULL) != CURLM_OK)
+      break;
+  }
+  const CURLMsg *message = running ? NULL : curl_multi_info_read(multi, &left);
+  if (message && message->msg == CURLMSG_DONE)
+    code = message->data.result;
+  curl_multi_remove_handle(multi, curl);
+  curl_multi_cleanup(multi);
+  return code;
+}
+
+bool api_client_watch(ApiClient *client, const char *path, ApiWatchHandler handler, ApiWatchIdle idle, void *data,
+                      GError **error)
 {
   g_autoptr(GString) pending = g_string_new(NULL);
   Watching watching = { .pending = pending, .handler = handler, .data = data };
@@ -136,7 +179,7 @@ bool api_client_watch(ApiClient *client, const char *path, ApiWatchHandler handl
   curl_easy_setopt(client->curl, CURLOPT_FAILONERROR, 1L);
   curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_events);
   curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &watching);
-  CURLcode code = curl_easy_perform(client->curl);
+  CURLcode code = perform_with_idle(client->curl, idle, data);
   if (code == CURLE_OK || watching.ended)
     return true;
   return set_not_running(client, code, error);

@@ -20,7 +20,15 @@ bool api_client_is_ready(ApiClient *client, int timeout_ms);
  */
 json_t *api_client_get(ApiClient *client, const char *path, GError **error);
 
-/* Watches PATH (with its query): calls HANDLER for every event until it returns false or the server ends the watch.
- * True when the watch ended in order. */
+/* Creates VALUE (borrowed) at PATH, a collection. Errors as api_client_get. */
+bool api_client_post(ApiClient *client, const char *path, const json_t *value, GError **error);
+
+/* Called whenever all events that have come are handled, and at the latest when the time is over that it returned last:
+ * milliseconds, -1: no such time. */
+typedef int (*ApiWatchIdle)(void *data);
+
+/* Watches PATH (with its query): calls HANDLER for every event until it returns false or the server ends the watch,
+ * and IDLE (may be NULL) between. True when the watch ended in order. */
 typedef bool (*ApiWatchHandler)(const char *type, json_t *object, void *data);
-bool api_client_watch(ApiClient *client, const char *path, ApiWatchHandler handler, void *data, GError **error);
+bool api_client_watch(ApiClient *client, const char *path, ApiWatchHandler handler, ApiWatchIdle idle, void *data,
+                      GError **error);

@@ -13,6 +13,7 @@
 #include "base/reason.h"
 #include "bootstrap/api_client.h"
 #include "bootstrap/machine.h"
+#include "bootstrap/service_ports.h"
 
 #define RETRY_US (1 * G_USEC_PER_SEC) /* between watches that the server ended */
 #define STOP_TIMEOUT_MS 5000
@@ -66,123 +67,42 @@ void keeper_stop(const Home *home, const char *profile)
 
 typedef struct Keeper {
   Machine *machine;
-  GHashTable *services; /* "namespace/name" → GArray of DriverPort that this service wants */
-  GHashTable *open;     /* port id → DriverPort*, what is forwarded */
+  ApiClient *events; /* beside the watch, which keeps its own busy */
+  ServicePorts *ports;
+  bool changed;     /* since the ports were last brought in line */
+  int64_t retry_us; /* monotonic, when what could not be opened is tried again */
 } Keeper;
 
-static guint port_id(DriverPort port)
+static void tell_service(const json_t *event, void *data)
 {
-  return (guint)port.host << 1 | port.udp;
-}
-
-static void want(GArray *ports, int64_t host, int64_t guest, const char *protocol)
-{
-  if (host < 1 || host > 65535 || guest < 1 || guest > 65535 || strcmp(protocol, "SCTP") == 0)
-    return;
-  DriverPort port = { (uint16_t)host, (uint16_t)guest, strcmp(protocol, "UDP") == 0 };
-  g_array_append_val(ports, port);
-}
-
-/* A service has its own ports on the host when the cluster gave it ADDRESS: two may ask for the same port. */
-static bool is_balanced(const json_t *service, const char *address)
-{
-  const json_t *ingress = json_at(service, "status", "loadBalancer", "ingress", NULL);
-  return strcmp(json_str(json_object_get(service, "spec"), "type", ""), "LoadBalancer") == 0 &&
-         json_find(ingress, "ip", address);
-}
-
-/* The host ports a service asks for: its node ports, and for a load balancer its own ports, led to the node ports. */
-static GArray *ports_of(const json_t *service, const char *address)
-{
-  GArray *ports = g_array_new(FALSE, FALSE, sizeof(DriverPort));
-  const json_t *spec = json_object_get(service, "spec");
-  bool balanced = is_balanced(service, address);
-  size_t i;
-  json_t *port;
-  json_array_foreach (json_object_get(spec, "ports"), i, port) {
-    int64_t node_port = json_int(port, "nodePort", 0);
-    const char *protocol = json_str(port, "protocol", "TCP");
-    want(ports, node_port, node_port, protocol);
-    if (balanced)
-      want(ports, json_int(port, "port", 0), node_port, protocol);
-  }
-  return ports;
-}
-
-static GHashTable *wanted_ports(const Keeper *keeper)
-{
-  GHashTable *wanted = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-  GHashTableIter iter;
-  gpointer value;
-  g_hash_table_iter_init(&iter, keeper->services);
-  while (g_hash_table_iter_next(&iter, NULL, &value)) {
-    const GArray *ports = value;
-    for (guint i = 0; i < ports->len; i++) {
-      DriverPort port = g_array_index(ports, DriverPort, i);
-      gpointer id = GUINT_TO_POINTER(port_id(port));
-      if (!g_hash_table_contains(wanted, id))
-        g_hash_table_insert(wanted, id, g_memdup2(&port, sizeof port));
-    }
-  }
-  return wanted;
-}
-
-static bool is_fixed(const Keeper *keeper, DriverPort port)
-{
-  for (size_t i = 0; i < keeper->machine->spec.n_ports; i++)
-    if (keeper->machine->spec.ports[i].host == port.host && !port.udp)
-      return true;
-  return false;
-}
-
-/* Closes what nobody wants any more and opens what is new. A port that cannot be opened is logged and tried again at
- * the next change. */
-static void reconcile(Keeper *keeper)
-{
-  const Driver *driver = keeper->machine->driver;
-  g_autoptr(GHashTable) wanted = wanted_ports(keeper);
-  GHashTableIter iter;
-  gpointer id, value;
-  g_hash_table_iter_init(&iter, keeper->open);
-  while (g_hash_table_iter_next(&iter, &id, &value)) {
-    const DriverPort *now = value, *then = g_hash_table_lookup(wanted, id);
-    if (then && then->guest == now->guest)
-      continue;
-    g_autoptr(GError) error = NULL;
-    if (!driver->unforward(&keeper->machine->spec, *now, &error))
-      g_warning("port %u: %s", now->host, error->message);
-    g_hash_table_iter_remove(&iter);
-  }
-  g_hash_table_iter_init(&iter, wanted);
-  while (g_hash_table_iter_next(&iter, &id, &value)) {
-    const DriverPort *port = value;
-    g_autoptr(GError) error = NULL;
-    if (g_hash_table_contains(keeper->open, id) || is_fixed(keeper, *port))
-      continue;
-    if (driver->forward(&keeper->machine->spec, *port, &error))
-      g_hash_table_insert(keeper->open, id, g_memdup2(port, sizeof *port));
-    else
-      g_warning("port %u: %s", port->host, error->message);
-  }
+  const Keeper *keeper = data;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *path =
+      g_strdup_printf("/api/v1/namespaces/%s/events", json_str(json_object_get(event, "metadata"), "namespace", ""));
+  if (!api_client_post(keeper->events, path, event, &error))
+    g_message("%s", error->message);
 }
 
 static bool take_event(const char *type, json_t *service, void *data)
 {
   Keeper *keeper = data;
-  const json_t *metadata = json_object_get(service, "metadata");
   if (strcmp(type, "ERROR") == 0)
     return false;
   if (strcmp(type, "BOOKMARK") == 0)
     return true;
-  char *key = g_strdup_printf("%s/%s", json_str(metadata, "namespace", ""), json_str(metadata, "name", ""));
-  if (strcmp(type, "DELETED") == 0) {
-    g_hash_table_remove(keeper->services, key);
-    g_free(key);
-  } else {
-    g_hash_table_replace(keeper->services, key, ports_of(service, keeper->machine->spec.address));
-  }
-  reconcile(keeper);
+  service_ports_note(keeper->ports, type, service);
+  keeper->changed = true;
   return true;
+}
+
+static int bring_in_line(void *data)
+{
+  Keeper *keeper = data;
+  int64_t now_us = g_get_monotonic_time();
+  if (keeper->changed || now_us >= keeper->retry_us)
+    keeper->retry_us = service_ports_sync(keeper->ports, now_us);
+  keeper->changed = false;
+  return keeper->retry_us == INT64_MAX ? -1 : (int)(MAX(keeper->retry_us - now_us, 0) / 1000) + 1;
 }
 
 static bool machine_runs(const Keeper *keeper)
@@ -190,11 +110,6 @@ static bool machine_runs(const Keeper *keeper)
   MachineState state;
   return keeper->machine->driver->state(&keeper->machine->spec, &state, NULL) &&
          (state == MACHINE_RUNNING || state == MACHINE_PAUSED);
-}
-
-static void free_ports(gpointer ports)
-{
-  g_array_unref(ports);
 }
 
 bool keeper_run(const Home *home, const Profile *profile, GError **error)
@@ -209,19 +124,18 @@ bool keeper_run(const Home *home, const Profile *profile, GError **error)
   g_autoptr(Machine) machine = machine_new(home, profile, error);
   if (!machine)
     return false;
-  g_autoptr(ApiClient) client = api_client_new(home, profile);
-  Keeper keeper = { .machine = machine,
-                    .services = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_ports),
-                    .open = g_hash_table_new_full(NULL, NULL, NULL, g_free) };
+  g_autoptr(ApiClient) client = api_client_new(home, profile), events = api_client_new(home, profile);
+  Keeper keeper = { .machine = machine, .events = events, .retry_us = INT64_MAX };
+  g_autoptr(ServicePorts) ports = service_ports_new(machine->driver, &machine->spec, tell_service, &keeper);
+  keeper.ports = ports;
   while (machine_runs(&keeper)) {
     g_autoptr(GError) inner = NULL;
     /* a watch without a resourceVersion begins with everything there is; what went away meanwhile must not linger */
-    g_hash_table_remove_all(keeper.services);
-    if (!api_client_watch(client, "/api/v1/services?watch=true", take_event, &keeper, &inner))
+    service_ports_forget(ports);
+    keeper.retry_us = INT64_MAX; /* else all would be closed before the first service is told */
+    if (!api_client_watch(client, "/api/v1/services?watch=true", take_event, bring_in_line, &keeper, &inner))
       g_message("%s", inner->message);
     g_usleep(RETRY_US);
   }
-  g_hash_table_unref(keeper.services);
-  g_hash_table_unref(keeper.open);
   return true;
 }

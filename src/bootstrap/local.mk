@@ -12,4 +12,5 @@ noinst_LIBRARIES += %D%/libbootstrap.a
 	%D%/kubeconfig.c %D%/kubeconfig.h \
 	%D%/machine.c %D%/machine.h \
 	%D%/progress.h \
+	%D%/service_ports.c %D%/service_ports.h \
 	%D%/start.c %D%/start.h
