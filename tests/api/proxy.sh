@@ -129,6 +129,8 @@ is "to a slow reader's pace" "$(head -c 8388608 "$work/upload" | request POST "$
 [ -n "${SANITIZED:-}" ] || is "memory is bounded" "$(($(peak) - before < 20000))" 1
 is "a sender who leaves" "$(timeout 0.5 curl -s --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" \
   --limit-rate 1M -T "$work/upload" "https://127.0.0.1:$port$page/swallow"; request GET "$page/some" | tail -1)" "200"
+like "leave to send" "$(curl -sv --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" -o /dev/null \
+  --expect100-timeout 60 -H "Expect: 100-continue" -T "$work/upload" "https://127.0.0.1:$port$page/swallow" 2>&1)" "*HTTP/1.1 100 Continue*HTTP/1.1 200*"
 message "nobody there to take it" 503 'no endpoints available for service "lost"' POST "$core/services/lost/proxy/" -H Expect: -T "$work/upload"
 
 # --- nodes ---

@@ -276,6 +276,26 @@ def bodies(api):
     same((codes(answer), "limit is 3145728" in answer), ([413], True), "who asks for leave to send too much need not send it")
     answer = talk(maps + typed + f"Expect: 100-continue\r\nContent-Length: {len(one)}\r\nConnection: close\r\n\r\n", one)
     same(codes(answer), [100, 201], "who asks for leave to send what fits gets it")
+    def with_leave(head, body):
+        with socket.create_connection(("127.0.0.1", api.port), timeout=20) as plain, \
+                api.tls.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
+            secure.sendall(head.encode())
+            answer = b""
+            while b"\r\n\r\n" not in answer and (more := secure.recv(65536)):
+                answer += more
+            secure.sendall(body.encode())
+            while chunk := secure.recv(65536):
+                answer += chunk
+        return answer.decode()
+
+    asking = maps + typed + "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
+    same(codes(with_leave(asking, chunked(one, 700) + last)), [100, 201, 200], "so does who sends it in chunks")
+    same(codes(with_leave(asking, chunked(one, 700) + asking + chunked(one, 700) + last)) in ([100, 201, 201, 200], [100, 201, 100, 201, 200]),
+         True, "but who does not wait may do without")
+    upgrade = "GET /api/v1/namespaces/r/configmaps/none HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    answer = talk(upgrade + maps + typed + "Content-Length: 9000000\r\n\r\n")
+    same((codes(answer), "connection: close" in answer.lower(), "<html" in answer.lower()), ([404], True, False),
+         "what is refused another protocol is the last of its connection")
     for name, framing in (("two lengths", "Content-Length: 3\r\nContent-Length: 4\r\n"), ("a folded length", "Content-Length:\r\n 3\r\n"),
                           ("an encoding nobody knows", "Transfer-Encoding: gzip, chunked\r\n"), ("the server's own mark", "Gate-Body: streamed\r\n"),
                           ("a length too long", f"Content-Length: {'9' * 30}\r\n"), ("white space", "Content-Length : 3\r\n")):

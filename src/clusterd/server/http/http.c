@@ -60,6 +60,24 @@ static void note_mark(HttpRequest *request, const char *mark)
   evhttp_remove_header(evhttp_request_get_input_headers(request->request), HTTP_GATE_HEADER);
 }
 
+static HttpGate *gate_of(struct evhttp_request *request)
+{
+  struct evhttp_connection *connection = evhttp_request_get_connection(request);
+  return connection ? http_gate_of(evhttp_connection_get_bufferevent(connection)) : NULL;
+}
+
+static void answered(struct evhttp_request *request, void *gate)
+{
+  http_gate_answered(gate);
+}
+
+void http_close_if_open(HttpRequest *request)
+{
+  const HttpGate *gate = gate_of(request->request);
+  if (gate && http_gate_is_open(gate))
+    http_add_header(request, "Connection", "close");
+}
+
 void http_request_free(HttpRequest *request)
 {
   http_upload_close(request->upload);
@@ -80,6 +98,7 @@ void http_request_arrived(struct evhttp_request *evrequest, void *data)
   char *address = NULL;
   ev_uint16_t port;
   const char *mark = evhttp_find_header(evhttp_request_get_input_headers(evrequest), HTTP_GATE_HEADER);
+  evhttp_request_set_on_complete_cb(evrequest, answered, gate_of(evrequest));
   if (!is_well_formed(evrequest) || g_strcmp0(mark, HTTP_GATE_MALFORMED) == 0) {
     evhttp_add_header(evhttp_request_get_output_headers(evrequest), "Connection", "close");
     evhttp_send_reply(evrequest, 400, NULL, NULL);
@@ -328,6 +347,7 @@ static void send_reply(void *data)
   HttpRequest *request = data;
   struct evbuffer *buffer = evbuffer_new();
   http_peer_unwatch(request);
+  http_close_if_open(request);
   if (request->reply)
     http_bytes_append(buffer, request->reply);
   if (request->content_type)

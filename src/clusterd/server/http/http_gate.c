@@ -6,6 +6,7 @@
  * is thrown away as it comes, and one that is to stream goes into an HttpUpload; evhttp then sees a request without a
  * body, with a header that says what became of it.
  */
+#include <openssl/err.h>
 #include <string.h>
 
 #include "clusterd/server/http/http_gate.h"
@@ -23,7 +24,7 @@ typedef enum GateState {
   GATE_CHUNK_DATA,
   GATE_CHUNK_END,
   GATE_TRAILER,
-  GATE_OPEN,  /* everything passes: another protocol, or what evhttp refuses by itself */
+  GATE_OPEN,  /* everything passes: another protocol, or what evhttp refuses by itself; the connection's last request */
   GATE_CLOSED /* nothing passes: the connection ends with the reply */
 } GateState;
 
@@ -44,6 +45,8 @@ struct HttpGate {
   guint64 size;          /* of the body so far */
   HttpUpload *upload;    /* under way; NULL: none */
   bool busy;             /* the gate itself changes the input */
+  unsigned unanswered;   /* requests evhttp has, or a part of */
+  bool owes_leave;       /* whose sender waits to be told that its body may come */
 };
 
 /* --- heads ---------------------------------------------------------------------------------------------------------
@@ -161,11 +164,13 @@ static void release(HttpGate *gate, const char *mark)
     evbuffer_add_printf(input, "Content-Length: %zu\r\n\r\n", length);
   evbuffer_add_buffer(input, gate->body);
   g_string_truncate(gate->head, 0);
+  gate->unanswered++;
 }
 
 /* The body of the request is of no use: it is answered, and nothing more is taken. */
 static bool refuse(HttpGate *gate, const char *mark)
 {
+  gate->owes_leave = false;
   evbuffer_drain(gate->body, evbuffer_get_length(gate->body));
   if (gate->upload) /* evhttp has its head already */
     http_upload_end(g_steal_pointer(&gate->upload), false);
@@ -177,6 +182,7 @@ static bool refuse(HttpGate *gate, const char *mark)
 
 static bool body_is_whole(HttpGate *gate)
 {
+  gate->owes_leave = false;
   if (gate->sink == SINK_DROP && gate->head->len > 0)
     return refuse(gate, HTTP_GATE_TOO_LONG);
   if (gate->upload)
@@ -211,6 +217,33 @@ static void take_data(HttpGate *gate)
   }
 }
 
+/* Tells the sender that its body may come, once all it asked before is answered: evhttp takes care of that only for
+ * bodies it reads itself. Past the connection's buffer, which is empty, as evhttp would take the report that this was
+ * written for one of its own; so few bytes always fit. */
+static void give_leave(HttpGate *gate)
+{
+  static const char leave[] = "HTTP/1.1 100 Continue\r\n\r\n";
+  if (!gate->owes_leave || gate->unanswered > (gate->upload ? 1 : 0) ||
+      evbuffer_get_length(bufferevent_get_output(gate->connection)) > 0)
+    return;
+  gate->owes_leave = false;
+  /* who sends without leave has no need of it */
+  if (evbuffer_get_length(gate->raw) == 0 &&
+      SSL_write(bufferevent_openssl_get_ssl(gate->connection), leave, sizeof leave - 1) <= 0)
+    ERR_clear_error();
+}
+
+void http_gate_answered(HttpGate *gate)
+{
+  gate->unanswered -= gate->unanswered > 0;
+  give_leave(gate);
+}
+
+bool http_gate_is_open(const HttpGate *gate)
+{
+  return gate->state == GATE_OPEN;
+}
+
 /* --- states --------------------------------------------------------------------------------------------------------
  */
 
@@ -237,11 +270,15 @@ static bool start_body(HttpGate *gate, const Frame *frame)
   gate->size = 0;
   gate->left = frame->length;
   gate->state = frame->chunked ? GATE_CHUNK_SIZE : GATE_BODY;
+  gate->owes_leave = frame->expects;
   if (streams(gate, frame)) {
     start_upload(gate, frame);
+    give_leave(gate);
     return true;
   }
   gate->sink = frame->chunked ? SINK_HOLD : SINK_DROP;
+  if (frame->chunked)
+    give_leave(gate);
   /* who asks first need not send it at all */
   return frame->chunked || !frame->expects || refuse(gate, HTTP_GATE_TOO_LONG);
 }
@@ -260,6 +297,7 @@ static bool take_head(HttpGate *gate)
   if (!frame.malformed && !frame.marked && fits && !streams(gate, &frame)) {
     g_string_truncate(gate->head, 0);
     evbuffer_remove_buffer(gate->raw, input_of(gate), length);
+    gate->unanswered++;
     gate->sink = SINK_PASS;
     gate->left = frame.length;
     gate->size = 0;

@@ -21,6 +21,11 @@ HttpGate *http_gate_of(struct bufferevent *connection);
 HttpUpload *http_gate_upload(HttpGate *gate);
 /* Lets the connection be read, or not. */
 void http_gate_read(HttpGate *gate, bool on);
+/* A request that was passed is answered. */
+void http_gate_answered(HttpGate *gate);
+/* The request passed last asks for another protocol: no more than its own answer may be given on the connection in this
+ * one. */
+bool http_gate_is_open(const HttpGate *gate);
 /* Nobody reads UPLOAD: what still comes of it is thrown away. */
 void http_gate_forget(HttpGate *gate, HttpUpload *upload);
 

@@ -113,6 +113,10 @@ void http_local_replied(HttpRequest *request, int status, GBytes *body);
 /* Stops watching the peer of REQUEST, which is to be ended; on its loop. */
 void http_peer_unwatch(HttpRequest *request);
 
+/* Makes the reply to REQUEST the last of its connection when the gate does not look at what comes next there: the other
+ * protocol that was asked for did not come. */
+void http_close_if_open(HttpRequest *request);
+
 /* Appends BYTES to BUFFER without a copy. */
 void http_bytes_append(struct evbuffer *buffer, GBytes *bytes);
 

@@ -203,6 +203,7 @@ static void start_stream(void *data)
   HttpStream *stream = request->stream;
   struct evhttp_connection *connection = evhttp_request_get_connection(request->request);
   http_peer_unwatch(request);
+  http_close_if_open(request);
   stream->request = request->request;
   if (request->content_type)
     evhttp_add_header(evhttp_request_get_output_headers(request->request), "Content-Type", request->content_type);
