@@ -173,7 +173,7 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
   server->authorizer = authorizer_new(registry, config->authorization_modes);
   registry->authorizer = server->authorizer;
   server->documents = documents_new(registry_scheme(registry));
-  server->flow = flow_control_new(registry, FLOW_SEATS);
+  server->flow = flow_control_new(registry, FLOW_SEATS, FLOW_WAIT_SECONDS * G_USEC_PER_SEC);
   server->store_health = store_health_new();
   server->watches = watch_set_new();
   server->sessions = session_set_new();

@@ -31,8 +31,10 @@ static void create(Fixture *fixture, const char *plural, json_t *value)
   g_assert_no_error(error);
 }
 
+/* DATA: how many milliseconds one may wait; NULL: as in a server. */
 static void set_up(Fixture *fixture, gconstpointer data)
 {
+  gint64 wait_us = data ? (gint64)GPOINTER_TO_INT(data) * 1000 : FLOW_WAIT_SECONDS * G_USEC_PER_SEC;
   g_autoptr(GError) error = NULL;
   fixture->folder = g_dir_make_tmp("flow-control-XXXXXX", NULL);
   g_autofree char *path = g_build_filename(fixture->folder, "cluster.db", NULL);
@@ -46,7 +48,7 @@ static void set_up(Fixture *fixture, gconstpointer data)
     create(fixture, "prioritylevelconfigurations", value);
   for (size_t i = 0; (value = bootstrap_flow_schema(i)); i++)
     create(fixture, "flowschemas", value);
-  fixture->control = flow_control_new(fixture->registry, 245); /* as many seats as shares */
+  fixture->control = flow_control_new(fixture->registry, 245, wait_us); /* as many seats as shares */
 }
 
 static void tear_down(Fixture *fixture, gconstpointer data)
@@ -232,6 +234,50 @@ static void create_narrow(Fixture *fixture, int queues, int hand, int length)
                 "namespaces", "*", "clusterScope", 1));
 }
 
+/* A request in a queue whose end comes on another thread. */
+typedef struct Patient {
+  FlowTicket ticket;
+  GMutex lock;
+  GCond told;
+  bool done, runs;
+} Patient;
+
+static void patient_told(bool runs, void *data)
+{
+  Patient *patient = data;
+  g_mutex_lock(&patient->lock);
+  patient->done = true;
+  patient->runs = runs;
+  g_cond_signal(&patient->told);
+  g_mutex_unlock(&patient->lock);
+}
+
+static void wait_in_queue(Fixture *fixture, Patient *patient)
+{
+  g_mutex_init(&patient->lock);
+  g_cond_init(&patient->told);
+  patient->ticket.resume = patient_told;
+  patient->ticket.data = patient;
+  g_assert_cmpint(enter(fixture, "bob", "people", "GET", "/api/v1/pods", &patient->ticket), ==, FLOW_WAITS);
+}
+
+static bool await_verdict(Patient *patient)
+{
+  g_mutex_lock(&patient->lock);
+  while (!patient->done)
+    g_cond_wait(&patient->told, &patient->lock);
+  bool runs = patient->runs;
+  g_mutex_unlock(&patient->lock);
+  return runs;
+}
+
+static void patient_clear(Patient *patient)
+{
+  flow_control_end(&patient->ticket);
+  g_cond_clear(&patient->told);
+  g_mutex_clear(&patient->lock);
+}
+
 /* One flow with many requests does not hold up another one with a single one. */
 static void test_fairness(Fixture *fixture, gconstpointer data)
 {
@@ -287,6 +333,8 @@ static void test_queue(Fixture *fixture, gconstpointer data)
     "full\"} 1\n",
     "apiserver_flowcontrol_nominal_limit_seats{priority_level=\"narrow\"} 1\n",
     "apiserver_flowcontrol_current_executing_seats{priority_level=\"narrow\"} 1\n",
+    "apiserver_flowcontrol_current_inqueue_seats{priority_level=\"narrow\"} 3\n",
+    "apiserver_flowcontrol_current_limit_seats{priority_level=\"narrow\"} 1\n",
     "apiserver_flowcontrol_request_wait_duration_seconds_count{execute=\"true\",flow_schema=\"people\",priority_level="
     "\"narrow\"} 1\n",
   };
@@ -354,6 +402,37 @@ static void test_end(Fixture *fixture, gconstpointer data)
   flow_control_end(&running);
 }
 
+/* Who waits is refused in the end, the others of the queue after their own time, and the seat is not lost. */
+static void test_patience(Fixture *fixture, gconstpointer data)
+{
+  Patient patients[2] = { 0 };
+  FlowTicket running = { 0 };
+  create_narrow(fixture, 1, 1, 3);
+  g_assert_true(begin(fixture, "bob", "people", "GET", "/api/v1/pods", &running));
+  gint64 before = g_get_monotonic_time();
+  for (gsize i = 0; i < G_N_ELEMENTS(patients); i++)
+    wait_in_queue(fixture, &patients[i]);
+  for (gsize i = 0; i < G_N_ELEMENTS(patients); i++)
+    g_assert_false(await_verdict(&patients[i]));
+  g_assert_cmpint(g_get_monotonic_time() - before, >=, (gint64)GPOINTER_TO_INT(data) * 1000);
+  g_autoptr(GString) text = g_string_new(NULL);
+  flow_control_append_metrics(fixture->control, text);
+  static const char *const lines[] = {
+    "apiserver_flowcontrol_rejected_requests_total{flow_schema=\"people\",priority_level=\"narrow\",reason=\"time-"
+    "out\"} "
+    "2\n",
+    "apiserver_flowcontrol_current_inqueue_requests{flow_schema=\"people\",priority_level=\"narrow\"} 0\n",
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(lines); i++)
+    if (!strstr(text->str, lines[i]))
+      g_error("no %s in %s", lines[i], text->str);
+  for (gsize i = 0; i < G_N_ELEMENTS(patients); i++)
+    patient_clear(&patients[i]);
+  flow_control_end(&running);
+  g_assert_true(begin(fixture, "bob", "people", "GET", "/api/v1/pods", &running));
+  flow_control_end(&running);
+}
+
 /* A level borrows what others lend and do not use, up to its own limit: ten times its five seats. */
 static void test_lending(Fixture *fixture, gconstpointer data)
 {
@@ -365,6 +444,10 @@ static void test_lending(Fixture *fixture, gconstpointer data)
     n++;
   flow_control_end(&poor[n]); /* the one there was no room for */
   g_assert_cmpuint(n, ==, 5 + 50);
+  g_autoptr(GString) text = g_string_new(NULL);
+  flow_control_append_metrics(fixture->control, text);
+  g_assert_nonnull(strstr(text->str, "apiserver_flowcontrol_current_limit_seats{priority_level=\"poor\"} 55\n"));
+  g_assert_nonnull(strstr(text->str, "apiserver_flowcontrol_upper_limit_seats{priority_level=\"poor\"} 55\n"));
   /* the lender has its own seats all the same */
   for (gsize i = 0; i < G_N_ELEMENTS(rich); i++)
     g_assert_true(begin(fixture, "eve", "people", "GET", "/api/v1/pods", &rich[i]));
@@ -468,5 +551,6 @@ int main(int argc, char **argv)
   ADD("/flow-control/end", test_end);
   ADD("/flow-control/lending", test_lending);
   ADD("/flow-control/crowd", test_crowd);
+  g_test_add("/flow-control/patience", Fixture, GINT_TO_POINTER(50), set_up, test_patience, tear_down);
   return g_test_run();
 }

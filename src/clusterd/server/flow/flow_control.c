@@ -186,13 +186,13 @@ static void mark_stale(Object *old, Object *object, void *data)
   control->stale = true;
 }
 
-FlowControl *flow_control_new(Registry *registry, unsigned seats)
+FlowControl *flow_control_new(Registry *registry, unsigned seats, gint64 wait_us)
 {
   FlowControl *control = g_new0(FlowControl, 1);
   control->registry = registry;
   control->seats = seats;
   control->stale = true;
-  control->levels = flow_levels_new();
+  control->levels = flow_levels_new(wait_us);
   control->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)flow_level_unref);
   g_mutex_init(&control->lock);
   registry_observe(registry, GROUP, "flowschemas", mark_stale, control);

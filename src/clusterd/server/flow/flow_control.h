@@ -23,8 +23,8 @@ typedef struct FlowControl FlowControl;
 typedef struct FlowLevel FlowLevel;
 typedef struct FlowLevels FlowLevels;
 
-/* REGISTRY must live longer. */
-FlowControl *flow_control_new(Registry *registry, unsigned seats);
+/* REGISTRY must live longer. Who has waited for WAIT_US microseconds is refused. */
+FlowControl *flow_control_new(Registry *registry, unsigned seats, gint64 wait_us);
 /* Ends the waits; the resume of each runs before this returns. */
 void flow_control_close(FlowControl *control);
 void flow_control_free(FlowControl *control);

@@ -6,9 +6,10 @@
 /* --- life ----------------------------------------------------------------------------------------------------------
  */
 
-FlowLevels *flow_levels_new(void)
+FlowLevels *flow_levels_new(gint64 wait_us)
 {
   FlowLevels *levels = g_new0(FlowLevels, 1);
+  levels->wait_us = wait_us;
   g_mutex_init(&levels->lock);
   g_cond_init(&levels->changed);
   levels->current = g_ptr_array_new_with_free_func((GDestroyNotify)flow_level_unref);
@@ -79,6 +80,12 @@ static unsigned idle_seats(const FlowLevel *level)
       idle += MIN(other->limits.lendable, beyond(other->limits.nominal, other->used));
   }
   return beyond(idle, borrowed);
+}
+
+unsigned flow_level_limit(const FlowLevel *level)
+{
+  const FlowLimits *limits = &level->limits;
+  return limits->nominal + MIN(limits->borrowing, beyond(level->used, limits->nominal) + idle_seats(level));
 }
 
 static bool has_room(const FlowLevel *level, unsigned seats)
@@ -246,7 +253,7 @@ static void refuse_late(FlowLevels *levels, gint64 now, GPtrArray *late)
 {
   while (levels->waiting.length > 0) {
     FlowTicket *ticket = levels->waiting.head->data;
-    if (!levels->closed && ticket->since + FLOW_WAIT_SECONDS * G_USEC_PER_SEC > now)
+    if (!levels->closed && ticket->since + levels->wait_us > now)
       return;
     step_out(ticket);
     ticket->counts->timed_out++;
@@ -270,7 +277,7 @@ static void *watch_clock(void *data)
       g_mutex_lock(&levels->lock);
     } else if (levels->waiting.length > 0) {
       const FlowTicket *first = levels->waiting.head->data;
-      g_cond_wait_until(&levels->changed, &levels->lock, first->since + FLOW_WAIT_SECONDS * G_USEC_PER_SEC);
+      g_cond_wait_until(&levels->changed, &levels->lock, first->since + levels->wait_us);
     } else {
       g_cond_wait(&levels->changed, &levels->lock);
     }

@@ -108,6 +108,34 @@ static unsigned nominal_of(const FlowLevel *level)
   return level->limits.nominal;
 }
 
+static unsigned lower_of(const FlowLevel *level)
+{
+  return level->limits.nominal - MIN(level->limits.lendable, level->limits.nominal);
+}
+
+static unsigned upper_of(const FlowLevel *level)
+{
+  return level->limits.nominal + level->limits.borrowing;
+}
+
+/* What is used and what is waited for. */
+static unsigned demand_of(const FlowLevel *level)
+{
+  unsigned seats = level->used;
+  GHashTableIter iterator;
+  void *queue;
+  g_hash_table_iter_init(&iterator, level->queues);
+  while (g_hash_table_iter_next(&iterator, NULL, &queue))
+    for (const GList *link = ((const FlowQueue *)queue)->tickets.head; link; link = link->next)
+      seats += ((const FlowTicket *)link->data)->seats;
+  return seats;
+}
+
+static unsigned queued_of(const FlowLevel *level)
+{
+  return demand_of(level) - level->used;
+}
+
 static unsigned used_of(const FlowLevel *level)
 {
   return level->used;
@@ -125,5 +153,10 @@ void flow_levels_append_metrics(FlowLevels *levels, GString *text)
   append_refused(levels, text);
   append_all_waits(levels, text);
   append_levels(levels, text, "apiserver_flowcontrol_nominal_limit_seats", "A level's share of the seats.", nominal_of);
+  append_levels(levels, text, "apiserver_flowcontrol_lower_limit_seats", "What a level keeps when it lends.", lower_of);
+  append_levels(levels, text, "apiserver_flowcontrol_upper_limit_seats", "What a level has at most.", upper_of);
+  append_levels(levels, text, "apiserver_flowcontrol_current_limit_seats", "What a level could have now.",
+                flow_level_limit);
   append_levels(levels, text, "apiserver_flowcontrol_current_executing_seats", "Seats taken.", used_of);
+  append_levels(levels, text, "apiserver_flowcontrol_current_inqueue_seats", "Seats that are waited for.", queued_of);
 }

@@ -45,6 +45,7 @@ struct FlowLevel {
 
 /* All levels there are. */
 struct FlowLevels {
+  gint64 wait_us; /* never changed */
   GMutex lock;
   GPtrArray *current; /* FlowLevel*, with references */
   GQueue waiting;     /* FlowTicket* in the order they came, by their other links */
@@ -53,7 +54,8 @@ struct FlowLevels {
   GCond changed;
 };
 
-FlowLevels *flow_levels_new(void);
+/* Nobody waits longer than WAIT_US microseconds. */
+FlowLevels *flow_levels_new(gint64 wait_us);
 /* Refuses all who wait. */
 void flow_levels_close(FlowLevels *levels);
 void flow_levels_free(FlowLevels *levels);
@@ -68,6 +70,9 @@ void flow_levels_set(FlowLevels *levels, GPtrArray *current, const FlowLimits *l
 /* Finds TICKET, whose level is set, a seat, or a place in one of the queues of the flow called FLOW in SCHEMA. */
 FlowVerdict flow_level_enter(FlowTicket *ticket, const char *schema, const char *flow);
 void flow_level_leave(FlowTicket *ticket);
+
+/* How many seats LEVEL could have taken now, with what the others would lend it. With the levels' lock held. */
+unsigned flow_level_limit(const FlowLevel *level);
 
 void flow_levels_append_metrics(FlowLevels *levels, GString *text);
 
