@@ -46,6 +46,35 @@ is "a series grows by a patch" "$(k patch events.v1.events.k8s.io b --type merge
 field "in both" $core/b series/count 3
 is "PUT creates" "$(request PUT $core/c "${json[@]}" -o /dev/null -d '{"metadata":{"name":"c"},
  "involvedObject":{"kind":"Pod","namespace":"default","name":"p"}}' | tail -1)" "201"
+# what comes by events.k8s.io/v1 is held to more than by core or the beta
+old='{"metadata":{"name":"NAME"},"regarding":{"kind":"Pod","namespace":"default","name":"p"},"note":"n","reason":"r"'
+by() {
+  request POST "$group/$1/namespaces/default/events" "${json[@]}" -d "${old/NAME/$2}$3}"
+}
+causes() {
+  python3 -c 'import json, sys
+status, _ = json.JSONDecoder().raw_decode(sys.stdin.read())
+print(" ".join(sorted(cause["field"] for cause in status["details"]["causes"])))'
+}
+is "the beta takes old events" "$(by v1beta1 d "" | tail -1)" "201"
+is "v1 takes new ones" "$(by v1 e "" | causes)" "eventTime type"
+new='"eventTime":"2024-01-01T00:00:00.123456Z","type":"Normal","reportingController":"example.com/c","reportingInstance":"c-1","action":"Try"'
+is "who said it, and of what" "$(by v1 e ',"eventTime":"2024-01-01T00:00:00.123456Z","type":"Normal"' | causes)" \
+  "action reportingController reportingController reportingController reportingInstance"
+is "a series is of two" "$(by v1 e ",$new"',"series":{"count":1,"lastObservedTime":null}' | causes)" "series.count series.lastObservedTime"
+is "and nothing of the older form" "$(by v1 e ",$new"',"deprecatedCount":1,"deprecatedSource":{"host":"h"},"deprecatedFirstTimestamp":"2024-01-01T00:00:00Z","deprecatedLastTimestamp":"2024-01-01T00:00:00Z"' | causes)" \
+  "count firstTimestamp lastTimestamp source"
+is "a good one" "$(by v1 e ",$new" | tail -1)" "201"
+change() {
+  request PATCH "$1/e" -H "Content-Type: application/merge-patch+json" -d "$2"
+}
+events=$group/v1/namespaces/default/events
+is "it stays as it was" "$(change $events '{"note":"m","reason":"s","type":"Warning","action":"Do","reportingController":"example.com/d",
+ "reportingInstance":"d","eventTime":"2025-01-01T00:00:00.000000Z","regarding":{"name":"q"},"related":{"kind":"Pod","name":"r"}}' | causes)" \
+  "action eventTime involvedObject message reason related reportingController reportingInstance type"
+is "but for its series" "$(change $events '{"series":{"count":2,"lastObservedTime":"2024-01-01T00:05:00.000001Z"}}' | tail -1)" "200"
+is "its labels" "$(change $events '{"metadata":{"labels":{"a":"b"}}}' | tail -1)" "200"
+is "and what comes by core" "$(change $core '{"message":"m"}' | tail -1)" "200"
 is "deleted in one" "$(k delete events.v1.events.k8s.io a)" 'event.events.k8s.io "a" deleted'
-is "gone in both" "$(k get events -o name | tr '\n' ' ')" "event/b event/c "
+is "gone in both" "$(k get events -o name | tr '\n' ' ')" "event/b event/c event/d event/e "
 done_testing

@@ -139,8 +139,9 @@ typedef struct ApiSelectableField {
 
 typedef struct ApiWriteContext {
   bool is_update;
-  const char *subresource; /* NULL for the main resource */
-  const char *user;        /* who asks */
+  const char *subresource;     /* NULL for the main resource */
+  const char *user;            /* who asks */
+  const struct ApiKind *asked; /* whose path the request is for: an older version, maybe; NULL: the one stored */
 } ApiWriteContext;
 
 /* What upstream calls the strategy of a resource: the rules that are code. Every member may be NULL. */
@@ -152,6 +153,9 @@ typedef struct ApiStrategy {
   void (*prepare_update)(json_t *object, const json_t *old, const ApiWriteContext *context);
   void (*validate_create)(const json_t *object, FieldErrors *errors);
   void (*validate_update)(const json_t *object, const json_t *old, const ApiWriteContext *context, FieldErrors *errors);
+  /* The same for what depends on the request; OLD is NULL on create, CONTEXT may be. */
+  void (*validate_request)(const json_t *object, const json_t *old, const ApiWriteContext *context,
+                           FieldErrors *errors);
   /* Warnings (RFC 7234 `Warning: 299`) for a write; appended to the array of strings. */
   void (*warn)(const json_t *object, json_t *warnings);
 } ApiStrategy;

@@ -80,6 +80,7 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/strategies/strategy_network.c \
 	%D%/strategies/strategy_placement.c %D%/strategies/strategy_placement.h \
 	%D%/strategies/strategy_pod.c %D%/strategies/strategy_pod.h \
+	%D%/strategies/strategy_pod_annotations.c \
 	%D%/strategies/strategy_pod_spec.c \
 	%D%/strategies/strategy_pod_update.c \
 	%D%/strategies/strategy_probe.c \

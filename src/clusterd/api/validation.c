@@ -154,6 +154,8 @@ bool api_validate(const ApiKind *kind, const json_t *value, const json_t *old, c
     kind->strategy->validate_create(value, errors);
   if (kind->strategy && old && kind->strategy->validate_update)
     kind->strategy->validate_update(value, old, context, errors);
+  if (kind->strategy && kind->strategy->validate_request)
+    kind->strategy->validate_request(value, old, context, errors);
   const char *name = json_str(json_object_get(value, "metadata"), "name", "");
   return field_errors_finish(errors, kind->kind, kind->group, name, error);
 }

@@ -410,6 +410,48 @@ static void test_annotations(void)
   case_creates(POD, cases, G_N_ELEMENTS(cases));
 }
 
+/* The same in a template, and what an update may do to them. */
+static void test_annotations_elsewhere(void)
+{
+  static const char deployment[] =
+      "{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'name':'d','namespace':'x'},'spec':{'selector':{"
+      "'matchLabels':{'a':'b'}},'template':{'metadata':{'labels':{'a':'b'}},'spec':{'containers':[{'name':'c','image':"
+      "'i'}]}}}}";
+  static const ValidationCase templates[] = {
+    { "/spec/template/metadata/annotations={'" ARMOR "c':'localhost/x'}", "" },
+    { "/spec/template/metadata/annotations={'" ARMOR "d':'localhost/x'}",
+      "spec.template.annotations[" ARMOR "d]: Invalid value: \"d\": container not found" },
+    { "/spec/template/metadata/annotations={'controller.kubernetes.io/pod-deletion-cost':'1.5'}",
+      "spec.template.annotations[controller.kubernetes.io/pod-deletion-cost]: Invalid value: \"1.5\": must be a 32bit "
+      "integer" },
+    { "/spec/template/metadata/annotations={'kubernetes.io/config.mirror':'h'}",
+      "spec.template.annotations[kubernetes.io/config.mirror]: Invalid value: \"h\": must set spec.nodeName if mirror "
+      "pod annotation is set" },
+  };
+  static const ValidationCase updates[] = {
+    { "/metadata/annotations={'controller.kubernetes.io/pod-deletion-cost':'7'}", "" },
+    { "/metadata/annotations={'controller.kubernetes.io/pod-deletion-cost':'x'}",
+      "metadata.annotations[controller.kubernetes.io/pod-deletion-cost]: Invalid value: \"x\": must be a 32bit "
+      "integer" },
+    { "/metadata/annotations={'" ARMOR "c':'unconfined'}",
+      "metadata.annotations[" ARMOR "c]: Forbidden: may not add AppArmor annotations" },
+  };
+  static const char mirrored[] =
+      "{'apiVersion':'v1','kind':'Pod','metadata':{'name':'p','namespace':'x','annotations':{"
+      "'kubernetes.io/config.mirror':'h','" ARMOR
+      "c':'unconfined'}},'spec':{'nodeName':'n','containers':[{'name':'c','image':'i'}]}}";
+  static const ValidationCase kept[] = {
+    { "/metadata/labels={'a':'b'}", "" },
+    { "/metadata/annotations/kubernetes.io~1config.mirror='g'",
+      "metadata.annotations[kubernetes.io/config.mirror]: Forbidden: may not remove or update mirror pod annotation" },
+    { "/metadata/annotations/container.apparmor.security.beta.kubernetes.io~1c=null",
+      "metadata.annotations[" ARMOR "c]: Forbidden: may not remove or update AppArmor annotations" },
+  };
+  case_creates(deployment, templates, G_N_ELEMENTS(templates));
+  case_updates(POD, updates, G_N_ELEMENTS(updates));
+  case_updates(mirrored, kept, G_N_ELEMENTS(kept));
+}
+
 /* What an update may change, and what it may not. */
 static void test_update(void)
 {
@@ -447,6 +489,7 @@ int main(int argc, char **argv)
   g_test_add_func("/validation/pod/windows", test_windows);
   g_test_add_func("/validation/pod/resize-policy", test_resize_policy);
   g_test_add_func("/validation/pod/annotations", test_annotations);
+  g_test_add_func("/validation/pod/annotations-elsewhere", test_annotations_elsewhere);
   g_test_add_func("/validation/pod/placement", test_placement);
   g_test_add_func("/validation/pod/update", test_update);
   return g_test_run();

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "clusterd/api/selector/selector.h"
 #include "clusterd/api/strategies/strategies.h"
+#include "clusterd/api/strategies/strategy_pod.h"
 #include "clusterd/api/validation.h"
 #include "clusterd/api/validation_metadata.h"
 
@@ -127,6 +128,8 @@ void validate_pod_template(const json_t *value, const char *path, FieldErrors *e
   if (json_array_size(json_at(value, "spec", "ephemeralContainers", NULL)) > 0)
     field_errors_add_at(errors, FIELD_FORBIDDEN, path, "spec.ephemeralContainers", NULL,
                         "ephemeral containers not allowed in pod template");
+  g_autofree char *annotations = field_path_child(path, "annotations");
+  pod_check_annotations(value, annotations, errors);
 }
 
 static void check_values(const json_t *value, const char *operator, const char * path, FieldErrors *errors)

@@ -8,10 +8,6 @@
 #include "clusterd/api/strategies/strategy_pod.h"
 #include "clusterd/api/validation.h"
 
-#define MIRROR "kubernetes.io/config.mirror"
-#define DELETION_COST "controller.kubernetes.io/pod-deletion-cost"
-#define APP_ARMOR "container.apparmor.security.beta.kubernetes.io/"
-
 static const char *const container_lists[] = { "containers", "initContainers", "ephemeralContainers" };
 
 /* Upstream's rule: a limit without a request is also the request. Only in pods: templates stay as they were written. */
@@ -145,49 +141,10 @@ static void check_tokens(const json_t *spec, FieldErrors *errors)
   }
 }
 
-static bool has_container(const json_t *spec, const char *name)
-{
-  for (size_t list = 0; list < G_N_ELEMENTS(container_lists); list++)
-    if (json_find(json_object_get(spec, container_lists[list]), "name", name))
-      return true;
-  return false;
-}
-
-/* The older form of a container's AppArmor profile. */
-static void check_app_armor_annotation(const json_t *spec, const char *container, const json_t *profile,
-                                       const char *path, FieldErrors *errors)
-{
-  const char *text = json_string_value(profile) ? json_string_value(profile) : "";
-  g_autoptr(json_t) name = json_string(container);
-  if (!has_container(spec, container))
-    field_errors_add(errors, FIELD_INVALID, path, name, "container not found");
-  if (*text && strcmp(text, "runtime/default") != 0 && strcmp(text, "unconfined") != 0 &&
-      !g_str_has_prefix(text, "localhost/"))
-    field_errors_add(errors, FIELD_INVALID, path, profile, "invalid AppArmor profile name: \"%s\"", text);
-}
-
-/* Annotations that say something to the cluster. */
-static void check_annotations(const json_t *object, FieldErrors *errors)
-{
-  const json_t *annotations = json_at(object, "metadata", "annotations", NULL), *spec = json_object_get(object, "spec");
-  const char *key;
-  json_t *value;
-  json_object_foreach ((json_t *)(uintptr_t)annotations, key, value) {
-    g_autofree char *path = field_path_key("metadata.annotations", key);
-    if (strcmp(key, MIRROR) == 0 && !*json_str(spec, "nodeName", ""))
-      field_errors_add(errors, FIELD_INVALID, path, value, "must set spec.nodeName if mirror pod annotation is set");
-    if (strcmp(key, DELETION_COST) == 0 &&
-        !g_ascii_string_to_signed(json_string_value(value), 10, G_MININT32, G_MAXINT32, NULL, NULL))
-      field_errors_add(errors, FIELD_INVALID, path, value, "must be a 32bit integer");
-    if (g_str_has_prefix(key, APP_ARMOR))
-      check_app_armor_annotation(spec, key + strlen(APP_ARMOR), value, path, errors);
-  }
-}
-
 static void pod_validate_create(const json_t *object, FieldErrors *errors)
 {
   const json_t *spec = json_object_get(object, "spec");
-  check_annotations(object, errors);
+  pod_check_annotations(object, "metadata.annotations", errors);
   check_tokens(spec, errors);
   pod_check_images(spec, errors);
   if (json_array_size(json_at(object, "spec", "ephemeralContainers", NULL)) > 0)

@@ -146,6 +146,7 @@ void pod_validate_update(const json_t *object, const json_t *old, const ApiWrite
   }
   if (!writes(context, NULL))
     return;
+  pod_check_annotation_changes(object, old, errors);
   unsigned before = field_errors_count(errors);
   check_counts(spec, old_spec, errors);
   if (field_errors_count(errors) > before)

@@ -61,6 +61,7 @@ ApiWriteContext write_context(const Write *write)
     .is_update = write->old != NULL,
     .subresource = scale ? NULL : write->target->subresource,
     .user = identity ? identity->name : "system:apiserver",
+    .asked = write->target->kind,
   };
 }
 
