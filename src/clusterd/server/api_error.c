@@ -27,6 +27,16 @@ bool api_error_exists(GError **error, const ApiKind *kind, const char *name)
                             resource, name);
 }
 
+bool api_error_no_name_left(GError **error, const ApiKind *kind, const char *name)
+{
+  g_autofree char *resource = api_qualified_resource(kind);
+  json_t *details = api_error_details(kind, name);
+  json_object_set_new(details, "retryAfterSeconds", json_integer(1));
+  return reason_set_details(
+      error, REASON_ALREADY_EXISTS, details,
+      "%s \"%s\" already exists, the server was not able to generate a unique name for the object", resource, name);
+}
+
 bool api_error_conflict(GError **error, const ApiKind *kind, const char *name, const char *why)
 {
   g_autofree char *resource = api_qualified_resource(kind);

@@ -23,6 +23,9 @@ bool api_error_not_found(GError **error, const ApiKind *kind, const char *name);
 /* `configmaps "a" already exists`, 409. */
 bool api_error_exists(GError **error, const ApiKind *kind, const char *name);
 
+/* The same when the server chose the name, and found none that is free. */
+bool api_error_no_name_left(GError **error, const ApiKind *kind, const char *name);
+
 /* `Operation cannot be fulfilled on configmaps "a": WHY`, 409; WHY NULL: the object has been modified. */
 bool api_error_conflict(GError **error, const ApiKind *kind, const char *name, const char *why);
 

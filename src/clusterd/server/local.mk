@@ -183,6 +183,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/stream/session_set.c \
 	%D%/stream/session_set.h \
 	%D%/registry/storage_key.c %D%/registry/storage_key.h \
+	%D%/registry/stored_object.c %D%/registry/stored_object.h \
 	%D%/stream/spdy.c \
 	%D%/stream/spdy.h \
 	%D%/stream/spdy_dictionary.h \

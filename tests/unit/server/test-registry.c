@@ -552,6 +552,162 @@ static void test_history_bytes(Fixture *fixture, gconstpointer data)
   g_string_free(seen.text, TRUE);
 }
 
+/* --- bookmarks -----------------------------------------------------------------------------------------------------
+ */
+
+typedef struct Marks {
+  GMutex lock;
+  GCond grown;
+  int64_t newest; /* revision of the newest bookmark */
+  unsigned count;
+} Marks;
+
+static void note_mark(WatchType type, Object *object, Object *old, int64_t revision, void *data)
+{
+  Marks *marks = data;
+  if (type != WATCH_BOOKMARK)
+    return;
+  g_assert_null(object);
+  g_mutex_lock(&marks->lock);
+  g_assert_cmpint(revision, >=, marks->newest);
+  marks->newest = revision;
+  marks->count++;
+  g_cond_broadcast(&marks->grown);
+  g_mutex_unlock(&marks->lock);
+}
+
+static void await_marks(Marks *marks, unsigned count, int64_t revision)
+{
+  int64_t until = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
+  g_mutex_lock(&marks->lock);
+  while (marks->count < count || marks->newest < revision)
+    g_assert_true(g_cond_wait_until(&marks->grown, &marks->lock, until));
+  g_mutex_unlock(&marks->lock);
+}
+
+/* They come again and again, also when nothing happens, and tell of what happens to other kinds. */
+static void test_bookmarks(Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  Marks marks = { 0 };
+  Target secrets = target_of(fixture, "secrets", NULL);
+  registry_pace_bookmarks(fixture->registry, 5000);
+  Watch *watch = registry_watch(fixture->registry, NULL, &secrets, NULL, 0, note_mark, &marks, &error);
+  g_assert_no_error(error);
+  await_marks(&marks, 4, registry_revision(fixture->registry));
+  g_autoptr(Object) made = create_map(fixture, "a");
+  await_marks(&marks, 5, object_revision(made));
+  registry_unwatch(watch);
+}
+
+/* --- generated names -----------------------------------------------------------------------------------------------
+ */
+
+static Object *generate(Fixture *fixture, guint32 seed, GError **error)
+{
+  Target collection = target_of(fixture, "configmaps", NULL);
+  g_autoptr(json_t) value = parse("{\"metadata\":{\"generateName\":\"g-\"}}");
+  g_random_set_seed(seed); /* names come from GLib's generator */
+  return registry_create(fixture->registry, NULL, &collection, value, error);
+}
+
+/* A name that is taken is made anew, but not for ever. */
+static void test_generated_name(Fixture *fixture, gconstpointer data)
+{
+  enum { ATTEMPTS = 8, SEED = 7 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr(Object) first = generate(fixture, SEED, &error);
+  g_assert_no_error(error);
+  Target target = target_of(fixture, "configmaps", object_name(first));
+  object_unref(registry_delete(fixture->registry, NULL, &target, NULL, NULL, NULL));
+  for (int i = 0; i < ATTEMPTS; i++) {
+    g_autoptr(Object) made = generate(fixture, SEED, &error);
+    g_assert_no_error(error);
+    if (i == 0) /* the same seed is the same first name */
+      g_assert_cmpstr(object_name(made), ==, object_name(first));
+    g_assert_true(g_hash_table_add(names, g_strdup(object_name(made))));
+  }
+  g_assert_null(generate(fixture, SEED, &error));
+  g_assert_true(reason_is(error, REASON_ALREADY_EXISTS));
+  g_assert_true(g_str_has_prefix(error->message, "configmaps \"g-"));
+  g_assert_true(g_str_has_suffix(error->message,
+                                 "already exists, the server was not able to generate a unique name for the object"));
+  g_assert_cmpint(json_int(reason_details(error), "retryAfterSeconds", 0), ==, 1);
+}
+
+/* --- what was stored before ----------------------------------------------------------------------------------------
+ */
+
+/* Puts a Deployment in the store as a version that knew fewer defaults would have. */
+static void store_old(Fixture *fixture, const char *name)
+{
+  g_autoptr(GError) error = NULL;
+  const ApiKind *kind = kind_of(fixture, "apps", "v1", "deployments");
+  json_t *value = parse(
+      "{\"kind\":\"Deployment\",\"apiVersion\":\"apps/"
+      "v1\",\"metadata\":{\"resourceVersion\":\"0\",\"name\":\"old\",\"namespace\":"
+      "\"default\",\"uid\":\"u\",\"creationTimestamp\":\"2020-01-01T00:00:00Z\"},\"spec\":{\"replicas\":3,\"selector\":"
+      "{"
+      "\"matchLabels\":{\"a\":\"b\"}},\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{\"containers\":[{"
+      "\"name\":\"c\",\"image\":\"i:1\"}]}}}}");
+  json_object_set_new(json_object_get(value, "metadata"), "name", json_string(name));
+  g_autoptr(Object) object = object_new(kind, value);
+  g_autofree char *key = g_strdup_printf("/registry/deployments/default/%s", name);
+  int64_t revision;
+  store_put(fixture->store, key, 0, object_bytes(object), &revision, &error);
+  g_assert_no_error(error);
+}
+
+static void assert_defaults(const Object *object)
+{
+  const json_t *spec = json_object_get(object_json(object), "spec");
+  const json_t *pod = json_at(spec, "template", "spec", NULL);
+  g_assert_cmpint(json_int(spec, "replicas", 0), ==, 3);
+  g_assert_cmpint(json_int(spec, "progressDeadlineSeconds", 0), ==, 600);
+  g_assert_cmpstr(json_str(json_object_get(spec, "strategy"), "type", ""), ==, "RollingUpdate");
+  g_assert_cmpstr(json_str(pod, "restartPolicy", ""), ==, "Always");
+  g_assert_cmpstr(json_str(json_array_get(json_object_get(pod, "containers"), 0), "imagePullPolicy", ""), ==,
+                  "IfNotPresent");
+}
+
+static void see_defaults(WatchType type, Object *object, Object *old, int64_t revision, void *data)
+{
+  if (object)
+    assert_defaults(object);
+  see(type, object, old, revision, data);
+}
+
+/* It has the defaults of today however it is read, and is not written for their sake. */
+static void test_old_objects(Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  const ApiKind *kind = kind_of(fixture, "apps", "v1", "deployments");
+  Target all = { kind, "default", NULL, NULL }, one = { kind, "default", "old", NULL };
+  Seen seen = { .text = g_string_new(NULL) };
+  Watch *watch = registry_watch(fixture->registry, NULL, &all, NULL, 0, see_defaults, &seen, &error);
+  store_old(fixture, "old"); /* as another server on the same store does */
+  assert_seen(&seen, "B Aold ");
+  registry_unwatch(watch);
+  for (int i = 0; i < 2; i++) {
+    int64_t revision = store_revision(fixture->store);
+    g_autoptr(Object) read = registry_get(fixture->registry, NULL, &one, &error);
+    g_assert_no_error(error);
+    assert_defaults(read);
+    g_autoptr(ObjectList) list = registry_list(fixture->registry, NULL, &all, NULL, &error);
+    g_assert_no_error(error);
+    assert_defaults(list->objects->pdata[0]);
+    g_assert_cmpint(store_revision(fixture->store), ==, revision);
+    close_registry(fixture); /* and after a start */
+    open_registry(fixture);
+  }
+  g_autoptr(json_t) patch = parse("{\"spec\":{\"paused\":true}}");
+  g_autoptr(Object) patched = registry_patch(fixture->registry, NULL, &one, PATCH_MERGE, patch, false, NULL, &error);
+  g_assert_no_error(error);
+  assert_defaults(patched);
+  g_string_free(seen.text, TRUE);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -571,5 +727,8 @@ int main(int argc, char **argv)
   ADD("watch", test_watch);
   ADD("watch-too-old", test_watch_too_old);
   ADD("history-bytes", test_history_bytes);
+  ADD("bookmarks", test_bookmarks);
+  ADD("generated-name", test_generated_name);
+  ADD("old-objects", test_old_objects);
   return g_test_run();
 }

@@ -148,8 +148,6 @@ Object *custom_version_load(const ApiScheme *scheme, const ApiKind *kind, GBytes
   gsize length;
   const char *text = g_bytes_get_data(bytes, &length);
   g_autofree char *api_version = NULL, *name = NULL;
-  if (!kind->custom)
-    return object_from_bytes(kind, bytes, revision, error);
   const ApiKind *written = NULL;
   if (json_scan_type(text, length, &api_version, &name) && api_version && name && strchr(api_version, '/'))
     written = api_scheme_stored_kind(scheme, kind->group, strchr(api_version, '/') + 1, name);

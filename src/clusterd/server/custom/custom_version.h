@@ -7,8 +7,8 @@
  * defaults. New reference. May ask a webhook. */
 Object *custom_version_view(const ApiKind *kind, Object *stored, GError **error);
 
-/* An object from BYTES of the store: a custom resource in the version the bytes were written in, as that is defined
- * today; any other KIND as object_from_bytes makes it. New reference. */
+/* An object of the custom KIND from BYTES of the store: in the version the bytes were written in, as that is defined
+ * today. New reference. */
 Object *custom_version_load(const ApiScheme *scheme, const ApiKind *kind, GBytes *bytes, int64_t revision,
                             GError **error);
 

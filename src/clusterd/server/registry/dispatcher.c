@@ -22,7 +22,14 @@ struct Watch {
   int64_t from; /* nothing up to here; another server may have been further than this one is */
 };
 
-typedef enum MessageKind { MESSAGE_CHANGE, MESSAGE_START, MESSAGE_STOP, MESSAGE_CLOSE, MESSAGE_QUIT } MessageKind;
+typedef enum MessageKind {
+  MESSAGE_CHANGE,
+  MESSAGE_START,
+  MESSAGE_STOP,
+  MESSAGE_CLOSE,
+  MESSAGE_PACE,
+  MESSAGE_QUIT
+} MessageKind;
 
 typedef struct Message {
   MessageKind kind;
@@ -32,6 +39,7 @@ typedef struct Message {
   const ApiKind *of;  /* MESSAGE_CLOSE: whose watches end */
   GPtrArray *backlog; /* MESSAGE_START: Change* */
   int64_t revision;   /* MESSAGE_START: where the backlog ends */
+  int64_t pace_us;    /* MESSAGE_PACE: time between bookmarks */
 } Message;
 
 struct Dispatcher {
@@ -40,6 +48,8 @@ struct Dispatcher {
   GThread *thread;
   GPtrArray *watches; /* Watch*, all; the thread's */
   int64_t revision;   /* newest delivered; the thread's */
+  int64_t pace_us;    /* time between bookmarks; the thread's */
+  int64_t next_us;    /* when the next ones are due, monotonic; the thread's */
   GAsyncQueue *aside; /* Delivery*: what must not hold up the others */
   GThread *aside_thread;
 };
@@ -259,6 +269,10 @@ static bool dispatch_message(Dispatcher *dispatcher, Message *message)
   case MESSAGE_CLOSE:
     dispatch_close(dispatcher, message);
     break;
+  case MESSAGE_PACE:
+    dispatcher->pace_us = message->pace_us;
+    dispatcher->next_us = g_get_monotonic_time() + dispatcher->pace_us;
+    break;
   case MESSAGE_QUIT:
     break;
   }
@@ -276,9 +290,8 @@ static void dispatch_bookmarks(Dispatcher *dispatcher)
 static void *dispatcher_main(void *data)
 {
   Dispatcher *dispatcher = data;
-  int64_t next = g_get_monotonic_time() + BOOKMARK_SECONDS * G_USEC_PER_SEC;
   for (;;) {
-    int64_t left = next - g_get_monotonic_time();
+    int64_t left = dispatcher->next_us - g_get_monotonic_time();
     Message *message = left > 0 ? g_async_queue_timeout_pop(dispatcher->queue, (guint64)left) : NULL;
     if (message) {
       if (!dispatch_message(dispatcher, message))
@@ -286,7 +299,7 @@ static void *dispatcher_main(void *data)
       continue;
     }
     dispatch_bookmarks(dispatcher);
-    next = g_get_monotonic_time() + BOOKMARK_SECONDS * G_USEC_PER_SEC;
+    dispatcher->next_us = g_get_monotonic_time() + dispatcher->pace_us;
   }
 }
 
@@ -297,6 +310,8 @@ Dispatcher *dispatcher_new(Registry *registry)
   dispatcher->queue = g_async_queue_new();
   dispatcher->watches = g_ptr_array_new();
   dispatcher->revision = registry->revision;
+  dispatcher->pace_us = BOOKMARK_SECONDS * G_USEC_PER_SEC;
+  dispatcher->next_us = g_get_monotonic_time() + dispatcher->pace_us;
   dispatcher->aside = g_async_queue_new();
   dispatcher->thread = g_thread_new("watch", dispatcher_main, dispatcher);
   dispatcher->aside_thread = g_thread_new("watch-aside", aside_main, dispatcher);
@@ -331,6 +346,13 @@ void dispatcher_change(Dispatcher *dispatcher, Resource *resource, Change *chang
   Message *message = message_new(MESSAGE_CHANGE, resource);
   message->change = change_ref(change);
   g_async_queue_push(dispatcher->queue, message);
+}
+
+void registry_pace_bookmarks(Registry *registry, int64_t interval_us)
+{
+  Message *message = message_new(MESSAGE_PACE, NULL);
+  message->pace_us = MAX(interval_us, BOOKMARK_US_MIN);
+  g_async_queue_push(registry->dispatcher->queue, message);
 }
 
 static GPtrArray *backlog_of_state(const Resource *resource, const char *namespace_)

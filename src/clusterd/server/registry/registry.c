@@ -9,6 +9,7 @@
 #include "clusterd/server/registry/registry_private.h"
 #include "clusterd/server/registry/scale.h"
 #include "clusterd/server/registry/storage_key.h"
+#include "clusterd/server/registry/stored_object.h"
 #include "clusterd/server/registry/write_turn.h"
 
 #define LOAD_PAGE 256 /* entries read at once */
@@ -42,7 +43,7 @@ static bool load_page(const Registry *registry, Resource *resource, const GPtrAr
   gsize length = strlen(resource->prefix);
   for (guint i = 0; i < entries->len; i++) {
     const StoreEntry *entry = entries->pdata[i];
-    Object *object = custom_version_load(registry->scheme, resource->kind, entry->value, entry->mod_revision, error);
+    Object *object = stored_object_load(registry->scheme, resource->kind, entry->value, entry->mod_revision, error);
     if (!object) {
       g_prefix_error(error, "%s: ", entry->key);
       return false;

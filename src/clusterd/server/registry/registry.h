@@ -128,5 +128,8 @@ Watch *registry_watch(Registry *registry, const Caller *caller, const Target *ta
                       int64_t from, WatchHandler handler, void *data, GError **error);
 void registry_unwatch(Watch *watch);
 
+/* From now on bookmarks come every INTERVAL_US microseconds, for all watches: about a minute without this. */
+void registry_pace_bookmarks(Registry *registry, int64_t interval_us);
+
 /* The newest revision of the store. */
 int64_t registry_revision(Registry *registry);

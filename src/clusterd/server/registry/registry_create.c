@@ -5,6 +5,7 @@
 #include "base/reason.h"
 #include "base/timestamp.h"
 #include "clusterd/api/validation.h"
+#include "clusterd/server/api_error.h"
 #include "clusterd/server/custom/custom_resources.h"
 #include "clusterd/server/registry/write.h"
 
@@ -150,8 +151,12 @@ Object *registry_create(Registry *registry, const Caller *caller, const Target *
     g_autoptr(Object) stored = write_create(&write, &problem);
     if (stored)
       return registry_show(target, stored, error);
-    if (generated && attempt < GENERATE_ATTEMPTS && reason_is(problem, REASON_ALREADY_EXISTS))
-      continue; /* the generated name was taken */
+    if (generated && reason_is(problem, REASON_ALREADY_EXISTS)) {
+      if (attempt < GENERATE_ATTEMPTS)
+        continue; /* the generated name was taken */
+      api_error_no_name_left(error, target->kind, write_name(&write));
+      return NULL;
+    }
     g_propagate_error(error, g_steal_pointer(&problem));
     return NULL;
   }

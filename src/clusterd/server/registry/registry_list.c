@@ -7,6 +7,7 @@
 #include "clusterd/server/custom/custom_version.h"
 #include "clusterd/server/registry/continue_token.h"
 #include "clusterd/server/registry/registry_private.h"
+#include "clusterd/server/registry/stored_object.h"
 
 void object_list_free(ObjectList *list)
 {
@@ -193,8 +194,8 @@ static bool take_page(Listing *listing, GPtrArray *entries, gsize skip, GError *
       listing->left += entries->len - i;
       return true;
     }
-    g_autoptr(Object) loaded = custom_version_load(listing->registry->scheme, listing->resource->kind, entry->value,
-                                                   entry->mod_revision, error);
+    g_autoptr(Object) loaded = stored_object_load(listing->registry->scheme, listing->resource->kind, entry->value,
+                                                  entry->mod_revision, error);
     g_autoptr(Object) object =
         loaded && listing->by_view ? registry_view(listing->kind, loaded, error) : g_steal_pointer(&loaded);
     if (!object)

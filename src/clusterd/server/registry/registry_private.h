@@ -13,9 +13,11 @@
 #define HISTORY_MAX 1024
 #define HISTORY_SECONDS 300
 #define HISTORY_BYTES_MAX (16u << 20) /* of a resource; the newest change is kept whatever its size */
-/* How long a read waits for a revision that has not come yet, and a bookmark for the next one. */
+/* How long a read waits for a revision that has not come yet, and a bookmark for the next one unless told otherwise; no
+ * bookmarks come faster than BOOKMARK_US_MIN. */
 #define FUTURE_WAIT_SECONDS 3
 #define BOOKMARK_SECONDS 60
+#define BOOKMARK_US_MIN 1000
 /* Writes that lose against others try again this often before the caller hears of it. */
 #define CONFLICT_RETRIES 100
 

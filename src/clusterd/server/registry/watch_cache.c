@@ -6,6 +6,7 @@
 #include "clusterd/server/custom/custom_version.h"
 #include "clusterd/server/registry/registry_private.h"
 #include "clusterd/server/registry/storage_key.h"
+#include "clusterd/server/registry/stored_object.h"
 
 /* --- changes -------------------------------------------------------------------------------------------------------
  */
@@ -75,7 +76,7 @@ static Object *object_of(Registry *registry, Resource *resource, const StoreEven
   Flight *flight = g_hash_table_lookup(registry->flights, event->entry.value);
   if (!flight) {
     g_autoptr(GError) error = NULL;
-    Object *object = custom_version_load(registry->scheme, resource->kind, event->entry.value, revision, &error);
+    Object *object = stored_object_load(registry->scheme, resource->kind, event->entry.value, revision, &error);
     if (!object)
       g_critical("%s: %s", event->entry.key, error->message);
     return object;
