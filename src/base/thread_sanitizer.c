@@ -215,6 +215,15 @@ gboolean g_thread_pool_push(GThreadPool *pool, gpointer item, GError **error)
   return pushed;
 }
 
+/* More threads may mean to wake one that waits for a pool: GLib does it by a queue of its own. */
+gboolean g_thread_pool_set_max_threads(GThreadPool *pool, gint max_threads, GError **error)
+{
+  AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+  gboolean set = LIBRARY(g_thread_pool_set_max_threads)(pool, max_threads, error);
+  AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+  return set;
+}
+
 void g_thread_pool_free(GThreadPool *pool, gboolean immediate, gboolean wait)
 {
   PoolWork *work = work_of(pool);
