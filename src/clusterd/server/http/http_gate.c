@@ -236,6 +236,8 @@ static void give_leave(HttpGate *gate)
 void http_gate_answered(HttpGate *gate)
 {
   gate->unanswered -= gate->unanswered > 0;
+  /* after the answer to the request itself its sender needs no leave */
+  gate->owes_leave = gate->owes_leave && (gate->unanswered > 0 || !gate->upload);
   give_leave(gate);
 }
 
@@ -440,8 +442,10 @@ void http_gate_read(HttpGate *gate, bool on)
 
 void http_gate_forget(HttpGate *gate, HttpUpload *upload)
 {
-  if (gate->upload == upload)
-    http_upload_end(g_steal_pointer(&gate->upload), false);
+  if (gate->upload != upload)
+    return;
+  gate->owes_leave = false;
+  http_upload_end(g_steal_pointer(&gate->upload), false);
 }
 
 /* --- with the connection -------------------------------------------------------------------------------------------
