@@ -57,8 +57,10 @@ skip() {
   echo "ok $tests_run - $1 # SKIP $2"
 }
 
+# A module that makes what is in no namespace defines clean_up to delete it.
 finish() {
   local status=$?
+  ! declare -F clean_up >/dev/null || clean_up >/dev/null 2>&1
   k delete namespace "$NAMESPACE" --wait=false >/dev/null 2>&1
   rm -rf "$WORK"
   echo "1..$tests_run"
