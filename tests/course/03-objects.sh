@@ -94,7 +94,7 @@ fi
 
 # --- topology spread
 ok "pods spread over nodes" k apply -f "$(manifest 03-spread)"
-ok "all run" k rollout status deployment/spread --timeout=60s
+ok "all run" k rollout status deployment/spread --timeout=180s
 becomes "none where the key is missing" 30 "didn't match pod topology spread constraints \\(missing required label\\)" k describe pod nowhere
 ok "delete them" k delete -f "$(manifest 03-spread)" --timeout=60s
 
@@ -140,7 +140,7 @@ ok "and go by their label" k delete pods -l tier=frontend --timeout=60s
 
 # --- StatefulSet
 ok "a stateful set with claims" k apply -f "$(manifest 03-stateful-set)"
-ok "its pods start one after the other" k rollout status statefulset/web --timeout=120s
+ok "its pods start one after the other" k rollout status statefulset/web --timeout=180s
 is "in order" "web-0 web-1 web-2" sh -c "'$KUBECTL' get pods -l app=nginx-set --sort-by=.status.startTime -o name | sed 's#pod/##' | paste -sd ' '"
 is "each has a claim" "www-web-0 www-web-1 www-web-2" sh -c "'$KUBECTL' get pvc -o name | sed 's#.*/##' | paste -sd ' '"
 is "all are bound" "Bound Bound Bound" k get pvc -o 'jsonpath={.items[*].status.phase}'
@@ -148,7 +148,7 @@ ok "a client" k run client --image=busybox --restart=Never --command -- sleep 36
 ok "runs" k wait pod/client --for=condition=Ready --timeout=60s
 is "each has a name" web-1 k exec client -- wget -qO- -T 5 "http://web-1.nginx.$NAMESPACE.svc.cluster.local/"
 ok "delete a pod" k delete pod web-1 --timeout=60s
-ok "it comes back" k rollout status statefulset/web --timeout=60s
+ok "it comes back" k rollout status statefulset/web --timeout=180s
 is "with its page" web-1 k exec client -- wget -qO- -T 5 "http://web-1.nginx/"
 ok "scale down" k scale statefulset/web --replicas=1
 becomes "the last go first" 60 '^web-0$' sh -c "'$KUBECTL' get pods -l app=nginx-set -o name | sed 's#pod/##' | paste -sd ' '"
@@ -158,7 +158,7 @@ ok "delete the claims" k delete pvc --all --timeout=60s
 
 # --- DaemonSet
 ok "a daemon set" k apply -f "$(manifest 03-daemon-set)"
-ok "runs on every node" k rollout status daemonset/log-agent --timeout=60s
+ok "runs on every node" k rollout status daemonset/log-agent --timeout=180s
 like "as many as nodes" "log-agent +$nodes +$nodes +$nodes +$nodes +$nodes" k get daemonset log-agent
 ok "delete it" k delete daemonset log-agent --timeout=60s
 
@@ -170,19 +170,19 @@ like "serves the page" nginx k exec init-demo -- curl -sS http://localhost
 
 # --- exercise: deployments
 ok "a deployment" k create deployment nginx --image=nginx:1.7.9 --replicas=3
-ok "rolls out" k rollout status deployment/nginx --timeout=90s
+ok "rolls out" k rollout status deployment/nginx --timeout=180s
 ok "scale to 1" k scale deployment/nginx --replicas=1
 becomes "1" 60 'nginx +1/1 +1 +1' k get deployment nginx
 ok "scale to 8" k scale deployment/nginx --replicas=8
 becomes "8" 90 'nginx +8/8 +8 +8' k get deployment nginx
 ok "a second revision" k set image deployment/nginx nginx=nginx:1.8.1
-ok "rolls out" k rollout status deployment/nginx --timeout=120s
+ok "rolls out" k rollout status deployment/nginx --timeout=180s
 ok "a third" k set image deployment/nginx nginx=nginx:1.9.1
-ok "rolls out" k rollout status deployment/nginx --timeout=120s
+ok "rolls out" k rollout status deployment/nginx --timeout=180s
 is "the history" "1 2 3" sh -c "'$KUBECTL' rollout history deployment/nginx | awk '/^[0-9]/ {print \$1}' | paste -sd ' '"
 like "one revision in full" 'nginx:1.8.1' k rollout history deployment/nginx --revision=2
 like "roll back to revision 2" 'rolled back' k rollout undo deployment/nginx --to-revision=2
-ok "rolls out" k rollout status deployment/nginx --timeout=120s
+ok "rolls out" k rollout status deployment/nginx --timeout=180s
 is "revision 2 is now 4" "1 3 4" sh -c "'$KUBECTL' rollout history deployment/nginx | awk '/^[0-9]/ {print \$1}' | paste -sd ' '"
 is "its image is back" nginx:1.8.1 field deployment nginx '{.spec.template.spec.containers[0].image}'
 like "deployments, replica sets, pods" 'deployment.apps/nginx' k get deployments,rs,pods
@@ -191,7 +191,7 @@ ok "scale to 5" k scale deployment/nginx --replicas=5
 becomes "5" 60 'nginx +5/5 +5 +5' k get deployment nginx
 ok "set image nginx:1.9.1" k set image deployment/nginx nginx=nginx:1.9.1
 ok "and at once nginx:1.7.1" k set image deployment/nginx nginx=nginx:1.7.1
-ok "rolls out" k rollout status deployment/nginx --timeout=120s
+ok "rolls out" k rollout status deployment/nginx --timeout=180s
 is "all run the last image" "nginx:1.7.1" sh -c "'$KUBECTL' get pods -l app=nginx --field-selector=status.phase=Running -o jsonpath='{range .items[?(@.metadata.deletionTimestamp==\"\")]}{end}{range .items[*]}{.metadata.deletionTimestamp}|{.spec.containers[0].image}{\"\n\"}{end}' | sed -n 's/^|//p' | sort -u"
 first=$(k get rs -l app=nginx -o 'jsonpath={range .items[*]}{.spec.template.spec.containers[0].image} {.status.replicas}{"\n"}{end}' | awk '$1 == "nginx:1.9.1" {print $2}')
 is "the first rollout did not complete: it was given up" 0 echo "$first"

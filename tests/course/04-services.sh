@@ -21,7 +21,7 @@ answers() {
 }
 
 ok "three pods and a client" k apply -f "$(manifest 04-web)"
-ok "roll out" k rollout status deployment/web --timeout=90s
+ok "roll out" k rollout status deployment/web --timeout=180s
 ok "the client" k wait pod/client --for=condition=Ready --timeout=60s
 ok "services" sh -c "sed 's/NAMESPACE/$NAMESPACE/' '$(manifest 04-services)' | '$KUBECTL' apply -f -"
 

@@ -16,11 +16,11 @@ run_by_hand() {
 
 # --- a stateless application, updated while it is visited
 ok "a front end and a visitor" k apply -f "$(manifest 08-stateless)"
-ok "rolls out" k rollout status deployment/front --timeout=90s
+ok "rolls out" k rollout status deployment/front --timeout=180s
 ok "the visitor" k wait pod/visitor --for=condition=Ready --timeout=60s
 becomes "sees release 1" 30 'release 1' k logs visitor --tail=1
 ok "release 2" k set env deployment/front RELEASE=2
-ok "rolls out" k rollout status deployment/front --timeout=90s
+ok "rolls out" k rollout status deployment/front --timeout=180s
 becomes "the visitor sees it" 30 'release 2' k logs visitor --tail=1
 is "no visit was lost in between" 0 sh -c "'$KUBECTL' logs visitor | sed '1,/release 1/d' | grep -c lost"
 ok "pause" k rollout pause deployment/front
@@ -29,37 +29,37 @@ is "nothing rolls out" 1 sh -c "'$KUBECTL' get rs -l app=front --no-headers | aw
 ok "scaling works all the same" k scale deployment/front --replicas=4
 becomes "4" 60 'front +4/4' k get deployment front
 ok "resume" k rollout resume deployment/front
-ok "rolls out" k rollout status deployment/front --timeout=90s
+ok "rolls out" k rollout status deployment/front --timeout=180s
 ok "little patience" k patch deployment front -p '{"spec":{"progressDeadlineSeconds":10}}'
 ok "a release that has no image" k set image deployment/front web=no-such-image:v1
-exits "does not get past its deadline" 1 'exceeded its progress deadline' k rollout status deployment/front --timeout=90s
+exits "does not get past its deadline" 1 'exceeded its progress deadline' k rollout status deployment/front --timeout=180s
 is "the others still serve" 4 field deployment front '{.status.availableReplicas}'
 ok "more patience" k patch deployment front -p '{"spec":{"progressDeadlineSeconds":600}}'
 ok "undo" k rollout undo deployment/front
-ok "rolls out" k rollout status deployment/front --timeout=90s
+ok "rolls out" k rollout status deployment/front --timeout=180s
 ok "restart all" k rollout restart deployment/front
-ok "rolls out" k rollout status deployment/front --timeout=90s
+ok "rolls out" k rollout status deployment/front --timeout=180s
 ok "delete it" k delete -f "$(manifest 08-stateless)" --timeout=90s
 
 # --- stateful applications
 ok "stateful applications" k apply -f "$(manifest 08-stateful)"
-ok "one of a single instance" k rollout status deployment/single --timeout=90s
+ok "one of a single instance" k rollout status deployment/single --timeout=180s
 first=$(k get pods -l app=single -o 'jsonpath={.items[0].metadata.name}')
 ok "is updated" k set env deployment/single RELEASE=2
-ok "rolls out" k rollout status deployment/single --timeout=90s
+ok "rolls out" k rollout status deployment/single --timeout=180s
 like "the next one finds the data of the first" "^$first " in_order k exec deployment/single -- cat /data/starts
-ok "a set that starts all at once" k rollout status statefulset/members --timeout=90s
+ok "a set that starts all at once" k rollout status statefulset/members --timeout=180s
 ok "a canary: its last member" k set env statefulset/members RELEASE=2
-like "rolls out up to the partition" 'partitioned roll out complete: 1 new pods' k rollout status statefulset/members --timeout=90s
+like "rolls out up to the partition" 'partitioned roll out complete: 1 new pods' k rollout status statefulset/members --timeout=180s
 is "one has the new release" "1 1 2" in_order sh -c "for i in 0 1 2; do '$KUBECTL' exec members-\$i -- sh -c 'echo \$RELEASE'; done"
 ok "the canary lives: all of them" k patch statefulset members -p '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}'
-ok "roll out" k rollout status statefulset/members --timeout=90s
+ok "roll out" k rollout status statefulset/members --timeout=180s
 is "all have it" "2 2 2" in_order sh -c "for i in 0 1 2; do '$KUBECTL' exec members-\$i -- sh -c 'echo \$RELEASE'; done"
 ok "delete them" k delete -f "$(manifest 08-stateful)" --timeout=90s
 
 # --- autoscaling, under load and without
 ok "a page that costs CPU" k apply -f "$(manifest 08-autoscale)"
-ok "rolls out" k rollout status deployment/costly --timeout=60s
+ok "rolls out" k rollout status deployment/costly --timeout=180s
 ok "autoscale it" k autoscale deployment costly --cpu-percent=50 --min=1 --max=4
 becomes "top knows the pods" 90 'costly-.* [0-9]+m +[0-9]+Mi' k top pods
 becomes "and the nodes" 60 '[0-9]+m +[0-9]+% +[0-9]+Mi +[0-9]+%' k top nodes
