@@ -8,6 +8,7 @@
 #include "clusterd/client/volume_match.h"
 #include "clusterd/node/host_path.h"
 #include "clusterd/node/nfs_volume.h"
+#include "clusterd/node/volume_owner.h"
 
 bool claim_volume_handles(const json_t *pod, const json_t *volume, char **name)
 {
@@ -82,7 +83,16 @@ static bool is_reached(const VolumeContext *context, const json_t *volume)
   return !node || volume_reaches(volume, node);
 }
 
-static char *mount_local(const char *name, const json_t *source, GError **error)
+/* A local volume is the pod's own: its group gets what is there. (What a hostPath leads to belongs to the node.) */
+static bool give_to_group(const json_t *pod, const char *path, GError **error)
+{
+  const json_t *context = json_at(pod, "spec", "securityContext", NULL);
+  bool on_mismatch = g_str_equal(json_str(context, "fsGroupChangePolicy", "Always"), "OnRootMismatch");
+  int64_t group = json_int(context, "fsGroup", -1);
+  return group < 0 || volume_owner_set(path, (gid_t)group, on_mismatch, error);
+}
+
+static char *mount_local(const VolumeContext *context, const char *name, const json_t *source, GError **error)
 {
   struct stat info;
   const char *path = json_str(source, "path", "");
@@ -93,17 +103,19 @@ static char *mount_local(const char *name, const json_t *source, GError **error)
                name, path);
     return NULL;
   }
-  char *found = host_path_prepare(path, "Directory", error);
-  if (!found)
-    g_prefix_error(error, "MountVolume.SetUp failed for volume \"%s\" : ", name);
-  return found;
+  g_autofree char *found = host_path_prepare(path, "Directory", error);
+  if (found && give_to_group(context->pod, found, error))
+    return g_steal_pointer(&found);
+  g_prefix_error(error, "MountVolume.SetUp failed for volume \"%s\" : ", name);
+  return NULL;
 }
 
-static char *mount(const char *folder, const char *name, const json_t *volume, GError **error)
+static char *mount(const VolumeContext *context, const char *folder, const char *name, const json_t *volume,
+                   GError **error)
 {
   const json_t *spec = json_object_get(volume, "spec"), *source = json_object_get(spec, "hostPath");
   if (json_object_get(spec, "local"))
-    return mount_local(name, json_object_get(spec, "local"), error);
+    return mount_local(context, name, json_object_get(spec, "local"), error);
   char *path = NULL;
   if (source)
     path = host_path_prepare(json_str(source, "path", ""), json_str(source, "type", ""), error);
@@ -153,6 +165,6 @@ char *claim_volume_path(const VolumeContext *context, const char *folder, const 
                "already in use by another pod",
                name);
   else
-    return mount(folder, name, bound, error);
+    return mount(context, folder, name, bound, error);
   return NULL;
 }

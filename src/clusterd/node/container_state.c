@@ -1,7 +1,12 @@
 #include "clusterd/node/container_state.h"
 
+#include <string.h>
+
 #include "base/json.h"
 #include "base/timestamp.h"
+
+#define TERMINATION_MESSAGE_MAX 4096 /* bytes */
+#define TERMINATION_POD_MAX (12 * 1024)
 
 static json_t *time_json(int64_t time_us)
 {
@@ -17,14 +22,23 @@ static json_t *container_id(const PodState *state, const ContainerStatus *status
   return json_string(id);
 }
 
+/* What a container may say at its end; all of a pod's share what a status can hold. */
+static char *bounded_message(const PodState *state, const char *message)
+{
+  gsize most = MIN(TERMINATION_MESSAGE_MAX, TERMINATION_POD_MAX / MAX(state->records->len, 1));
+  return strlen(message) <= most ? g_strdup(message) : g_utf8_make_valid(message, (gssize)most);
+}
+
 static json_t *terminated(const PodState *state, const ContainerStatus *status, const char *message)
 {
   const char *reason = status->oom_killed ? "OOMKilled" : status->exit_code == 0 ? "Completed" : "Error";
   json_t *value = json_pack("{s:{s:i, s:s, s:o, s:o, s:o}}", "terminated", "exitCode", status->exit_code, "reason",
                             reason, "startedAt", time_json(status->started_us), "finishedAt",
                             time_json(status->finished_us), "containerID", container_id(state, status));
-  if (message && *message)
-    json_object_set_new(json_object_get(value, "terminated"), "message", json_string(message));
+  if (message && *message) {
+    g_autofree char *text = bounded_message(state, message);
+    json_object_set_new(json_object_get(value, "terminated"), "message", json_string(text));
+  }
   return value;
 }
 

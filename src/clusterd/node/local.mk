@@ -31,6 +31,8 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/pod_worker.c %D%/pod_worker.h \
 	%D%/pod_worker_private.h \
 	%D%/probe.c %D%/probe.h \
+	%D%/probe_grpc.c \
+	%D%/probe_private.h \
 	%D%/prober.c %D%/prober.h \
 	%D%/pull_secrets.c %D%/pull_secrets.h \
 	%D%/resources.c %D%/resources.h \
@@ -38,6 +40,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/static_pods.c %D%/static_pods.h \
 	%D%/volume_files.c %D%/volume_files.h \
 	%D%/volume_folder.c %D%/volume_folder.h \
+	%D%/volume_owner.c %D%/volume_owner.h \
 	%D%/volumes.c %D%/volumes.h \
 	%D%/docker_activation.c %D%/docker_activation.h \
 	%D%/image_cli.c %D%/image_cli.h \

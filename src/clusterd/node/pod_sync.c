@@ -1,8 +1,10 @@
 /* A pod that should run: volumes, sandbox, init containers in order, then the others. */
+#include <limits.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/reason.h"
 #include "base/timestamp.h"
 #include "clusterd/node/pod_conditions.h"
 #include "clusterd/node/pod_files.h"
@@ -94,6 +96,16 @@ static bool write_pod_files(PodWorker *worker, GError **error)
          write_text(worker->dir, "resolv.conf", resolv, error) && write_text(worker->dir, "hostname", hostname, error);
 }
 
+/* The kernel's bound on a host name. */
+static bool check_hostname(const char *hostname, GError **error)
+{
+  return strlen(hostname) <= HOST_NAME_MAX ||
+         reason_set(error, REASON_INVALID,
+                    "Failed to construct FQDN from pod hostname and cluster domain, FQDN %s is too long (%d characters "
+                    "is the max, %zu characters requested)",
+                    hostname, HOST_NAME_MAX, strlen(hostname));
+}
+
 static char *run_sandbox(PodWorker *worker, GError **error)
 {
   Runtime *runtime = worker->host->runtime;
@@ -113,7 +125,7 @@ static char *run_sandbox(PodWorker *worker, GError **error)
                           .log_directory = worker->log_dir,
                           .cgroup_parent = cgroup,
                           .sysctls = json_at(spec, "securityContext", "sysctls", NULL) };
-  return runtime->run_sandbox(runtime, &sandbox, error);
+  return check_hostname(sandbox.hostname, error) ? runtime->run_sandbox(runtime, &sandbox, error) : NULL;
 }
 
 /* Ends the sandbox that does not work any more; of older ones only the one before keeps its logs. */
@@ -226,6 +238,13 @@ static bool back_off_is_over(PodWorker *worker, ContainerRecord *record)
   return true;
 }
 
+/* How long a container may take to end that a probe has given up: the probe may say so itself. */
+static int64_t unhealthy_grace(const PodWorker *worker, const ContainerRecord *record)
+{
+  const json_t *probe = json_object_get(record->spec, record->started ? "livenessProbe" : "startupProbe");
+  return json_int(probe, "terminationGracePeriodSeconds", pod_spec_grace_seconds(worker->state.pod));
+}
+
 /* Brings one container to run. */
 static void ensure_container(PodWorker *worker, ContainerRecord *record)
 {
@@ -236,7 +255,7 @@ static void ensure_container(PodWorker *worker, ContainerRecord *record)
     if (record->unhealthy) {
       pod_worker_event(worker, record, "Normal", "Killing", "Container %s failed %s probe, will be restarted",
                        record->name, record->started ? "liveness" : "startup");
-      pod_stop_container(worker, record, pod_spec_grace_seconds(worker->state.pod));
+      pod_stop_container(worker, record, unhealthy_grace(worker, record));
     } else {
       pod_container_watch(worker, record);
     }

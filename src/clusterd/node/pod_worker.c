@@ -490,8 +490,8 @@ static bool pass(PodWorker *worker, bool gone, const GPtrArray *verdicts)
       return false; /* the end is told when it is there */
     finish(worker);
   }
+  publish(worker); /* first: who reads the status may ask for what it tells of */
   pod_worker_write_status(worker);
-  publish(worker);
   return false;
 }
 

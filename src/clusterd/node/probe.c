@@ -11,9 +11,11 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "clusterd/node/probe_private.h"
 #include "clusterd/server/node_access.h"
 
 #define OUTPUT_MAX 10240 /* as upstream keeps */
+#define REDIRECTS_MAX 10
 
 static int64_t left_ms(gint64 deadline)
 {
@@ -136,15 +138,33 @@ static size_t keep_body(char *data, size_t size, size_t n, void *out)
   return size * n;
 }
 
-static struct curl_slist *headers_of(const json_t *handler)
+static bool has_header(const json_t *list, const char *name)
 {
-  struct curl_slist *headers = NULL;
   const json_t *item;
   size_t i;
-  headers = curl_slist_append(headers, "User-Agent: kube-probe/1.32");
-  headers = curl_slist_append(headers, "Accept: */*");
-  json_array_foreach (json_object_get(handler, "httpHeaders"), i, item) {
-    g_autofree char *line = g_strdup_printf("%s: %s", json_str(item, "name", ""), json_str(item, "value", ""));
+  json_array_foreach (list, i, item)
+    if (g_ascii_strcasecmp(json_str(item, "name", ""), name) == 0)
+      return true;
+  return false;
+}
+
+static struct curl_slist *headers_of(const json_t *handler)
+{
+  static const char *const own[] = { "User-Agent", "Accept" }, *const values[] = { PROBE_AGENT, "*/*" };
+  struct curl_slist *headers = NULL;
+  const json_t *list = json_object_get(handler, "httpHeaders"), *item;
+  size_t i;
+  for (gsize k = 0; k < G_N_ELEMENTS(own); k++) {
+    g_autofree char *line = g_strdup_printf("%s: %s", own[k], values[k]);
+    if (!has_header(list, own[k]))
+      headers = curl_slist_append(headers, line);
+  }
+  json_array_foreach (list, i, item) {
+    const char *name = json_str(item, "name", ""), *value = json_str(item, "value", "");
+    /* curl's ways to say "empty" and "none at all" */
+    g_autofree char *line = *value                                    ? g_strdup_printf("%s: %s", name, value)
+                            : g_ascii_strcasecmp(name, "Accept") == 0 ? g_strdup("Accept:")
+                                                                      : g_strdup_printf("%s;", name);
     headers = curl_slist_append(headers, line);
   }
   return headers;
@@ -163,6 +183,48 @@ static char *http_failure(CURLcode code, const char *url, const char *host, unsi
   }
 }
 
+/* The host of URL as it is written there. The caller frees. */
+static char *host_in(const char *url)
+{
+  g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_ENCODED, NULL);
+  return g_strdup(uri ? g_uri_get_host(uri) : NULL);
+}
+
+static void set_options(CURL *curl, struct curl_slist *headers, GString *body, char *detail)
+{
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_PROXY, "");
+  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L); /* as upstream: a probe asks for health, not identity */
+  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_body);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
+}
+
+/* Gets *URL, and where it is sent to as long as that is the same host; *URL becomes the last one asked. Being sent to
+ * another host is an answer like any other. */
+static CURLcode get(CURL *curl, char **url, GString *body, gint64 deadline, long *status)
+{
+  CURLcode code = CURLE_TOO_MANY_REDIRECTS;
+  for (int i = 0; i <= REDIRECTS_MAX; i++) {
+    char *next = NULL;
+    g_string_truncate(body, 0);
+    curl_easy_setopt(curl, CURLOPT_URL, *url);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)MAX(left_ms(deadline), 1));
+    code = curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
+    curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &next);
+    g_autofree char *here = host_in(*url), *there = next ? host_in(next) : NULL;
+    if (code != CURLE_OK || !next || g_strcmp0(here, there) != 0)
+      return code;
+    g_free(*url);
+    *url = g_strdup(next);
+  }
+  return CURLE_TOO_MANY_REDIRECTS;
+}
+
 static bool run_http(const ProbeTarget *target, const json_t *handler, int64_t timeout_seconds, char **output)
 {
   const char *host = host_of(target, handler), *path = json_str(handler, "path", "/");
@@ -174,25 +236,16 @@ static bool run_http(const ProbeTarget *target, const json_t *handler, int64_t t
   long status = 0;
   CURL *curl = curl_easy_init();
   struct curl_slist *headers = headers_of(handler);
-  curl_easy_setopt(curl, CURLOPT_URL, url);
-  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(timeout_seconds * 1000));
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_PROXY, "");
-  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L); /* as upstream: a probe asks for health, not identity */
-  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
-  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_body);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
-  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
-  CURLcode code = curl_easy_perform(curl);
-  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  set_options(curl, headers, body, detail);
+  CURLcode code = get(curl, &url, body, g_get_monotonic_time() + timeout_seconds * G_USEC_PER_SEC, &status);
   curl_slist_free_all(headers);
   curl_easy_cleanup(curl);
   bool ok = code == CURLE_OK && status >= 200 && status < 400;
-  *output = code != CURLE_OK ? http_failure(code, url, host, port, detail)
-            : ok             ? g_strdup(body->str)
-                             : g_strdup_printf("HTTP probe failed with statuscode: %ld", status);
+  *output = code == CURLE_TOO_MANY_REDIRECTS
+                ? g_strdup_printf("Get \"%s\": stopped after %d redirects", url, REDIRECTS_MAX)
+            : code != CURLE_OK ? http_failure(code, url, host, port, detail)
+            : ok               ? g_strdup(body->str)
+                               : g_strdup_printf("HTTP probe failed with statuscode: %ld", status);
   return ok;
 }
 
@@ -208,6 +261,8 @@ bool probe_run(const ProbeTarget *target, const json_t *handler, int64_t timeout
     *output = g_strdup("");
     return true;
   }
-  part = json_object_get(handler, "tcpSocket");
-  return run_tcp(target, part ? part : json_object_get(handler, "grpc"), timeout_seconds, output);
+  if ((part = json_object_get(handler, "grpc")))
+    return probe_grpc(target->pod_ip ? target->pod_ip : "127.0.0.1", port_of(target, part),
+                      json_str(part, "service", ""), timeout_seconds, output);
+  return run_tcp(target, json_object_get(handler, "tcpSocket"), timeout_seconds, output);
 }

@@ -14,6 +14,6 @@ typedef struct ProbeTarget {
   const char *pod_ip;      /* the node's with the host's network */
 } ProbeTarget;
 
-/* HANDLER has one of exec, httpGet, tcpSocket, grpc (a connection is all that is tried), sleep. Blocks at most
+/* HANDLER has one of exec, httpGet, tcpSocket, grpc, sleep. Blocks at most
  * TIMEOUT_SECONDS. True on success; *OUTPUT gets what it said or why it failed, the caller's, never NULL. */
 bool probe_run(const ProbeTarget *target, const json_t *handler, int64_t timeout_seconds, char **output);

@@ -44,3 +44,9 @@ check_PROGRAMS += %D%/test-logs
 TESTS += %D%/test-logs
 %C%_test_logs_SOURCES = %D%/test-logs.c
 %C%_test_logs_LDADD = $(clusterd_libs) $(clusterd_system_libs)
+
+check_PROGRAMS += %D%/test-probe
+TESTS += %D%/test-probe
+EXTRA_DIST += %D%/grpc-health.js
+%C%_test_probe_SOURCES = %D%/test-probe.c
+%C%_test_probe_LDADD = $(clusterd_libs) $(clusterd_system_libs)

@@ -2,12 +2,14 @@
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/yaml.h"
 #include "clusterd/node/claim_volume.h"
 #include "clusterd/node/container_plan.h"
+#include "clusterd/node/volume_owner.h"
 #include "clusterd/node/volumes.h"
 
 static const NodeFacts node = { .name = "n1", .ip = "10.0.2.15", .cpu_milli = 1000, .memory_bytes = 1 << 30 };
@@ -181,11 +183,58 @@ static void test_read_only(void)
   file_remove_tree(folder, NULL);
 }
 
+static void assert_owner(const char *folder, const char *name, gid_t group, mode_t mode)
+{
+  g_autofree char *path = g_build_filename(folder, name, NULL);
+  GStatBuf info;
+  g_assert_cmpint(g_lstat(path, &info), ==, 0);
+  g_assert_cmpuint(info.st_gid, ==, group);
+  g_assert_cmpuint(info.st_mode & 07777, ==, mode);
+}
+
+/* fsGroup gets what a local volume holds; what links lead to stays as it is. */
+static void test_fs_group(void)
+{
+  const gid_t group = getuid() == 0 ? 2000 : getgid(), own = getgid();
+  g_autoptr(GError) error = NULL;
+  g_autofree char *folder = g_dir_make_tmp("claims-XXXXXX", &error), *volume = g_build_filename(folder, "v", NULL);
+  g_autofree char *deep = g_build_filename(volume, "a", "b", NULL), *file = g_build_filename(deep, "file", NULL);
+  g_autofree char *outside = g_build_filename(folder, "outside", NULL), *link = g_build_filename(volume, "link", NULL);
+  g_assert_cmpint(g_mkdir_with_parents(deep, 0700), ==, 0);
+  g_assert_true(g_file_set_contents_full(file, "x", 1, G_FILE_SET_CONTENTS_NONE, 0400, NULL));
+  g_assert_true(g_file_set_contents_full(outside, "x", 1, G_FILE_SET_CONTENTS_NONE, 0400, NULL));
+  g_assert_cmpint(symlink(outside, link), ==, 0);
+  g_autofree char *cluster_text = g_strdup_printf("{" CLAIM("", "Bound") "," VOLUME("local: {path: %s}") "}", volume);
+  g_autofree char *pod_text = g_strdup_printf(
+      "{metadata: {name: p, namespace: default, uid: u1}, spec: {securityContext: {fsGroup: %u}, volumes: [{name: v, "
+      "persistentVolumeClaim: {claimName: data}}]}}",
+      group);
+  g_autoptr(json_t) cluster = parse(cluster_text);
+  g_autoptr(json_t) pod = parse(pod_text);
+  ClusterView view = view_of(cluster);
+  VolumeContext context = { .pod = pod, .view = &view, .node = &node };
+  g_autoptr(PodVolumes) volumes = pod_volumes_new(folder);
+  g_assert_true(pod_volumes_set_up(volumes, &context, &error));
+  g_assert_no_error(error);
+  assert_owner(volume, ".", group, 02770);
+  assert_owner(volume, "a/b", group, 02770);
+  assert_owner(volume, "a/b/file", group, 0660);
+  assert_owner(folder, "outside", own, 0400);
+  /* the top is right: OnRootMismatch looks no further, Always does */
+  g_assert_cmpint(g_chmod(file, 0400), ==, 0);
+  g_assert_true(volume_owner_set(volume, group, true, &error));
+  assert_owner(volume, "a/b/file", group, 0400);
+  g_assert_true(volume_owner_set(volume, group, false, &error));
+  assert_owner(volume, "a/b/file", group, 0660);
+  file_remove_tree(folder, NULL);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/claim-volumes/texts", test_texts);
   g_test_add_func("/claim-volumes/ephemeral", test_ephemeral);
   g_test_add_func("/claim-volumes/read-only", test_read_only);
+  g_test_add_func("/claim-volumes/fs-group", test_fs_group);
   return g_test_run();
 }

@@ -403,6 +403,37 @@ static void test_status(void)
   pod_state_clear(&state);
 }
 
+/* A container's last words: 4 KiB, and of many containers 12 KiB together. */
+static void test_termination_messages(void)
+{
+  static const struct {
+    unsigned containers;
+    gsize length, shown;
+  } rows[] = { { 1, 4096, 4096 }, { 1, 5000, 4096 }, { 3, 4096, 4096 }, { 6, 2048, 2048 }, { 6, 4096, 2048 } };
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(GString) text = g_string_new("{metadata: {uid: u}, spec: {restartPolicy: Never, containers: [");
+    for (unsigned k = 0; k < rows[i].containers; k++)
+      g_string_append_printf(text, "{name: c%u, image: i},", k);
+    g_string_append(text, "]}}");
+    g_autoptr(json_t) pod = yaml(text->str);
+    PodState state;
+    pod_state_init(&state);
+    state.host_ip = "10.0.2.15";
+    state.runtime_scheme = "crun";
+    state.sandbox_id = g_strdup("s");
+    pod_state_set_pod(&state, pod);
+    g_autoptr(GPtrArray) containers = g_ptr_array_new();
+    g_ptr_array_add(containers, ended("c0", 0, 1));
+    g_autoptr(GPtrArray) surplus = pod_state_observe(&state, containers);
+    pod_state_record(&state, "c0")->current_message = g_strnfill(rows[i].length, 'm');
+    g_autoptr(json_t) status = pod_status_build(&state, NULL, 1000000);
+    const json_t *first = json_array_get(json_object_get(status, "containerStatuses"), 0);
+    const char *message = json_str(json_at(first, "state", "terminated", NULL), "message", "");
+    g_assert_cmpuint(strlen(message), ==, rows[i].shown);
+    pod_state_clear(&state);
+  }
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -419,5 +450,6 @@ int main(int argc, char **argv)
   g_test_add_func("/parts/host-path", test_host_path);
   g_test_add_func("/parts/pull-secrets", test_pull_secrets);
   g_test_add_func("/parts/status", test_status);
+  g_test_add_func("/parts/termination-messages", test_termination_messages);
   return g_test_run();
 }

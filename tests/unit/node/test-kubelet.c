@@ -302,6 +302,28 @@ static void test_log_rotation(Fixture *fixture, gconstpointer data)
   wait_until(!g_file_test(folder, G_FILE_TEST_EXISTS));
 }
 
+/* A probe may say how long the container it gives up has: here the pod's own time would be no end. */
+static void test_probe_grace(Fixture *fixture, gconstpointer data)
+{
+  fake_runtime_set_exec_code(fixture->runtime, 1);
+  fake_runtime_make_stubborn(fixture->runtime, "c");
+  g_free(create_pod(fixture, "p",
+                    "terminationGracePeriodSeconds: 3600, containers: [{name: c, image: 'test:1', livenessProbe: "
+                    "{exec: {command: [live]}, periodSeconds: 1, failureThreshold: 1, terminationGracePeriodSeconds: "
+                    "1}}]"));
+  wait_until(status_is(fixture, "p", "containerStatuses.0.restartCount", "1"));
+}
+
+static void test_long_name(Fixture *fixture, gconstpointer data)
+{
+  g_free(create_pod(fixture, "p",
+                    "setHostnameAsFQDN: true, subdomain: a-subdomain-that-is-so-long-as-to-be-too-long, " ONE));
+  wait_until(has_event(fixture, "FailedCreatePodSandBox",
+                       "FQDN p.a-subdomain-that-is-so-long-as-to-be-too-long.default.svc.cluster.local is too long (64 "
+                       "characters is the max, 73 characters requested)"));
+  g_assert_cmpuint(fake_runtime_sandboxes(fixture->runtime), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
   static const struct {
@@ -322,7 +344,9 @@ int main(int argc, char **argv)
                 { "survives-restart-and-reboot", test_survives_restart_and_reboot },
                 { "orphans-go", test_orphans_go },
                 { "deadline", test_deadline },
-                { "log-rotation", test_log_rotation } };
+                { "log-rotation", test_log_rotation },
+                { "probe-grace", test_probe_grace },
+                { "long-name", test_long_name } };
   g_test_init(&argc, &argv, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS(tests); i++) {
     g_autofree char *path = g_strdup_printf("/kubelet/%s", tests[i].name);
