@@ -87,20 +87,20 @@ def scripts():
             yield path
 
 
-def lost_tests():
-    """Tests that the table of promises names and that are not there."""
-    table = ROOT / "docs/internals/conformance.md"
+def lost_tests(name, count):
+    """Tests that the table of COUNT promises in docs/internals/NAME names and that are not there."""
+    table = ROOT / "docs/internals" / name
     rows = re.findall(r"^\| (\d+) \|[^|]*\|(.*)\|$", table.read_text(), re.M)
-    if [int(number) for number, _ in rows] != list(range(1, 37)):
-        yield f"{table.name}: rows 1 to 36, each once and in order"
+    if [int(number) for number, _ in rows] != list(range(1, count + 1)):
+        yield f"{table.name}: rows 1 to {count}, each once and in order"
     for number, cell in rows:
-        for name, tests in re.findall(r"(tests/[\w./-]+)((?: \"[^\"]+\")+)", cell):
-            path = ROOT / name
+        for file, tests in re.findall(r"(tests/[\w./-]+)((?: \"[^\"]+\")+)", cell):
+            path = ROOT / file
             text = path.read_text() if path.is_file() else ""
             for test in re.findall(r'"([^"]+)"', tests):
                 # a C test may be named by a macro that puts the beginning before it
                 if f'"{test}' not in text and f"({test})" not in text:
-                    yield f"{table.name}, row {number}: {name} has no test \"{test}\""
+                    yield f"{table.name}, row {number}: {file} has no test \"{test}\""
         if not re.search(r'tests/[\w./-]+ "', cell):
             yield f"{table.name}, row {number}: no test"
 
@@ -118,7 +118,8 @@ def complaints(command, *files):
 report("folders include only what lies below them", list(wrong_arrows()))
 report("no banned call", list(banned_calls()))
 report("no file is longer than 800 lines", list(long_files()))
-report("the tests that hold the API's promises are there", list(lost_tests()))
+report("the tests that hold the API's promises are there", list(lost_tests("conformance.md", 36)))
+report("the tests that hold the node's promises are there", list(lost_tests("node-conformance.md", 35)))
 if shutil.which("shellcheck") and list(scripts()):
     # the machine's own scripts are read by busybox ash, and find their parts only there
     guest = [path for path in scripts() if path.is_relative_to(ROOT / "iso/rootfs") or path.is_relative_to(ROOT / "iso/initrd")]

@@ -315,6 +315,12 @@ static ImageStatus *image_of(const char *reference)
 static ImageStatus *image_status(Runtime *runtime, const char *reference, GError **error)
 {
   FakeRuntime *self = fake(runtime);
+  for (const char *at = reference; *at; at++)
+    if (g_ascii_isupper(*at)) {
+      reason_set(error, REASON_BAD_REQUEST, "invalid reference format: repository name (%s) must be lowercase",
+                 reference);
+      return NULL;
+    }
   g_mutex_lock(&self->lock);
   bool here = GPOINTER_TO_INT(g_hash_table_lookup(self->images, reference)) == 2;
   g_mutex_unlock(&self->lock);

@@ -50,3 +50,8 @@ TESTS += %D%/test-probe
 EXTRA_DIST += %D%/grpc-health.js
 %C%_test_probe_SOURCES = %D%/test-probe.c
 %C%_test_probe_LDADD = $(clusterd_libs) $(clusterd_system_libs)
+
+check_PROGRAMS += %D%/test-kubelet-life
+TESTS += %D%/test-kubelet-life
+%C%_test_kubelet_life_SOURCES = %D%/test-kubelet-life.c $(kubelet_fixture_sources)
+%C%_test_kubelet_life_LDADD = $(clusterd_libs) $(clusterd_system_libs)
