@@ -76,17 +76,18 @@ static void writer_clear(Writer *writer)
   g_mutex_clear(&writer->lock);
 }
 
-/* Appends N lines, each the next number; a second passes with each. */
+/* Appends N lines, each the next number, at once; a second passes with each. */
 static void append(Writer *writer, unsigned n)
 {
+  g_autoptr(GString) text = g_string_new(NULL);
   for (unsigned i = 0; i < n; i++) {
     unsigned number = writer->line++;
-    g_autofree char *text =
-        g_strdup_printf("2026-11-23T10:%02u:%02u.0+00:00 stdout F line %u\n", number / 60 % 60, number % 60, number);
-    g_mutex_lock(&writer->lock);
-    g_assert_cmpint(write(writer->fd, text, strlen(text)), ==, (ssize_t)strlen(text));
-    g_mutex_unlock(&writer->lock);
+    g_string_append_printf(text, "2026-11-23T10:%02u:%02u.0+00:00 stdout F line %u\n", number / 60 % 60, number % 60,
+                           number);
   }
+  g_mutex_lock(&writer->lock);
+  g_assert_cmpint(write(writer->fd, text->str, text->len), ==, (ssize_t)text->len);
+  g_mutex_unlock(&writer->lock);
 }
 
 static void rotate_by_hand(Writer *writer)
