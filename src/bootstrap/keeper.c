@@ -65,51 +65,80 @@ void keeper_stop(const Home *home, const char *profile)
 /* --- what it does ---------------------------------------------------------------------------------------------------
  */
 
-typedef struct Keeper {
-  Machine *machine;
-  ApiClient *events; /* beside the watch, which keeps its own busy */
+struct PortWatch {
+  ApiClient *services, *events; /* the watch keeps its client busy */
   ServicePorts *ports;
   bool changed;     /* since the ports were last brought in line */
   int64_t retry_us; /* monotonic, when what could not be opened is tried again */
-} Keeper;
+};
 
 static void tell_service(const json_t *event, void *data)
 {
-  const Keeper *keeper = data;
+  const PortWatch *watch = data;
   g_autoptr(GError) error = NULL;
   g_autofree char *path =
       g_strdup_printf("/api/v1/namespaces/%s/events", json_str(json_object_get(event, "metadata"), "namespace", ""));
-  if (!api_client_post(keeper->events, path, event, &error))
+  if (!api_client_post(watch->events, path, event, &error))
     g_message("%s", error->message);
 }
 
 static bool take_event(const char *type, json_t *service, void *data)
 {
-  Keeper *keeper = data;
+  PortWatch *watch = data;
   if (strcmp(type, "ERROR") == 0)
     return false;
   if (strcmp(type, "BOOKMARK") == 0)
     return true;
-  service_ports_note(keeper->ports, type, service);
-  keeper->changed = true;
+  service_ports_note(watch->ports, type, service);
+  watch->changed = true;
   return true;
 }
 
 static int bring_in_line(void *data)
 {
-  Keeper *keeper = data;
+  PortWatch *watch = data;
   int64_t now_us = g_get_monotonic_time();
-  if (keeper->changed || now_us >= keeper->retry_us)
-    keeper->retry_us = service_ports_sync(keeper->ports, now_us);
-  keeper->changed = false;
-  return keeper->retry_us == INT64_MAX ? -1 : (int)(MAX(keeper->retry_us - now_us, 0) / 1000) + 1;
+  if (watch->changed || now_us >= watch->retry_us)
+    watch->retry_us = service_ports_sync(watch->ports, now_us);
+  watch->changed = false;
+  return watch->retry_us == INT64_MAX ? -1 : (int)(MAX(watch->retry_us - now_us, 0) / 1000) + 1;
 }
 
-static bool machine_runs(const Keeper *keeper)
+PortWatch *port_watch_new(const Home *home, const Profile *profile, const Driver *driver, const MachineSpec *spec)
+{
+  PortWatch *watch = g_new0(PortWatch, 1);
+  watch->services = api_client_new(home, profile);
+  watch->events = api_client_new(home, profile);
+  watch->ports = service_ports_new(driver, spec, tell_service, watch);
+  return watch;
+}
+
+void port_watch_free(PortWatch *watch)
+{
+  if (!watch)
+    return;
+  service_ports_free(watch->ports);
+  api_client_free(watch->services);
+  api_client_free(watch->events);
+  g_free(watch);
+}
+
+bool port_watch_follow(PortWatch *watch, GError **error)
+{
+  /* a watch without a resourceVersion begins with everything there is; what went away meanwhile must not linger */
+  service_ports_forget(watch->ports);
+  watch->changed = false;
+  watch->retry_us = INT64_MAX; /* else all would be closed before the first service is told */
+  return api_client_watch(watch->services, "/api/v1/services?watch=true", take_event, bring_in_line, watch, error);
+}
+
+/* --- the process ----------------------------------------------------------------------------------------------------
+ */
+
+static bool machine_runs(const Machine *machine)
 {
   MachineState state;
-  return keeper->machine->driver->state(&keeper->machine->spec, &state, NULL) &&
-         (state == MACHINE_RUNNING || state == MACHINE_PAUSED);
+  return machine->driver->state(&machine->spec, &state, NULL) && (state == MACHINE_RUNNING || state == MACHINE_PAUSED);
 }
 
 bool keeper_run(const Home *home, const Profile *profile, GError **error)
@@ -124,16 +153,10 @@ bool keeper_run(const Home *home, const Profile *profile, GError **error)
   g_autoptr(Machine) machine = machine_new(home, profile, error);
   if (!machine)
     return false;
-  g_autoptr(ApiClient) client = api_client_new(home, profile), events = api_client_new(home, profile);
-  Keeper keeper = { .machine = machine, .events = events, .retry_us = INT64_MAX };
-  g_autoptr(ServicePorts) ports = service_ports_new(machine->driver, &machine->spec, tell_service, &keeper);
-  keeper.ports = ports;
-  while (machine_runs(&keeper)) {
+  g_autoptr(PortWatch) watch = port_watch_new(home, profile, machine->driver, &machine->spec);
+  while (machine_runs(machine)) {
     g_autoptr(GError) inner = NULL;
-    /* a watch without a resourceVersion begins with everything there is; what went away meanwhile must not linger */
-    service_ports_forget(ports);
-    keeper.retry_us = INT64_MAX; /* else all would be closed before the first service is told */
-    if (!api_client_watch(client, "/api/v1/services?watch=true", take_event, bring_in_line, &keeper, &inner))
+    if (!port_watch_follow(watch, &inner))
       g_message("%s", inner->message);
     g_usleep(RETRY_US);
   }

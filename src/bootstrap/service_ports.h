@@ -10,7 +10,7 @@
 
 #include "driver/driver.h"
 
-#define SERVICE_PORTS_RETRY_US (10 * G_USEC_PER_SEC)
+#define SERVICE_PORTS_RETRY_US (5 * G_USEC_PER_SEC)
 #define SERVICE_PORTS_TELL_AGAIN_US (30 * 60 * G_USEC_PER_SEC) /* events live an hour */
 
 typedef struct ServicePorts ServicePorts;

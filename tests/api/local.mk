@@ -72,3 +72,10 @@ EXTRA_DIST += tests/course/manifests/08-cron-job.yaml tests/course/manifests/08-
 
 dist_check_SCRIPTS += %D%/drain.sh
 TESTS += %D%/drain.sh
+
+check_PROGRAMS += %D%/port-watch
+%C%_port_watch_SOURCES = %D%/port-watch.c
+%C%_port_watch_LDADD = src/bootstrap/libbootstrap.a src/driver/libdriver.a src/profile/libprofile.a src/base/libbase.a \
+	$(launcher_system_libs)
+dist_check_SCRIPTS += %D%/service-ports.sh
+TESTS += %D%/service-ports.sh

@@ -129,7 +129,7 @@ static void test_life(World *world, gconstpointer unused)
   g_assert_cmpuint(world->events->len, ==, 0);
 }
 
-#define TAKEN "The port " ADDRESS ":8080/tcp is taken on this host; it is tried again every 10 s"
+#define TAKEN "The port " ADDRESS ":8080/tcp is taken on this host; it is tried again every 5 s"
 
 /* A port another program has: the service's people are told once, it is tried again, and told when it is open. */
 static void test_taken(World *world, gconstpointer unused)
@@ -177,7 +177,7 @@ static void test_not_permitted(World *world, gconstpointer unused)
   service_ports_sync(world->ports, 0);
   expect_event(world, 1, "Warning", "HostPortNotOpened",
                "Cannot open the port " ADDRESS ":80: Permission denied (ports below 1024 need a permission: sysctl "
-               "net.ipv4.ip_unprivileged_port_start); it is tried again every 10 s");
+               "net.ipv4.ip_unprivileged_port_start); it is tried again every 5 s");
   g_assert_false(is_open(FIXED));
 }
 
