@@ -13,16 +13,24 @@
  */
 struct Object {
   gint references;
+  guint16 item_offset;
+  bool bytes_only; /* what is parsed for a moment's look is not kept */
   const ApiKind *kind;
   json_t *value;  /* made on first use; written once, atomically */
   GBytes *bytes;  /* likewise; at least one of the two is there from the start */
   json_t *labels; /* likewise, of an object without a value; JSON null: there are none */
-  gsize item_offset;
   int64_t revision;
-  char *name, *namespace_, *uid;
+  const char *namespace_, *uid; /* in text, too */
+  char text[];                  /* name, namespace and uid, each with its NUL: one allocation instead of four */
 };
 
 static const char *const identity_members[] = { "name", "namespace", "uid" };
+
+/* The values of identity_members, borrowed; not terminated. */
+typedef struct Identity {
+  const char *text[3];
+  gsize length[3];
+} Identity;
 
 static int append_callback(const char *buffer, size_t size, void *data)
 {
@@ -110,42 +118,65 @@ static GBytes *serialize(const ApiKind *kind, const json_t *value)
   return take_bytes(text);
 }
 
-static Object *object_alloc(const ApiKind *kind)
+static Object *object_alloc(const ApiKind *kind, const Identity *identity)
 {
-  Object *object = g_new0(Object, 1);
+  const gsize *length = identity->length;
+  Object *object = g_malloc0(sizeof *object + length[0] + length[1] + length[2] + 3);
+  char *namespace_ = object->text + length[0] + 1, *uid = namespace_ + length[1] + 1;
+  memcpy(object->text, identity->text[0], length[0]);
+  memcpy(namespace_, identity->text[1], length[1]);
+  memcpy(uid, identity->text[2], length[2]);
   object->references = 1;
+  object->item_offset = (guint16)item_offset(kind);
+  object->bytes_only = kind->compact;
   object->kind = kind;
-  object->item_offset = item_offset(kind);
+  object->namespace_ = namespace_;
+  object->uid = uid;
   return object;
 }
 
 Object *object_new(const ApiKind *kind, json_t *value)
 {
-  Object *object = object_alloc(kind);
   const json_t *metadata = json_object_get(value, "metadata");
+  Identity identity;
+  for (gsize i = 0; i < G_N_ELEMENTS(identity_members); i++) {
+    identity.text[i] = json_str(metadata, identity_members[i], "");
+    identity.length[i] = strlen(identity.text[i]);
+  }
+  Object *object = object_alloc(kind, &identity);
   object->value = value;
-  object->name = g_strdup(json_str(metadata, "name", ""));
-  object->namespace_ = g_strdup(json_str(metadata, "namespace", ""));
-  object->uid = g_strdup(json_str(metadata, "uid", ""));
   object->revision = g_ascii_strtoll(json_str(metadata, "resourceVersion", "0"), NULL, 10);
   return object;
 }
 
-/* Reads `"KEY":"VALUE"` (and a comma after it) at *CURSOR. Empty text when another member is there; NULL when the value
- * holds an escape, which no valid name does. */
-static char *scan_member(const char **cursor, const char *end, const char *key)
+/* Reads `"KEY":"VALUE"` (and a comma after it) at *CURSOR: VALUE, in place. Empty text when another member is there;
+ * NULL when the value holds an escape, which no valid name does. */
+static const char *scan_member(const char **cursor, const char *end, const char *key, gsize *length)
 {
-  g_autofree char *start = g_strdup_printf("\"%s\":\"", key);
-  gsize length = strlen(start);
-  if ((gsize)(end - *cursor) < length || memcmp(*cursor, start, length) != 0)
-    return g_strdup("");
-  const char *value = *cursor + length, *quote = memchr(value, '"', (gsize)(end - value));
+  char start[32];
+  gsize start_length = (gsize)g_snprintf(start, sizeof start, "\"%s\":\"", key);
+  *length = 0;
+  if ((gsize)(end - *cursor) < start_length || memcmp(*cursor, start, start_length) != 0)
+    return "";
+  const char *value = *cursor + start_length, *quote = memchr(value, '"', (gsize)(end - value));
   if (!quote || memchr(value, '\\', (gsize)(quote - value)))
     return NULL;
   *cursor = quote + 1;
   if (*cursor < end && **cursor == ',')
     (*cursor)++;
-  return g_strndup(value, (gsize)(quote - value));
+  *length = (gsize)(quote - value);
+  return value;
+}
+
+/* The identity that begins at CURSOR. False when it must be parsed for. */
+static bool scan_identity(const char *cursor, const char *end, Identity *identity)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS(identity_members); i++) {
+    identity->text[i] = scan_member(&cursor, end, identity_members[i], &identity->length[i]);
+    if (!identity->text[i])
+      return false;
+  }
+  return true;
 }
 
 /* Where the members after metadata.resourceVersion begin in canonical bytes, or NULL when these are not canonical. */
@@ -156,8 +187,8 @@ static const char *after_version(const char *text, gsize length, const GString *
       memcmp(text + prefix->len, metadata, sizeof metadata - 1) != 0 || text[length - 1] != '}')
     return NULL;
   const char *cursor = text + prefix->len + sizeof metadata - 1;
-  g_autofree char *version = scan_member(&cursor, text + length, "resourceVersion");
-  return version ? cursor : NULL;
+  gsize version_length;
+  return scan_member(&cursor, text + length, "resourceVersion", &version_length) ? cursor : NULL;
 }
 
 /* BYTES are not in the canonical form: the value is parsed and the form made from it. */
@@ -184,20 +215,15 @@ Object *object_from_bytes(const ApiKind *kind, GBytes *bytes, int64_t revision, 
   const char *rest = after_version(text, length, spliced);
   if (!rest)
     return object_from_foreign_bytes(kind, text, length, revision, error);
-  const char *cursor = rest, *end = text + length;
-  g_autofree char *name = scan_member(&cursor, end, "name");
-  g_autofree char *namespace_ = name ? scan_member(&cursor, end, "namespace") : NULL;
-  g_autofree char *uid = namespace_ ? scan_member(&cursor, end, "uid") : NULL;
-  if (!uid)
+  const char *end = text + length;
+  Identity identity;
+  if (!scan_identity(rest, end, &identity))
     return object_from_foreign_bytes(kind, text, length, revision, error);
   g_string_append_printf(spliced, "\"metadata\":{\"resourceVersion\":\"%" G_GINT64_FORMAT "\"%s", revision,
                          *rest == '}' ? "" : ",");
   g_string_append_len(spliced, rest, end - rest);
-  Object *object = object_alloc(kind);
+  Object *object = object_alloc(kind, &identity);
   object->bytes = take_bytes(g_steal_pointer(&spliced));
-  object->name = g_steal_pointer(&name);
-  object->namespace_ = g_steal_pointer(&namespace_);
-  object->uid = g_steal_pointer(&uid);
   object->revision = revision;
   return object;
 }
@@ -217,12 +243,12 @@ Object *object_with_revision(const Object *object, int64_t revision)
 
 Object *object_twin(const Object *object)
 {
-  Object *twin = object_alloc(object->kind);
+  Identity identity = { { object->text, object->namespace_, object->uid },
+                        { strlen(object->text), strlen(object->namespace_), strlen(object->uid) } };
+  Object *twin = object_alloc(object->kind, &identity);
   twin->bytes = g_bytes_ref(object_bytes(object));
+  twin->bytes_only = true;
   twin->revision = object->revision;
-  twin->name = g_strdup(object->name);
-  twin->namespace_ = g_strdup(object->namespace_);
-  twin->uid = g_strdup(object->uid);
   return twin;
 }
 
@@ -239,9 +265,6 @@ void object_unref(Object *object)
   json_decref(object->value);
   json_decref(object->labels);
   g_clear_pointer(&object->bytes, g_bytes_unref);
-  g_free(object->name);
-  g_free(object->namespace_);
-  g_free(object->uid);
   g_free(object);
 }
 
@@ -254,10 +277,10 @@ const ApiKind *object_kind(const Object *object)
 static json_t *damaged_value(const Object *object, const char *why)
 {
   g_autofree char *api_version = api_group_version(object->kind);
-  g_critical("stored %s %s/%s cannot be read: %s", object->kind->kind, object->namespace_, object->name, why);
+  g_critical("stored %s %s/%s cannot be read: %s", object->kind->kind, object->namespace_, object->text, why);
   return json_pack("{s:s, s:s, s:{s:o, s:s, s:s, s:s}}", "kind", object->kind->kind, "apiVersion", api_version,
                    "metadata", "resourceVersion", json_sprintf("%" G_GINT64_FORMAT, object->revision), "name",
-                   object->name, "namespace", object->namespace_, "uid", object->uid);
+                   object->text, "namespace", object->namespace_, "uid", object->uid);
 }
 
 static json_t *parse(const Object *object)
@@ -288,7 +311,7 @@ json_t *object_json(const Object *object)
 json_t *object_value(const Object *object)
 {
   Object *self = (Object *)(uintptr_t)object;
-  if (!object->kind->compact || g_atomic_pointer_get(&self->value))
+  if (!object->bytes_only || g_atomic_pointer_get(&self->value))
     return json_incref(object_json(object));
   return parse(object);
 }
@@ -328,7 +351,7 @@ bool object_selected(const Object *object, const LabelSelector *labels, const Fi
     return false;
   if (!fields)
     return true;
-  if (!object->kind->compact || g_atomic_pointer_get(&self->value))
+  if (!object->bytes_only || g_atomic_pointer_get(&self->value))
     return field_selector_matches(fields, object_json(object));
   gsize length;
   const char *text = g_bytes_get_data(object->bytes, &length);
@@ -355,7 +378,7 @@ gsize object_item_offset(const Object *object)
 
 const char *object_name(const Object *object)
 {
-  return object->name;
+  return object->text;
 }
 
 const char *object_namespace(const Object *object)

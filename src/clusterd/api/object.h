@@ -25,8 +25,8 @@ Object *object_from_bytes(const ApiKind *kind, GBytes *bytes, int64_t revision, 
  * again. For a write that the store has just given its revision. New reference. */
 Object *object_with_revision(const Object *object, int64_t revision);
 
-/* Another object with the bytes of OBJECT, but without its parsed value: whatever is made of it goes with it. New
- * reference. */
+/* Another object that shares the bytes of OBJECT, but not its parsed value, and keeps none that object_value and
+ * object_selected parse, of whatever kind it is: for what is kept long and rarely looked into. New reference. */
 Object *object_twin(const Object *object);
 
 Object *object_ref(Object *object);
@@ -38,7 +38,8 @@ const ApiKind *object_kind(const Object *object);
 /* The value, with apiVersion and kind. Borrowed; never changed: json_deep_copy it first. Thread-safe. */
 json_t *object_json(const Object *object);
 
-/* The value; new reference, never changed. Unlike object_json it does not keep what it parsed of a compact kind. */
+/* The value; new reference, never changed. Unlike object_json it does not keep what it parsed of a compact kind or a
+ * twin. */
 json_t *object_value(const Object *object);
 
 /* metadata.NAME without parsing what is around it; new reference, NULL when absent. */

@@ -91,7 +91,8 @@ static int64_t last_time(const json_t *event)
 static bool load_event(Object *event, void *data)
 {
   EventExpiry *expiry = data;
-  int64_t age_us = CLAMP(timestamp_now_us() - last_time(object_json(event)), 0, expiry->ttl_us);
+  g_autoptr(json_t) value = object_value(event);
+  int64_t age_us = CLAMP(timestamp_now_us() - last_time(value), 0, expiry->ttl_us);
   g_autofree char *key = key_of(event);
   g_autoptr(GMutexLocker) held = g_mutex_locker_new(&expiry->lock);
   if (!g_hash_table_contains(expiry->entries, key)) /* the observer was faster */

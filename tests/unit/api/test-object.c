@@ -73,6 +73,24 @@ static void test_compact(void)
   g_assert_null(object_labels(unlabelled));
 }
 
+/* A twin of a kind whose objects are otherwise kept parsed. */
+static void test_twin(void)
+{
+  g_autoptr(json_t) value =
+      json_pack("{s:s, s:s, s:{s:s, s:s}}", "apiVersion", "v1", "kind", "Pod", "metadata", "name", "web", "uid", "u-1");
+  g_autoptr(Object) pod = object_new(kind_of("", "v1", "Pod"), json_incref(value));
+  g_autoptr(json_t) kept = object_value(pod), kept_too = object_value(pod);
+  g_assert_true(kept == kept_too);
+  g_autoptr(Object) twin = object_twin(pod);
+  g_assert_true(object_bytes(twin) == object_bytes(pod));
+  g_assert_cmpint(object_item_offset(twin), ==, object_item_offset(pod));
+  g_assert_cmpstr(object_name(twin), ==, "web");
+  g_assert_cmpstr(object_namespace(twin), ==, "");
+  g_assert_cmpstr(object_uid(twin), ==, "u-1");
+  g_autoptr(json_t) once = object_value(twin), again = object_value(twin);
+  g_assert_true(once != again && json_equal(once, again));
+}
+
 static void test_bytes(void)
 {
   g_autoptr(Object) object = object_new(kind_of("", "v1", "ConfigMap"), config_map());
@@ -381,6 +399,7 @@ int main(int argc, char **argv)
   g_test_add_func("/scheme/messages", test_messages);
   g_test_add_func("/scheme/fields", test_fields);
   g_test_add_func("/object/compact", test_compact);
+  g_test_add_func("/object/twin", test_twin);
   g_test_add_func("/scheme/tables", test_tables);
   g_test_add_func("/scheme/names", test_names);
   g_test_add_func("/scheme/updates", test_updates);

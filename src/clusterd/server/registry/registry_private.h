@@ -21,7 +21,7 @@
 /* Writes that lose against others try again this often before the caller hears of it. */
 #define CONFLICT_RETRIES 100
 
-/* One change of one object; shared by the history and the dispatcher. */
+/* One change of one object. The history has its own, of twins (object_twin) without parsed values. */
 typedef struct Change {
   gatomicrefcount references;
   WatchType type;

@@ -90,9 +90,20 @@ static gsize change_size(const Change *change)
   return g_bytes_get_size(object_bytes(change->object));
 }
 
-static void remember(Resource *resource, Change *change)
+/* CHANGE as the history keeps it: without the parsed values, which take four times the room of the bytes and would
+ * outlive by minutes whoever worked with them. */
+static Change *change_twin(const Change *change)
 {
-  g_queue_push_tail(&resource->history, change_ref(change));
+  g_autoptr(Object) object = object_twin(change->object), old = change->old ? object_twin(change->old) : NULL;
+  Change *twin = change_new(change->type, object, old, change->revision);
+  twin->time_us = change->time_us;
+  return twin;
+}
+
+static void remember(Resource *resource, const Change *news)
+{
+  Change *change = change_twin(news);
+  g_queue_push_tail(&resource->history, change);
   resource->history_bytes += change_size(change);
   resource->newest = change->revision;
   for (;;) {
