@@ -62,6 +62,11 @@ TESTS += %D%/test-deployment
 %C%_test_deployment_SOURCES = %D%/test-deployment.c $(workload_test_files)
 %C%_test_deployment_LDADD = $(controllers_test_libs)
 
+check_PROGRAMS += %D%/test-memory
+TESTS += %D%/test-memory
+%C%_test_memory_SOURCES = %D%/test-memory.c $(workload_test_files)
+%C%_test_memory_LDADD = $(controllers_test_libs)
+
 check_PROGRAMS += %D%/test-claim-retention
 TESTS += %D%/test-claim-retention
 %C%_test_claim_retention_SOURCES = %D%/test-claim-retention.c

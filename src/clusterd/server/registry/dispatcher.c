@@ -1,9 +1,15 @@
 /* How changes become calls of the watches' handlers: one thread for all, and one more for what must ask a webhook. */
+#include <malloc.h>
 #include <string.h>
 
 #include "base/reason.h"
 #include "clusterd/server/custom/custom_version.h"
 #include "clusterd/server/registry/registry_private.h"
+
+/* After this many changes, and then this long without anything to deliver, what was freed goes back to the system: the
+ * allocator alone keeps all pages but those at the end, and a burst leaves holes between what stays. */
+#define TRIM_CHANGES 512
+#define TRIM_QUIET_US G_USEC_PER_SEC
 
 struct Watch {
   gatomicrefcount references; /* of the owner and of the dispatcher */
@@ -48,6 +54,7 @@ struct Dispatcher {
   GThread *thread;
   GPtrArray *watches; /* Watch*, all; the thread's */
   int64_t revision;   /* newest delivered; the thread's */
+  unsigned untrimmed; /* changes since memory was given back; the thread's */
   int64_t pace_us;    /* time between bookmarks; the thread's */
   int64_t next_us;    /* when the next ones are due, monotonic; the thread's */
   GAsyncQueue *aside; /* Delivery*: what must not hold up the others */
@@ -244,6 +251,7 @@ static void dispatch_change(Dispatcher *dispatcher, const Resource *resource, Ch
   for (guint i = 0; i < resource->watches->len; i++)
     dispatch_to(dispatcher, resource->watches->pdata[i], change, 0, false);
   dispatcher->revision = change->revision;
+  dispatcher->untrimmed++;
 }
 
 static void message_free(Message *message)
@@ -287,12 +295,27 @@ static void dispatch_bookmarks(Dispatcher *dispatcher)
     dispatch_to(dispatcher, dispatcher->watches->pdata[i], NULL, dispatcher->revision, false);
 }
 
+/* The next message; NULL when none comes until bookmarks are due. Gives memory back while it waits, at most once after
+ * a burst: nothing wakes an idle process. */
+static Message *next_message(Dispatcher *dispatcher)
+{
+  int64_t left = dispatcher->next_us - g_get_monotonic_time();
+  if (left > TRIM_QUIET_US && dispatcher->untrimmed >= TRIM_CHANGES) {
+    Message *message = g_async_queue_timeout_pop(dispatcher->queue, TRIM_QUIET_US);
+    if (message)
+      return message;
+    malloc_trim(0);
+    dispatcher->untrimmed = 0;
+    left = dispatcher->next_us - g_get_monotonic_time();
+  }
+  return left > 0 ? g_async_queue_timeout_pop(dispatcher->queue, (guint64)left) : NULL;
+}
+
 static void *dispatcher_main(void *data)
 {
   Dispatcher *dispatcher = data;
   for (;;) {
-    int64_t left = dispatcher->next_us - g_get_monotonic_time();
-    Message *message = left > 0 ? g_async_queue_timeout_pop(dispatcher->queue, (guint64)left) : NULL;
+    Message *message = next_message(dispatcher);
     if (message) {
       if (!dispatch_message(dispatcher, message))
         return NULL;
