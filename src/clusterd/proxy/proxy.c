@@ -17,7 +17,8 @@
 
 struct Proxy {
   char *node_name, *pod_cidr, *reserved_ip;
-  Informer *services, *slices, *pods;
+  Informer *services, *slices, *pods, *policies, *namespaces;
+  gint policy_count; /* atomic */
   GThread *thread;
   GMutex lock; /* guards changed and stopping */
   GCond wake;
@@ -51,17 +52,42 @@ static bool has_host_port(const json_t *pod)
   return false;
 }
 
-/* Only pods with host ports concern the rules, and these only by address and phase. */
+static void on_policy_change(Object *old, Object *new_object, void *data)
+{
+  Proxy *proxy = data;
+  if (!old || !new_object)
+    g_atomic_int_add(&proxy->policy_count, new_object ? 1 : -1);
+  notice(proxy);
+}
+
+/* A namespace concerns the rules by its labels only. */
+static void on_namespace_change(Object *old, Object *new_object, void *data)
+{
+  Proxy *proxy = data;
+  const json_t *before = old ? json_at(object_json(old), "metadata", "labels", NULL) : NULL;
+  const json_t *after = new_object ? json_at(object_json(new_object), "metadata", "labels", NULL) : NULL;
+  if (g_atomic_int_get(&proxy->policy_count) > 0 && (!old || !new_object || !json_same(before, after)))
+    notice(proxy);
+}
+
+static bool differs(const json_t *before, const json_t *after, const char *key)
+{
+  return g_strcmp0(json_str(before, key, NULL), json_str(after, key, NULL)) != 0;
+}
+
+/* Pods concern the rules by address, phase and labels; without policies only those with host ports. */
 static void on_pod_change(Object *old, Object *new_object, void *data)
 {
-  json_t *pod = object_json(new_object ? new_object : old);
-  if (!has_host_port(pod))
+  Proxy *proxy = data;
+  json_t *was = old ? object_json(old) : NULL, *is = new_object ? object_json(new_object) : NULL;
+  if (g_atomic_int_get(&proxy->policy_count) == 0 && !has_host_port(is ? is : was))
     return;
-  const json_t *before = old ? json_object_get(object_json(old), "status") : NULL;
-  const json_t *after = new_object ? json_object_get(object_json(new_object), "status") : NULL;
-  if (!old || !new_object || g_strcmp0(json_str(before, "podIP", NULL), json_str(after, "podIP", NULL)) != 0 ||
-      g_strcmp0(json_str(before, "phase", NULL), json_str(after, "phase", NULL)) != 0)
-    notice(data);
+  const json_t *before = json_object_get(was, "status"), *after = json_object_get(is, "status");
+  if (!old || !new_object || differs(before, after, "podIP") || differs(before, after, "phase") ||
+      !json_same(json_at(was, "metadata", "labels", NULL), json_at(is, "metadata", "labels", NULL)) ||
+      !json_same(json_at(was, "metadata", "deletionTimestamp", NULL),
+                 json_at(is, "metadata", "deletionTimestamp", NULL)))
+    notice(proxy);
 }
 
 Proxy *proxy_new(InformerSet *informers, const ProxyConfig *config)
@@ -77,7 +103,11 @@ Proxy *proxy_new(InformerSet *informers, const ProxyConfig *config)
   proxy->pods = informer_set_get(informers, "v1", "pods");
   informer_add_handler(proxy->services, on_change, proxy);
   informer_add_handler(proxy->slices, on_change, proxy);
+  proxy->policies = informer_set_get(informers, "networking.k8s.io/v1", "networkpolicies");
+  proxy->namespaces = informer_set_get(informers, "v1", "namespaces");
   informer_add_handler(proxy->pods, on_pod_change, proxy);
+  informer_add_handler(proxy->policies, on_policy_change, proxy);
+  informer_add_handler(proxy->namespaces, on_namespace_change, proxy);
   return proxy;
 }
 
@@ -101,21 +131,9 @@ static GPtrArray *host_port_pods(const GPtrArray *objects, const char *node_name
   return values;
 }
 
-static bool apply(Proxy *proxy, GError **error)
+/* Gives the kernel RULESET unless it has it. */
+static bool apply_ruleset(Proxy *proxy, const Ruleset *ruleset, GError **error)
 {
-  g_autoptr(GPtrArray) service_objects = informer_list(proxy->services);
-  g_autoptr(GPtrArray) slice_objects = informer_list(proxy->slices);
-  g_autoptr(GPtrArray) pod_objects = informer_list(proxy->pods);
-  g_autoptr(GPtrArray) services = values_of(service_objects);
-  g_autoptr(GPtrArray) slices = values_of(slice_objects);
-  g_autoptr(GPtrArray) pods = host_port_pods(pod_objects, proxy->node_name);
-  RulesetInput input = { .services = services,
-                         .slices = slices,
-                         .pods = pods,
-                         .node_name = proxy->node_name,
-                         .pod_cidr = proxy->pod_cidr,
-                         .reserved_ip = proxy->reserved_ip };
-  g_autoptr(Ruleset) ruleset = ruleset_build(&input, proxy->applied);
   const char *body = strstr(ruleset->text, "table ip launcher {");
   if (proxy->applied_text && g_str_equal(body, proxy->applied_text))
     return true; /* the change was about something the rules do not show */
@@ -128,6 +146,32 @@ static bool apply(Proxy *proxy, GError **error)
     ok = conntrack_delete_stale(ruleset->ports, error);
   }
   return ok;
+}
+
+static bool apply(Proxy *proxy, GError **error)
+{
+  g_autoptr(GPtrArray) service_objects = informer_list(proxy->services);
+  g_autoptr(GPtrArray) slice_objects = informer_list(proxy->slices);
+  g_autoptr(GPtrArray) pod_objects = informer_list(proxy->pods);
+  g_autoptr(GPtrArray) policy_objects = informer_list(proxy->policies);
+  g_autoptr(GPtrArray) namespace_objects = informer_list(proxy->namespaces);
+  g_autoptr(GPtrArray) services = values_of(service_objects);
+  g_autoptr(GPtrArray) slices = values_of(slice_objects);
+  g_autoptr(GPtrArray) pods = host_port_pods(pod_objects, proxy->node_name);
+  g_autoptr(GPtrArray) all_pods = values_of(pod_objects);
+  g_autoptr(GPtrArray) policies = values_of(policy_objects);
+  g_autoptr(GPtrArray) namespaces = values_of(namespace_objects);
+  RulesetInput input = { .services = services,
+                         .slices = slices,
+                         .pods = pods,
+                         .policies = policies,
+                         .namespaces = namespaces,
+                         .all_pods = all_pods,
+                         .node_name = proxy->node_name,
+                         .pod_cidr = proxy->pod_cidr,
+                         .reserved_ip = proxy->reserved_ip };
+  g_autoptr(Ruleset) ruleset = ruleset_build(&input, proxy->applied);
+  return apply_ruleset(proxy, ruleset, error);
 }
 
 static void *run(void *data)

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * The service proxy: turns services, endpoint slices and host ports into the kernel's rules, whenever one of them
- * changes. Changes that arrive while nft runs are taken together by the next run.
+ * The service proxy: turns services, endpoint slices, host ports and network policies into the kernel's rules, whenever
+ * one of them changes. Changes that arrive while nft runs are taken together by the next run.
  */
 #include <glib.h>
 #include <stdbool.h>

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "clusterd/proxy/host_port.h"
+#include "clusterd/proxy/network_policy.h"
 #include "clusterd/proxy/service_port.h"
 
 #define MARK "0x4000" /* upstream's masquerade mark, so that other tools see what they know */
@@ -278,13 +279,32 @@ static gint compare_names(gconstpointer a, gconstpointer b)
   return g_strcmp0(*(char *const *)a, *(char *const *)b);
 }
 
+/* The members of SET, borrowed. */
+static GPtrArray *sorted_names(GHashTable *set)
+{
+  GPtrArray *names = g_ptr_array_new();
+  GHashTableIter iter;
+  gpointer name;
+  g_hash_table_iter_init(&iter, set);
+  while (g_hash_table_iter_next(&iter, &name, NULL))
+    g_ptr_array_add(names, name);
+  g_ptr_array_sort(names, compare_names);
+  return names;
+}
+
+static void append_command(GString *text, const char *command, const char *object)
+{
+  const char *space = strchr(object, ' ');
+  g_string_append_printf(text, "%s %.*s ip launcher %s\n", command, (int)(space - object), object, space + 1);
+}
+
 /* Brings the table to nothing but the sets of remembered clients that stay in use. */
 static void append_reset(GString *text, GHashTable *previous, GHashTable *wanted)
 {
-  static const char *const fixed[] = { "map ip launcher service-ips",     "map ip launcher service-node-ports",
-                                       "map ip launcher no-endpoint-ips", "map ip launcher no-endpoint-node-ports",
-                                       "set ip launcher cluster-ips",     "set ip launcher hairpins",
-                                       "map ip launcher host-ports",      "map ip launcher host-port-ips" };
+  static const char *const fixed[] = { "map service-ips",     "map service-node-ports",
+                                       "map no-endpoint-ips", "map no-endpoint-node-ports",
+                                       "set cluster-ips",     "set hairpins",
+                                       "map host-ports",      "map host-port-ips" };
   g_string_append(text, "add table ip launcher\n");
   if (!previous) {
     g_string_append(text, "delete table ip launcher\n");
@@ -292,19 +312,14 @@ static void append_reset(GString *text, GHashTable *previous, GHashTable *wanted
   }
   g_string_append(text, "flush table ip launcher\n");
   for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
-    g_string_append_printf(text, "flush %s\n", fixed[i]);
-  g_autoptr(GPtrArray) names = g_ptr_array_new();
-  GHashTableIter iter;
-  gpointer name;
-  g_hash_table_iter_init(&iter, previous);
-  while (g_hash_table_iter_next(&iter, &name, NULL))
-    if (!g_hash_table_contains(wanted, name))
-      g_ptr_array_add(names, name);
-  g_ptr_array_sort(names, compare_names);
-  for (guint i = 0; i < names->len; i++) {
-    const char *object = names->pdata[i], *space = strchr(object, ' ');
-    g_string_append_printf(text, "delete %.*s ip launcher %s\n", (int)(space - object), object, space + 1);
-  }
+    append_command(text, "flush", fixed[i]);
+  g_autoptr(GPtrArray) all = sorted_names(previous);
+  for (guint i = 0; i < all->len; i++)
+    if (!g_str_has_prefix(all->pdata[i], "chain ") && !g_str_has_prefix(all->pdata[i], "set affinity-"))
+      append_command(text, "flush", all->pdata[i]);
+  for (guint i = 0; i < all->len; i++)
+    if (!g_hash_table_contains(wanted, all->pdata[i]))
+      append_command(text, "delete", all->pdata[i]);
 }
 
 static void build_init(Build *build, const RulesetInput *input)
@@ -329,6 +344,17 @@ static void build_clear(Build *build)
   g_hash_table_unref(build->hairpins);
 }
 
+static void add_policies(Build *build)
+{
+  const RulesetInput *input = build->input;
+  PolicyText text = { .sets = build->sets, .chains = build->chains, .objects = build->objects };
+  PolicyPodsInput pods = { .pods = input->all_pods,
+                           .namespaces = input->namespaces,
+                           .node_name = input->node_name,
+                           .dns_ip = input->reserved_ip };
+  network_policy_append(&text, input->policies, &pods, input->pod_cidr);
+}
+
 Ruleset *ruleset_build(const RulesetInput *input, GHashTable *previous)
 {
   Build build;
@@ -337,6 +363,7 @@ Ruleset *ruleset_build(const RulesetInput *input, GHashTable *previous)
   for (guint i = 0; i < ports->len; i++)
     add_port(&build, ports->pdata[i]);
   add_cluster_ips(&build, ports);
+  add_policies(&build);
   HostPorts host_ports;
   host_ports_read(&host_ports, input->pods);
 

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * The node's whole NAT as one nftables transaction in table `ip launcher`: services, node ports, host ports, and
- * masquerading of pods. A pure function of API objects. Source: nft(8); KEP-3866 for the shape (verdict maps, so that a
- * packet costs one lookup however many services there are).
+ * The node's whole packet rules as one nftables transaction in table `ip launcher`: services, node ports, host ports,
+ * masquerading of pods, and network policies. A pure function of API objects. Source: nft(8); KEP-3866 for the shape
+ * (verdict maps, so that a packet costs one lookup however many services there are).
  */
 #include <glib.h>
 #include <stdbool.h>
@@ -11,6 +11,8 @@ typedef struct RulesetInput {
   const GPtrArray *services; /* json_t* */
   const GPtrArray *slices;   /* json_t*, discovery.k8s.io/v1 EndpointSlice */
   const GPtrArray *pods;     /* json_t*, those of this node: their hostPorts */
+  /* json_t* of the whole cluster */
+  const GPtrArray *policies, *namespaces, *all_pods;
   const char *node_name;
   const char *pod_cidr;    /* "10.244.0.0/24" */
   const char *reserved_ip; /* see service_ports_read; may be NULL */

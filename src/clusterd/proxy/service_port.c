@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "clusterd/proxy/chain_id.h"
 
 #define SERVICE_NAME_LABEL "kubernetes.io/service-name"
 #define PROXY_NAME_LABEL "service.kubernetes.io/service-proxy-name"
 #define DEFAULT_AFFINITY_SECONDS 10800
-#define ID_TEXT_MAX 100 /* of a chain's name; nft allows 255 with our prefixes */
 
 bool address_is_ipv4(const char *text)
 {
@@ -45,15 +45,10 @@ void service_port_free(ServicePort *port)
   g_free(port);
 }
 
-/* A hash first, so that the name stays unique when the readable part is cut. */
 static char *port_id(const char *namespace_, const char *name, const char *protocol, int64_t port)
 {
   g_autofree char *text = g_strdup_printf("%s/%s/%s/%d", namespace_, name, protocol, (int)port);
-  g_autofree char *hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
-  for (char *c = text; *c; c++)
-    if (!g_ascii_isalnum(*c) && *c != '/' && *c != '-')
-      *c = '-';
-  return g_strdup_printf("%.8s-%.*s", hash, ID_TEXT_MAX, text);
+  return chain_id(text);
 }
 
 static GPtrArray *strings(const json_t *array, bool (*accepts)(const char *))

@@ -2,5 +2,6 @@
 check_PROGRAMS += %D%/test-ruleset
 TESTS += %D%/test-ruleset
 %C%_test_ruleset_SOURCES = %D%/test-ruleset.c
-%C%_test_ruleset_LDADD = src/clusterd/proxy/libproxy.a src/base/libbase.a $(NETLINK_LIBS) $(BASE_LIBS)
+%C%_test_ruleset_LDADD = src/clusterd/proxy/libproxy.a src/clusterd/api/libapi.a src/base/libbase.a \
+	$(NETLINK_LIBS) $(BASE_LIBS) -lm
 EXTRA_DIST += %D%/cases

@@ -29,9 +29,15 @@ static Ruleset *build(const char *name, GHashTable *previous)
   g_autoptr(GPtrArray) services = items(input, "services");
   g_autoptr(GPtrArray) slices = items(input, "slices");
   g_autoptr(GPtrArray) pods = items(input, "pods");
+  g_autoptr(GPtrArray) policies = items(input, "policies");
+  g_autoptr(GPtrArray) namespaces = items(input, "namespaces");
+  g_autoptr(GPtrArray) all_pods = items(input, "allPods");
   RulesetInput in = { .services = services,
                       .slices = slices,
                       .pods = pods,
+                      .policies = policies,
+                      .namespaces = namespaces,
+                      .all_pods = all_pods,
                       .node_name = "n1",
                       .pod_cidr = "10.244.0.0/24",
                       .reserved_ip = "10.96.0.10" };
@@ -74,6 +80,32 @@ static void test_kernel_takes_it(gconstpointer data)
   nft_apply(other->text, &error);
   g_assert_no_error(error);
   g_assert_cmpuint(g_hash_table_size(other->objects), ==, 0);
+}
+
+/* Any set of rules may follow any other in one transaction. */
+static void test_transitions(void)
+{
+  static const char *const order[] = {
+    "policy-union", "policy-ports", "cluster-ip",    "policy-peers", "policy-peers",
+    "affinity",     "policy-deny",  "policy-course", "policy-types", "policy-ports"
+  };
+  if (!in_own_namespace) {
+    g_test_skip("no network namespace of our own");
+    return;
+  }
+  GHashTable *previous = NULL;
+  for (gsize i = 0; i < G_N_ELEMENTS(order); i++) {
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Ruleset) next = build(order[i], previous);
+    if (!nft_apply(next->text, &error) && strstr(error->message, "Operation not supported")) {
+      g_test_skip(error->message);
+      break;
+    }
+    g_assert_no_error(error);
+    g_clear_pointer(&previous, g_hash_table_unref);
+    previous = g_hash_table_ref(next->objects);
+  }
+  g_clear_pointer(&previous, g_hash_table_unref);
 }
 
 static void test_affinity_survives(void)
@@ -127,8 +159,10 @@ static void test_sweep(void)
 
 int main(int argc, char **argv)
 {
-  static const char *const cases[] = { "cluster-ip",     "node-port",   "load-balancer", "affinity",   "external-local",
-                                       "internal-local", "terminating", "protocols",     "host-ports", "hostile" };
+  static const char *const cases[] = { "cluster-ip",     "node-port",      "load-balancer", "affinity",
+                                       "external-local", "internal-local", "terminating",   "protocols",
+                                       "host-ports",     "hostile",        "policy-course", "policy-deny",
+                                       "policy-types",   "policy-peers",   "policy-ports",  "policy-union" };
   g_test_init(&argc, &argv, NULL);
   in_own_namespace = unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -137,6 +171,7 @@ int main(int argc, char **argv)
     g_test_add_data_func(golden, cases[i], test_golden);
     g_test_add_data_func(kernel, cases[i], test_kernel_takes_it);
   }
+  g_test_add_func("/ruleset/transitions", test_transitions);
   g_test_add_func("/ruleset/affinity-survives", test_affinity_survives);
   g_test_add_func("/conntrack/stale-flows", test_stale_flows);
   g_test_add_func("/conntrack/sweep", test_sweep);
