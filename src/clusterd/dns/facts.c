@@ -44,6 +44,7 @@ void fact_source_init(FactSource *source, InformerSet *informers)
   source->services = informer_set_get(informers, "v1", "services");
   source->slices = informer_set_get(informers, "discovery.k8s.io/v1", "endpointslices");
   source->namespaces = informer_set_get(informers, "v1", "namespaces");
+  source->config_maps = informer_set_get(informers, "v1", "configmaps");
   informer_add_index(source->services, BY_ADDRESS, index_service_by_address);
   informer_add_index(source->slices, BY_SERVICE, index_slice_by_service);
   informer_add_index(source->slices, BY_ADDRESS, index_slice_by_address);
@@ -91,6 +92,13 @@ static GPtrArray *get_slices_at(void *data, const char *ip)
   return values_by_index(source->slices, BY_ADDRESS, ip);
 }
 
+static json_t *get_config_map(void *data)
+{
+  const FactSource *source = data;
+  g_autoptr(Object) object = informer_get(source->config_maps, "kube-system", "kube-dns");
+  return object ? json_incref(object_json(object)) : NULL;
+}
+
 DnsFacts fact_source_facts(FactSource *source)
 {
   return (DnsFacts){ .data = source,
@@ -98,5 +106,6 @@ DnsFacts fact_source_facts(FactSource *source)
                      .slices = get_slices,
                      .namespace_exists = has_namespace,
                      .services_at = get_services_at,
-                     .slices_at = get_slices_at };
+                     .slices_at = get_slices_at,
+                     .config_map = get_config_map };
 }

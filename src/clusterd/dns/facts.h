@@ -4,7 +4,7 @@
 #include "clusterd/dns/resolver.h"
 
 typedef struct FactSource {
-  Informer *services, *slices, *namespaces;
+  Informer *services, *slices, *namespaces, *config_maps;
 } FactSource;
 
 /* Gets the informers and adds the indexes: before informer_set_start. SOURCE must outlive the resolver. */

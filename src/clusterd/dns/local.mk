@@ -4,6 +4,7 @@ noinst_LIBRARIES += %D%/libdns.a
 	%D%/address.c %D%/address.h \
 	%D%/dns.c %D%/dns.h \
 	%D%/facts.c %D%/facts.h \
+	%D%/forwarding.c %D%/forwarding.h \
 	%D%/name.c %D%/name.h \
 	%D%/records.c %D%/records.h \
 	%D%/resolver.c %D%/resolver.h \

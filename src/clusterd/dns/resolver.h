@@ -17,6 +17,7 @@ typedef struct DnsFacts {
   bool (*namespace_exists)(void *data, const char *namespace_);
   GPtrArray *(*services_at)(void *data, const char *ip); /* by cluster IP */
   GPtrArray *(*slices_at)(void *data, const char *ip);   /* with an endpoint of this address */
+  json_t *(*config_map)(void *data);                     /* kube-system/kube-dns (see forwarding.h); NULL: none */
 } DnsFacts;
 
 /* The answer to QUERY within ZONE ("cluster.local") as a packet the caller frees; NULL when the question is not ours

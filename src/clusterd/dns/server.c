@@ -27,6 +27,8 @@ struct DnsServer {
   uint16_t port;
   struct event *udp_event, *tcp_event, *stop_event;
   Upstream *upstream;
+  json_t *config_map; /* what forwarding was made from; NULL: none */
+  Forwarding *forwarding;
   StreamSet *streams;
   GThread *thread;
 };
@@ -99,6 +101,29 @@ static void on_chased(GBytes *reply, void *data)
   pending_free(pending);
 }
 
+/* Whom to ask about NAME. Objects do not change: another one is read, the same is known. */
+static const NameServers *servers_for(DnsServer *server, const char *name)
+{
+  json_t *config_map = server->facts.config_map ? server->facts.config_map(server->facts.data) : NULL;
+  if (!server->forwarding || config_map != server->config_map) {
+    forwarding_free(server->forwarding);
+    server->forwarding = forwarding_new(config_map);
+    json_decref(server->config_map);
+    server->config_map = json_incref(config_map);
+  }
+  json_decref(config_map);
+  return forwarding_find(server->forwarding, name);
+}
+
+static void forward(Pending *pending, GBytes *wire)
+{
+  DnsServer *server = pending->server;
+  char *name = ldns_rdf2str(ldns_rr_owner(ldns_rr_list_rr(ldns_pkt_question(pending->query), 0)));
+  const NameServers *servers = servers_for(server, name ? name : "");
+  free(name);
+  upstream_ask(server->upstream, servers, wire, pending->stream != 0, on_forwarded, pending);
+}
+
 /* Takes PENDING. */
 static void chase(Pending *pending, const char *name)
 {
@@ -112,7 +137,8 @@ static void chase(Pending *pending, const char *name)
   }
   g_autoptr(GBytes) wire = resolver_pack(question, MESSAGE_MAX);
   ldns_pkt_free(question);
-  upstream_ask(pending->server->upstream, wire, pending->stream != 0, on_chased, pending);
+  const NameServers *servers = servers_for(pending->server, name);
+  upstream_ask(pending->server->upstream, servers, wire, pending->stream != 0, on_chased, pending);
 }
 
 /* Takes PENDING, whose query came as WIRE. */
@@ -123,7 +149,7 @@ static void answer(Pending *pending, const uint8_t *wire, size_t length)
   pending->answer = resolver_answer(&server->facts, server->zone, pending->query, &alias);
   if (!pending->answer) {
     g_autoptr(GBytes) copy = g_bytes_new(wire, length);
-    upstream_ask(server->upstream, copy, pending->stream != 0, on_forwarded, pending);
+    forward(pending, copy);
   } else if (alias) {
     chase(pending, alias);
   } else {
@@ -271,6 +297,8 @@ void dns_server_free(DnsServer *server)
   file_close(&server->udp);
   file_close(&server->tcp);
   file_close(&server->stop);
+  forwarding_free(server->forwarding);
+  json_decref(server->config_map);
   g_free(server->zone);
   g_free(server);
 }

@@ -11,7 +11,6 @@
 
 #include "base/file.h"
 
-#define NAMESERVERS_MAX 3 /* as resolv.conf(5) */
 #define PENDING_MAX 1000
 #define MESSAGE_MAX 65535
 #define RESOLV_CONF_MAX 65536
@@ -23,8 +22,7 @@ struct Upstream {
   char *resolv_conf, *own_address;
   uint16_t port;
   struct timespec modified; /* of resolv.conf, as last read */
-  struct in_addr servers[NAMESERVERS_MAX];
-  unsigned n_servers;
+  NameServers servers;
   GHashTable *pending; /* set of Ask* */
 };
 
@@ -33,6 +31,7 @@ typedef struct Ask {
   GBytes *query; /* with our id */
   uint16_t id, asked_id;
   bool tcp;
+  NameServers servers;
   unsigned server; /* index of the one asked */
   int fd;
   struct event *event;
@@ -52,15 +51,15 @@ static void read_nameservers(Upstream *upstream)
   if (!bytes)
     return;
   upstream->modified = info.st_mtim;
-  upstream->n_servers = 0;
+  upstream->servers.count = 0;
   g_autofree char *text = g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
   g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-  for (char **line = lines; *line && upstream->n_servers < NAMESERVERS_MAX; line++) {
+  for (char **line = lines; *line && upstream->servers.count < NAMESERVERS_MAX; line++) {
     g_auto(GStrv) words = g_strsplit_set(g_strstrip(*line), " \t", 3);
-    struct in_addr address;
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(upstream->port) };
     if (g_strcmp0(words[0], "nameserver") == 0 && words[1] && !g_str_equal(words[1], upstream->own_address) &&
-        inet_pton(AF_INET, words[1], &address) == 1)
-      upstream->servers[upstream->n_servers++] = address;
+        inet_pton(AF_INET, words[1], &at.sin_addr) == 1)
+      upstream->servers.at[upstream->servers.count++] = at;
   }
 }
 
@@ -199,14 +198,12 @@ static void on_tcp(evutil_socket_t fd, short what, void *data)
 
 static bool connect_server(Ask *ask)
 {
-  struct sockaddr_in to = { .sin_family = AF_INET,
-                            .sin_port = htons(ask->upstream->port),
-                            .sin_addr = ask->upstream->servers[ask->server] };
+  const struct sockaddr_in *to = &ask->servers.at[ask->server];
   int type = ask->tcp ? SOCK_STREAM : SOCK_DGRAM;
   ask->fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (ask->fd < 0)
     return false;
-  if (connect(ask->fd, (struct sockaddr *)&to, sizeof to) != 0 && errno != EINPROGRESS)
+  if (connect(ask->fd, (const struct sockaddr *)to, sizeof *to) != 0 && errno != EINPROGRESS)
     return false;
   gsize length;
   const void *query = g_bytes_get_data(ask->query, &length);
@@ -215,7 +212,7 @@ static bool connect_server(Ask *ask)
 
 static void try_server(Ask *ask)
 {
-  for (; ask->server < ask->upstream->n_servers; ask->server++, ask_stop(ask)) {
+  for (; ask->server < ask->servers.count; ask->server++, ask_stop(ask)) {
     if (!connect_server(ask))
       continue;
     ask->sent = 0;
@@ -228,7 +225,8 @@ static void try_server(Ask *ask)
   finish(ask, NULL, 0);
 }
 
-void upstream_ask(Upstream *upstream, GBytes *query, bool tcp, UpstreamReply reply, void *data)
+void upstream_ask(Upstream *upstream, const NameServers *servers, GBytes *query, bool tcp, UpstreamReply reply,
+                  void *data)
 {
   gsize length;
   const uint8_t *wire = g_bytes_get_data(query, &length);
@@ -240,6 +238,7 @@ void upstream_ask(Upstream *upstream, GBytes *query, bool tcp, UpstreamReply rep
   Ask *ask = g_new0(Ask, 1);
   uint8_t *copy = g_memdup2(wire, length);
   *ask = (Ask){ .upstream = upstream, .tcp = tcp, .fd = -1, .reply = reply, .data = data };
+  ask->servers = servers ? *servers : upstream->servers;
   ask->asked_id = (uint16_t)(wire[0] << 8 | wire[1]);
   /* An id nobody can guess, beside the kernel's random source port (RFC 5452). */
   if (getrandom(&ask->id, sizeof ask->id, 0) != (ssize_t)sizeof ask->id)

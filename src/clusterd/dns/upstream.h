@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "clusterd/dns/forwarding.h"
+
 typedef struct Upstream Upstream;
 
 /* RESOLV_CONF's IPv4 nameservers, without OWN_ADDRESS. */
@@ -15,5 +17,7 @@ void upstream_free(Upstream *upstream);
 /* REPLY is the answer's wire form with the question's own id, NULL when nobody answered in time. */
 typedef void (*UpstreamReply)(GBytes *reply, void *data);
 
-/* Sends QUERY over TCP or UDP to one nameserver after the other until one answers. May call back at once. */
-void upstream_ask(Upstream *upstream, GBytes *query, bool tcp, UpstreamReply reply, void *data);
+/* Sends QUERY over TCP or UDP to one nameserver after the other until one answers: to SERVERS (copied), or when they
+ * are NULL to the machine's. May call back at once. */
+void upstream_ask(Upstream *upstream, const NameServers *servers, GBytes *query, bool tcp, UpstreamReply reply,
+                  void *data);

@@ -75,6 +75,11 @@ static GPtrArray *slices_at(void *data, const char *ip)
   return select_items(data, "slices", has_endpoint, ip, NULL);
 }
 
+static json_t *config_map(void *data)
+{
+  return json_incref(json_object_get(data, "configMap"));
+}
+
 DnsFacts cluster_facts(json_t *file)
 {
   return (DnsFacts){ .data = file,
@@ -82,5 +87,6 @@ DnsFacts cluster_facts(json_t *file)
                      .slices = slices,
                      .namespace_exists = namespace_exists,
                      .services_at = services_at,
-                     .slices_at = slices_at };
+                     .slices_at = slices_at,
+                     .config_map = config_map };
 }

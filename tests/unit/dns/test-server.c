@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "cluster.h"
+#include "clusterd/dns/forwarding.h"
 #include "clusterd/dns/server.h"
 
 static json_t *cluster;
@@ -137,6 +138,56 @@ static void test_forward(Fixture *fixture, gconstpointer data)
   check(fixture, "www.example.org.", SOCK_DGRAM, "192.0.2.1", 1);
 }
 
+/* The machine's nameserver answers on 127.0.0.1; nobody does on 127.0.0.9, so that whose answer came is told by
+ * whether one did. */
+static void test_config_map(Fixture *fixture, gconstpointer data)
+{
+  struct sockaddr_in at;
+  socklen_t size = sizeof at;
+  getsockname(fixture->upstream, (struct sockaddr *)&at, &size);
+  g_autofree char *stubs = g_strdup_printf("{\"acme.local\": [\"127.0.0.1:%u\"]}", ntohs(at.sin_port));
+  json_object_set_new(
+      cluster, "configMap",
+      json_pack("{s:{s:s,s:s}}", "data", "stubDomains", stubs, "upstreamNameservers", "[\"127.0.0.9:1\"]"));
+  check(fixture, "www.acme.LOCAL.", SOCK_DGRAM, "192.0.2.1", 1);
+  ldns_pkt *answer = ask(fixture, "www.example.org.", SOCK_DGRAM);
+  g_assert_cmpint(ldns_pkt_get_rcode(answer), ==, LDNS_RCODE_SERVFAIL);
+  ldns_pkt_free(answer);
+  json_object_del(cluster, "configMap");
+  check(fixture, "www.example.org.", SOCK_DGRAM, "192.0.2.1", 1);
+}
+
+/* Who is asked, as the last part of the address and the port. */
+static void test_forwarding(void)
+{
+  static const struct {
+    const char *name, *servers;
+  } rows[] = { { "acme.local.", "1:53 2:5353" },    { "mail.Acme.Local", "1:53 2:5353" },
+               { "deep.www.acme.local.", "3:53" },  { "notacme.local.", "8:53" },
+               { "acme.local.org.", "8:53" },       { "bad.local.", "8:53" },
+               { "many.local.", "1:53 2:53 3:53" }, { ".", "8:53" } };
+  g_autoptr(json_t) config_map = json_pack(
+      "{s:{s:s,s:s}}", "data", "stubDomains",
+      "{\"acme.local\": [\"10.0.0.1\", \"10.0.0.2:5353\"], \"WWW.acme.local.\": [\"10.0.0.3\", \"10.0.0.4:0\", 5], "
+      "\"bad.local\": [\"nobody\"], \"many.local\": [\"10.0.0.1\", \"10.0.0.2\", \"10.0.0.3\", \"10.0.0.4\"], "
+      "\"text.local\": \"10.0.0.5\"}",
+      "upstreamNameservers", "[\"10.0.0.8\"]");
+  for (unsigned i = 0; i < 3; i++) /* 10.0.0.4:0, 5, nobody */
+    g_test_expect_message("dns", G_LOG_LEVEL_WARNING, "*nameserver*");
+  g_autoptr(Forwarding) forwarding = forwarding_new(config_map);
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    const NameServers *servers = forwarding_find(forwarding, rows[i].name);
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (unsigned k = 0; k < servers->count; k++)
+      g_string_append_printf(text, "%s%u:%u", k > 0 ? " " : "", ntohl(servers->at[k].sin_addr.s_addr) & 255,
+                             ntohs(servers->at[k].sin_port));
+    g_assert_cmpstr(text->str, ==, rows[i].servers);
+  }
+  g_test_assert_expected_messages();
+  g_autoptr(Forwarding) nothing = forwarding_new(NULL);
+  g_assert_null(forwarding_find(nothing, "acme.local."));
+}
+
 static void test_alias_is_chased(Fixture *fixture, gconstpointer data)
 {
   check(fixture, "outside.default.svc.cluster.local.", SOCK_DGRAM, "192.0.2.1", 2);
@@ -158,6 +209,8 @@ int main(int argc, char **argv)
   g_assert_nonnull(cluster);
   g_test_add("/server/own-zone", Fixture, NULL, set_up, test_own_zone, tear_down);
   g_test_add("/server/forward", Fixture, NULL, set_up, test_forward, tear_down);
+  g_test_add("/server/config-map", Fixture, NULL, set_up, test_config_map, tear_down);
+  g_test_add_func("/forwarding/servers", test_forwarding);
   g_test_add("/server/alias-is-chased", Fixture, NULL, set_up, test_alias_is_chased, tear_down);
   g_test_add("/server/nobody-answers", Fixture, NULL, set_up, test_nobody_answers, tear_down);
   int result = g_test_run();
