@@ -15,3 +15,5 @@ TESTS += %D%/jobs.sh
 
 dist_check_SCRIPTS += %D%/static.sh
 TESTS += %D%/static.sh
+dist_check_SCRIPTS += %D%/network-policy.sh
+TESTS += %D%/network-policy.sh
