@@ -1,8 +1,9 @@
 noinst_LIBRARIES += %D%/libproxy.a
-%C%_libproxy_a_CPPFLAGS = $(AM_CPPFLAGS) $(NETLINK_CFLAGS) -DG_LOG_DOMAIN=\"proxy\"
+%C%_libproxy_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS) $(NETLINK_CFLAGS) -DG_LOG_DOMAIN=\"proxy\"
 %C%_libproxy_a_SOURCES = \
 	%D%/chain_id.c %D%/chain_id.h \
 	%D%/conntrack.c %D%/conntrack.h \
+	%D%/health_check.c %D%/health_check.h \
 	%D%/host_port.c %D%/host_port.h \
 	%D%/network_policy.c %D%/network_policy.h \
 	%D%/nft.c %D%/nft.h \

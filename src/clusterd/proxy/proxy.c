@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/proxy/conntrack.h"
+#include "clusterd/proxy/health_check.h"
 #include "clusterd/proxy/nft.h"
 #include "clusterd/proxy/ruleset.h"
 
@@ -19,6 +20,7 @@ struct Proxy {
   char *node_name, *pod_cidr, *reserved_ip;
   Informer *services, *slices, *pods, *policies, *namespaces;
   gint policy_count; /* atomic */
+  HealthServer *health;
   GThread *thread;
   GMutex lock; /* guards changed and stopping */
   GCond wake;
@@ -171,6 +173,7 @@ static bool apply(Proxy *proxy, GError **error)
                          .pod_cidr = proxy->pod_cidr,
                          .reserved_ip = proxy->reserved_ip };
   g_autoptr(Ruleset) ruleset = ruleset_build(&input, proxy->applied);
+  health_server_set(proxy->health, health_checks_read(services, slices, proxy->node_name));
   return apply_ruleset(proxy, ruleset, error);
 }
 
@@ -218,7 +221,8 @@ bool proxy_start(Proxy *proxy, GError **error)
    */
   if (access(BRIDGE_FILTER, F_OK) == 0)
     set_sysctl(BRIDGE_FILTER, "0");
-  if (!apply(proxy, error))
+  proxy->health = health_server_start(error);
+  if (!proxy->health || !apply(proxy, error))
     return false;
   proxy->thread = g_thread_new("proxy", run, proxy);
   return true;
@@ -235,6 +239,7 @@ void proxy_free(Proxy *proxy)
     g_mutex_unlock(&proxy->lock);
     g_thread_join(proxy->thread);
   }
+  health_server_free(proxy->health);
   if (proxy->applied)
     g_hash_table_unref(proxy->applied);
   g_free(proxy->applied_text);

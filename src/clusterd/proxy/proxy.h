@@ -2,6 +2,7 @@
 /*
  * The service proxy: turns services, endpoint slices, host ports and network policies into the kernel's rules, whenever
  * one of them changes. Changes that arrive while nft runs are taken together by the next run.
+ * It answers load balancers' health checks of services, too.
  */
 #include <glib.h>
 #include <stdbool.h>
