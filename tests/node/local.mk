@@ -17,3 +17,6 @@ dist_check_SCRIPTS += %D%/static.sh
 TESTS += %D%/static.sh
 dist_check_SCRIPTS += %D%/network-policy.sh
 TESTS += %D%/network-policy.sh
+
+dist_check_SCRIPTS += %D%/services.sh
+TESTS += %D%/services.sh
