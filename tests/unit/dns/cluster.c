@@ -75,9 +75,23 @@ static GPtrArray *slices_at(void *data, const char *ip)
   return select_items(data, "slices", has_endpoint, ip, NULL);
 }
 
+static GMutex config_lock; /* guards config */
+static json_t *config;
+
+void cluster_set_config_map(json_t *value)
+{
+  g_mutex_lock(&config_lock);
+  json_decref(config);
+  config = value;
+  g_mutex_unlock(&config_lock);
+}
+
 static json_t *config_map(void *data)
 {
-  return json_incref(json_object_get(data, "configMap"));
+  g_mutex_lock(&config_lock);
+  json_t *value = json_incref(config);
+  g_mutex_unlock(&config_lock);
+  return value;
 }
 
 DnsFacts cluster_facts(json_t *file)

@@ -4,3 +4,6 @@
 
 /* FILE is {namespaces, services, slices}; the result lives as long as the test. */
 DnsFacts cluster_facts(json_t *file);
+
+/* The ConfigMap that tells whom to ask (taken; NULL: none). Any thread. */
+void cluster_set_config_map(json_t *value);

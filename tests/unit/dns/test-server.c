@@ -146,14 +146,13 @@ static void test_config_map(Fixture *fixture, gconstpointer data)
   socklen_t size = sizeof at;
   getsockname(fixture->upstream, (struct sockaddr *)&at, &size);
   g_autofree char *stubs = g_strdup_printf("{\"acme.local\": [\"127.0.0.1:%u\"]}", ntohs(at.sin_port));
-  json_object_set_new(
-      cluster, "configMap",
+  cluster_set_config_map(
       json_pack("{s:{s:s,s:s}}", "data", "stubDomains", stubs, "upstreamNameservers", "[\"127.0.0.9:1\"]"));
   check(fixture, "www.acme.LOCAL.", SOCK_DGRAM, "192.0.2.1", 1);
   ldns_pkt *answer = ask(fixture, "www.example.org.", SOCK_DGRAM);
   g_assert_cmpint(ldns_pkt_get_rcode(answer), ==, LDNS_RCODE_SERVFAIL);
   ldns_pkt_free(answer);
-  json_object_del(cluster, "configMap");
+  cluster_set_config_map(NULL);
   check(fixture, "www.example.org.", SOCK_DGRAM, "192.0.2.1", 1);
 }
 
