@@ -70,6 +70,8 @@ static void test_names(void)
     { "_http._tcp.web.default.svc.cluster.local.", LDNS_RR_TYPE_SRV, "SRV web.default.svc.cluster.local." },
     { "_http._udp.web.default.svc.cluster.local.", LDNS_RR_TYPE_SRV, "NXDOMAIN" },
     { "_http._tcp.web.default.svc.cluster.local.", LDNS_RR_TYPE_A, "NODATA" },
+    { "bare.default.svc.cluster.local.", LDNS_RR_TYPE_A, "A 10.96.0.6" },
+    { "_80._tcp.bare.default.svc.cluster.local.", LDNS_RR_TYPE_SRV, "NXDOMAIN" },
     { "_tcp.web.default.svc.cluster.local.", LDNS_RR_TYPE_SRV, "NODATA" },
     { "_pg._tcp.db.default.svc.cluster.local.", LDNS_RR_TYPE_SRV,
       "SRV 10-244-0-8.db.default.svc.cluster.local.; SRV db-0.db.default.svc.cluster.local." },
@@ -142,6 +144,27 @@ static void test_truncation(void)
   ldns_pkt_free(query);
 }
 
+static void test_edns(void)
+{
+  DnsFacts facts = cluster_facts(cluster);
+  char *chase = NULL;
+  ldns_pkt *query = ldns_pkt_query_new(ldns_dname_new_frm_str("web.default.svc.cluster.local."), LDNS_RR_TYPE_A,
+                                       LDNS_RR_CLASS_IN, LDNS_RD);
+  ldns_pkt_set_edns_udp_size(query, 800);
+  g_assert_cmpuint(resolver_udp_limit(query), ==, 800);
+  ldns_pkt_set_edns_udp_size(query, 65535);
+  g_assert_cmpuint(resolver_udp_limit(query), ==, 1232);
+  ldns_pkt *answer = resolver_answer(&facts, "cluster.local", query, &chase);
+  g_autoptr(GBytes) wire = resolver_pack(answer, 1232);
+  ldns_pkt *read_back = NULL;
+  g_assert_cmpint(ldns_wire2pkt(&read_back, g_bytes_get_data(wire, NULL), g_bytes_get_size(wire)), ==, LDNS_STATUS_OK);
+  g_assert_true(ldns_pkt_edns(read_back));
+  g_assert_cmpuint(ldns_pkt_edns_udp_size(read_back), ==, 1232);
+  ldns_pkt_free(read_back);
+  ldns_pkt_free(answer);
+  ldns_pkt_free(query);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -152,6 +175,7 @@ int main(int argc, char **argv)
   g_test_add_func("/resolver/alias-loop-ends", test_alias_loop_ends);
   g_test_add_func("/resolver/parse", test_parse);
   g_test_add_func("/resolver/truncation", test_truncation);
+  g_test_add_func("/resolver/edns", test_edns);
   int result = g_test_run();
   json_decref(cluster);
   return result;
