@@ -197,12 +197,12 @@ static int open_beneath(int root, const char *path, uint64_t flags)
 
 char *volume_sub_path(const char *root, const char *sub_path, GError **error)
 {
-  if (*sub_path == '/' || strstr(sub_path, "..")) {
+  g_auto(GStrv) parts = g_strsplit(sub_path, "/", -1);
+  if (*sub_path == '/' || g_strv_contains((const char *const *)parts, "..")) {
     reason_set(error, REASON_INVALID, "subPath \"%s\" must be relative and without \"..\"", sub_path);
     return NULL;
   }
   file_autofd int base = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  g_auto(GStrv) parts = g_strsplit(sub_path, "/", -1);
   g_autoptr(GString) so_far = g_string_new(".");
   for (char **part = parts; *part; part++) {
     file_autofd int parent = open_beneath(base, so_far->str, O_PATH | O_DIRECTORY);

@@ -326,6 +326,9 @@ static void test_sub_path(void)
   g_assert_true(!out || g_str_has_prefix(out, root));
   g_autofree char *up = volume_sub_path(root, "../x", NULL);
   g_assert_null(up);
+  g_autofree char *dots = volume_sub_path(root, "a..b", NULL), *inside = volume_sub_path(root, "x/../y", NULL);
+  g_assert_true(g_str_has_suffix(dots, "/a..b"));
+  g_assert_null(inside);
   file_remove_tree(root, NULL);
 }
 
