@@ -54,8 +54,7 @@ static json_t *waiting(const ContainerRecord *record, bool initialized)
   return value;
 }
 
-/* An exited container that will be started again after its back-off shows as waiting, its end as lastState. */
-static bool is_waiting(const ContainerRecord *record)
+bool container_state_waits(const ContainerRecord *record)
 {
   return !record->current || record->current->state == CONTAINER_CREATED ||
          (record->waiting_reason && !record_is_running(record));
@@ -68,7 +67,7 @@ json_t *container_state_status(const PodState *state, const ContainerRecord *rec
   const char *last_message = record->last_message;
   json_t *status = json_object(), *now;
   bool running = record_is_running(record), exited = record_has_exited(record);
-  if (is_waiting(record)) {
+  if (container_state_waits(record)) {
     now = waiting(record, initialized);
     if (exited) {
       last = record->current;

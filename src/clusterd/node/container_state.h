@@ -5,5 +5,9 @@
 
 #include "clusterd/node/pod_state.h"
 
+/* True when the container is shown as waiting: it has not begun yet, or has ended and will be started again after its
+ * back-off, with its end as lastState. */
+bool container_state_waits(const ContainerRecord *record);
+
 /* INITIALIZED: the pod's init containers have done their part. New reference. */
 json_t *container_state_status(const PodState *state, const ContainerRecord *record, bool initialized);

@@ -71,6 +71,15 @@ static bool emit(LogReader *reader, const char *bytes, gsize length)
   return reader->left != 0;
 }
 
+/* As upstream writes it: UTC is Z. */
+static bool emit_time(LogReader *reader, const char *time, gsize length)
+{
+  static const char utc[] = "+00:00";
+  gsize offset = sizeof utc - 1;
+  bool is_utc = length > offset && memcmp(time + length - offset, utc, offset) == 0;
+  return emit(reader, time, is_utc ? length - offset : length) && emit(reader, is_utc ? "Z " : " ", is_utc ? 2 : 1);
+}
+
 static bool emit_line(LogReader *reader, const char *line, gsize length)
 {
   int64_t time_us;
@@ -81,7 +90,7 @@ static bool emit_line(LogReader *reader, const char *line, gsize length)
     return true; /* a line torn by a crash */
   if (reader->options.since_us >= 0 && time_us < reader->options.since_us)
     return true;
-  if (reader->options.timestamps && !reader->in_line && !(emit(reader, line, time_length) && emit(reader, " ", 1)))
+  if (reader->options.timestamps && !reader->in_line && !emit_time(reader, line, time_length))
     return false;
   reader->in_line = partial;
   return emit(reader, text, text_length) && (partial || emit(reader, "\n", 1));

@@ -66,7 +66,7 @@ static bool find_attempt(Kubelet *kubelet, PodWorker *worker, const PodLogReques
     return false;
   }
   *attempt = status->attempt;
-  if (!request->previous)
+  if (!request->previous || pod_worker_container_waits(worker, request->container))
     return true;
   if (status->attempt == 0)
     return reason_set(error, REASON_BAD_REQUEST, "previous terminated container \"%s\" in pod \"%s\" not found",

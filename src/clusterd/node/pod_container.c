@@ -136,6 +136,7 @@ static void take_status(PodWorker *worker, const char *id)
   record->last_message = g_steal_pointer(&record->current_message);
   record->current = status;
   record->next_attempt = status->attempt + 1;
+  record->let_through = false;
 }
 
 /* Once RUNNING, whatever the probes do not say yet is taken for good. */

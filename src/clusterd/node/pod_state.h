@@ -26,6 +26,7 @@ typedef struct ContainerRecord {
   bool unhealthy;         /* liveness or startup probe failed: restart it */
   int64_t backoff_us;     /* current delay between restarts; 0: none yet */
   int64_t backoff_set_us; /* wall clock of the last restart */
+  bool let_through;       /* the newest attempt's back-off is over: what holds it up is an image or a setting */
 } ContainerRecord;
 
 typedef struct PodState {

@@ -264,9 +264,8 @@ static void ensure_container(PodWorker *worker, ContainerRecord *record)
   if (record_has_exited(record)) {
     if (!should_restart(worker, record))
       return;
-    /* Once it has been let through, what holds it up is an image or a setting, not its past. */
-    bool let_through = record->waiting_reason && !g_str_equal(record->waiting_reason, "CrashLoopBackOff");
-    if (!let_through && !back_off_is_over(worker, record))
+    record->let_through = record->let_through || back_off_is_over(worker, record);
+    if (!record->let_through)
       return;
   }
   pod_container_start(worker, record);

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
+#include "clusterd/node/container_state.h"
 #include "clusterd/node/log_files.h"
 #include "clusterd/node/log_reader.h"
 #include "clusterd/node/pod_spec.h"
@@ -42,6 +43,7 @@ void pod_worker_unref(PodWorker *worker)
   g_ptr_array_unref(worker->verdicts);
   g_hash_table_unref(worker->published);
   g_hash_table_unref(worker->running);
+  g_hash_table_unref(worker->waiting);
   g_ptr_array_unref(worker->sandboxes);
   g_hash_table_unref(worker->ending);
   g_free(worker->namespace_);
@@ -167,6 +169,14 @@ char *pod_worker_container(PodWorker *worker, const char *name, bool *running)
   return id;
 }
 
+bool pod_worker_container_waits(PodWorker *worker, const char *name)
+{
+  g_mutex_lock(&worker->lock);
+  bool waits = g_hash_table_contains(worker->waiting, name);
+  g_mutex_unlock(&worker->lock);
+  return waits;
+}
+
 void pod_worker_stop(PodWorker *worker)
 {
   g_mutex_lock(&worker->lock);
@@ -250,12 +260,15 @@ static void publish(PodWorker *worker)
   g_mutex_lock(&worker->lock);
   g_hash_table_remove_all(worker->published);
   g_hash_table_remove_all(worker->running);
+  g_hash_table_remove_all(worker->waiting);
   for (guint i = 0; i < worker->state.records->len; i++) {
     const ContainerRecord *record = worker->state.records->pdata[i];
     if (record->current)
       g_hash_table_insert(worker->published, g_strdup(record->name), g_strdup(record->current->id));
     if (record_is_running(record))
       g_hash_table_add(worker->running, g_strdup(record->name));
+    if (record_has_exited(record) && container_state_waits(record))
+      g_hash_table_add(worker->waiting, g_strdup(record->name));
   }
   g_mutex_unlock(&worker->lock);
   watch_logs(worker);
@@ -558,6 +571,7 @@ PodWorker *pod_worker_new(const PodWorkerHost *host, Object *pod, bool is_static
   worker->verdicts = g_ptr_array_new_with_free_func((GDestroyNotify)verdict_free);
   worker->published = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   worker->running = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  worker->waiting = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   worker->sandboxes = g_ptr_array_new_with_free_func(g_free);
   worker->ending = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   worker->volumes = pod_volumes_new(worker->dir);

@@ -63,5 +63,8 @@ bool pod_worker_has_sandbox(PodWorker *worker, const char *sandbox_id);
 char *pod_worker_sandbox(PodWorker *worker);
 char *pod_worker_container(PodWorker *worker, const char *name, bool *running);
 
+/* True when the newest attempt has ended and waits to be started again: it is then the previous one to whoever asks. */
+bool pod_worker_container_waits(PodWorker *worker, const char *name);
+
 /* Ends the thread and leaves the containers as they are. */
 void pod_worker_stop(PodWorker *worker);

@@ -24,6 +24,7 @@ struct PodWorker {
   GPtrArray *verdicts;   /* ProbeVerdict*, not yet looked at */
   GHashTable *published; /* container name → id of the newest attempt */
   GHashTable *running;   /* set of container names */
+  GHashTable *waiting;   /* names of those that have ended and will be started again */
   GPtrArray *sandboxes;  /* char*, ids by attempt; the last is the present one */
   GHashTable *ending;    /* set of ids of containers that a thread is stopping */
 

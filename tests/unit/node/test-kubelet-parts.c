@@ -218,7 +218,7 @@ static void test_logs(void)
     { { .tail_lines = 100, .limit_bytes = 5, .since_us = -1 }, "one\nt" },
     { { .tail_lines = -1, .limit_bytes = -1, .since_us = 1795428002000000 }, "\nthree words here\n" },
     { { .tail_lines = 1, .limit_bytes = -1, .since_us = -1, .timestamps = true },
-      "2026-11-23T10:00:03.000000001+00:00 three words here\n" },
+      "2026-11-23T10:00:03.000000001Z three words here\n" },
   };
   g_autofree char *path = NULL;
   close(g_file_open_tmp("log-XXXXXX", &path, NULL));

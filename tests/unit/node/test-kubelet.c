@@ -64,6 +64,15 @@ static void test_restarts_and_backs_off(Fixture *fixture, gconstpointer data)
   wait_until(has_event(fixture, "BackOff", "Back-off restarting failed container c in pod p_default"));
 }
 
+/* An image that is asked for anew each time does not make the first restart wait. */
+static void test_first_restart(Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *uid = create_pod(fixture, "p", "containers: [{name: c, image: 'test:1', imagePullPolicy: Always}]");
+  wait_until(fake_runtime_exit(fixture->runtime, uid, "c", 1));
+  wait_until(status_is(fixture, "p", "containerStatuses.0.restartCount", "1"));
+  g_assert_false(has_event(fixture, "BackOff", ""));
+}
+
 static void test_never_and_on_failure(Fixture *fixture, gconstpointer data)
 {
   g_autofree char *never = create_pod(fixture, "never", "restartPolicy: Never, " ONE);
@@ -298,6 +307,10 @@ static void test_log_rotation(Fixture *fixture, gconstpointer data)
   request.previous = true;
   g_autofree char *first = logs_of(fixture, &request);
   g_assert_cmpstr(first, ==, shown);
+  wait_until(fake_runtime_exit(fixture->runtime, uid, "c", 1));
+  wait_until(status_is(fixture, "p", "containerStatuses.0.state.waiting.reason", "CrashLoopBackOff"));
+  g_autofree char *before = logs_of(fixture, &request); /* while it waits, its last attempt is the previous one */
+  g_assert_cmpstr(before, ==, "the second attempt\n");
   delete_pod(fixture, "p", 0);
   wait_until(!g_file_test(folder, G_FILE_TEST_EXISTS));
 }
@@ -333,6 +346,7 @@ int main(int argc, char **argv)
                 { "runs", test_runs },
                 { "token", test_token },
                 { "restarts-and-backs-off", test_restarts_and_backs_off },
+                { "first-restart", test_first_restart },
                 { "never-and-on-failure", test_never_and_on_failure },
                 { "init-and-sidecar", test_init_and_sidecar },
                 { "grace-and-force", test_grace_and_force },
