@@ -6,7 +6,7 @@ module 02
 
 like "cluster-info" 'control plane.* is running at' k cluster-info
 ok "run hello" k run hello --image=tutum/hello-world --port=80
-is "run a shell once" inside k run once --rm -i --quiet --image=busybox --restart=Never --command -- echo inside
+like "run a shell once" "^inside$" k run once --rm -i --quiet --image=busybox --restart=Never --command -- echo inside
 ok "run nginx" k run nginx --image=nginx
 ok "apply a file" k apply -f "$(manifest 02-hello)"
 ok "all run" k wait pod --all --for=condition=Ready --timeout=90s
