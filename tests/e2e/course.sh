@@ -19,7 +19,7 @@ stand_in() {
     --entrypoint '["httpd", "-f", "-p", "80", "-h", "/www"]' "$WORK/stand-in.tar"
 }
 
-stand_in tutum/hello-world nginx:1.7.1 nginx:1.7.9 nginx:1.8.1 nginx:1.9.1 nginx:1.14.2 || exit 1
+stand_in nginx:1.7.1 nginx:1.7.9 nginx:1.8.1 nginx:1.9.1 nginx:1.14.2 || exit 1
 ok "start" "${START[@]}" -p lab --cpus 2 --memory 4096 --disk-size 20000
 ok "load the images" "$LAUNCHER" image load -p lab "$WORK/stand-in.tar"
 for name in "$@"; do
