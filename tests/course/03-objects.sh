@@ -56,7 +56,7 @@ ok "a pod with a readiness gate" k apply -f "$(manifest 03-readiness-gate)"
 ok "runs" eventually 60 status_is gated Running
 is "is not ready" False condition gated Ready
 like "the gate is shown" '0/1$' sh -c "'$KUBECTL' get pod gated -o wide --no-headers | sed 's/ *\$//'"
-k proxy --port=0 >"$WORK/proxy" &
+"$KUBECTL" proxy --port=0 >"$WORK/proxy" &
 proxy=$!
 ok "a proxy to the API" eventually 10 grep -q ':[0-9]' "$WORK/proxy"
 ok "its condition is met" curl -sSf -X PATCH -H 'Content-Type: application/strategic-merge-patch+json' \

@@ -61,7 +61,7 @@ becomes "answer" 20 '^web-' fetch http://by-hand/
 becomes "and are mirrored to a slice" 20 'by-hand-' k get endpointslices -l kubernetes.io/service-name=by-hand
 
 # --- ways in for a student: port-forward and proxy
-k port-forward service/by-name :8080 >"$WORK/forward" 2>&1 &
+"$KUBECTL" port-forward service/by-name :8080 >"$WORK/forward" 2>&1 &
 forward=$!
 ok "port-forward" eventually 10 grep -q '127.0.0.1:[0-9]* ->' "$WORK/forward"
 like "answers" '^web-' curl -sS -m 5 "http://127.0.0.1:$(sed -n 's/.*127.0.0.1:\([0-9]*\) ->.*/\1/p' "$WORK/forward" | head -1)/"
