@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <glib.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <sanitizer/tsan_interface.h>
 #include <stdbool.h>
 
@@ -287,10 +288,15 @@ static void json_lets_go(json_t *json)
   __tsan_release(count); /* last: the walk above has read it, too */
 }
 
+/* One at a time: of two trees that share a member, the first must be through with it before the second, which may free
+ * it, takes over what the first has let go. */
 void json_delete(json_t *json)
 {
+  static pthread_mutex_t turn = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+  pthread_mutex_lock(&turn);
   json_lets_go(json);
   LIBRARY(json_delete)(json);
+  pthread_mutex_unlock(&turn);
 }
 
 /* --- accesses ---------------------------------------------------------------------------------------------------- */
