@@ -111,8 +111,8 @@ deployments() {
   is "$kc: pause" "$($kc rollout pause "$object")" "$group paused"
   like "$kc: paused already" "$($kc rollout pause "$object" 2>&1)" "error: * is already paused"
   $kc set image "$object" c=three >/dev/null
-  is "$kc: a paused rollout waits" "$($kc rollout status "$object" --watch=false 2>&1)" \
-    "Waiting for deployment \"$name\" rollout to finish: 0 out of 1 new replicas have been updated..."
+  until_is "$kc: a paused rollout waits" "Waiting for deployment \"$name\" rollout to finish: 0 out of 1 new replicas have been updated..." \
+    "$kc" rollout status "$object" --watch=false
   like "$kc: no undo while paused" "$($kc rollout undo "$object" 2>&1)" "error: *cannot rollback a paused deployment*"
   is "$kc: resume" "$($kc rollout resume "$object")" "$group resumed"
   like "$kc: it goes on" "$(last_line "$kc" rollout status "$object" --timeout=20s)" "*successfully rolled out"

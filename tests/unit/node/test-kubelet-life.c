@@ -32,8 +32,8 @@ static void test_init_again(Fixture *fixture, gconstpointer data)
   start_kubelet(fixture);
   wait_until(fake_runtime_exit(fixture->runtime, uid, "i", 0));
   wait_until(shows_condition(fixture, "p", "Ready", "True"));
-  g_assert_true(status_is(fixture, "p", "initContainerStatuses.0.restartCount", "1"));
-  g_assert_true(status_is(fixture, "p", "containerStatuses.0.restartCount", "1"));
+  wait_until(status_is(fixture, "p", "initContainerStatuses.0.restartCount", "1"));
+  wait_until(status_is(fixture, "p", "containerStatuses.0.restartCount", "1"));
 }
 
 /* A sidecar's startup probe holds up what comes after it. */
