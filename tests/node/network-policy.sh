@@ -43,7 +43,7 @@ address_of() {
 # ask FROM URL [NAMESPACE]: "hello", or "nothing" when no answer comes
 ask() {
   local answer
-  answer=$(k exec -n "${3:-default}" "$1" -- timeout 1 wget -q -O - "http://$2/" 2>/dev/null)
+  answer=$(k exec -n "${3:-default}" "$1" -- timeout 3 wget -q -O - "http://$2/" 2>/dev/null)
   echo "${answer:-nothing}"
 }
 
