@@ -134,12 +134,14 @@ TESTS += %D%/test-cron-times
 
 check_PROGRAMS += %D%/test-endpoints
 TESTS += %D%/test-endpoints
-%C%_test_endpoints_SOURCES = %D%/test-endpoints.c %D%/cluster.c %D%/cluster.h
+%C%_test_endpoints_SOURCES = %D%/test-endpoints.c %D%/cluster.c %D%/cluster.h \
+	%D%/endpoint_counts.c %D%/endpoint_counts.h
 %C%_test_endpoints_LDADD = $(controllers_test_libs)
 
 check_PROGRAMS += %D%/test-endpoint-mirror
 TESTS += %D%/test-endpoint-mirror
-%C%_test_endpoint_mirror_SOURCES = %D%/test-endpoint-mirror.c %D%/cluster.c %D%/cluster.h
+%C%_test_endpoint_mirror_SOURCES = %D%/test-endpoint-mirror.c %D%/cluster.c %D%/cluster.h \
+	%D%/endpoint_counts.c %D%/endpoint_counts.h
 %C%_test_endpoint_mirror_LDADD = $(controllers_test_libs)
 
 check_PROGRAMS += %D%/test-garbage-collector

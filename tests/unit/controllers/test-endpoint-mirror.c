@@ -3,32 +3,7 @@
 
 #include "base/json.h"
 #include "cluster.h"
-
-/* How many addresses Endpoints has, ready or not. */
-static size_t count_addresses(Cluster *cluster, const char *name, const char *list)
-{
-  g_autoptr(json_t) value = cluster_get(cluster, "v1", "endpoints", true, name);
-  size_t count = 0, i;
-  json_t *subset;
-  json_array_foreach (json_object_get(value, "subsets"), i, subset)
-    count += json_array_size(json_object_get(subset, list));
-  return count;
-}
-
-static size_t count_sliced(Cluster *cluster, const char *service, bool ready)
-{
-  g_autoptr(GPtrArray) slices = cluster_list(cluster, "discovery.k8s.io/v1", "endpointslices", NULL);
-  size_t count = 0, k;
-  json_t *endpoint;
-  for (unsigned i = 0; i < slices->len; i++) {
-    const json_t *slice = object_json(g_ptr_array_index(slices, i));
-    const json_t *labels = json_at(slice, "metadata", "labels", NULL);
-    if (strcmp(json_str(labels, "kubernetes.io/service-name", ""), service) == 0)
-      json_array_foreach (json_object_get(slice, "endpoints"), k, endpoint)
-        count += json_flag(json_object_get(endpoint, "conditions"), "ready", true) == ready;
-  }
-  return count;
-}
+#include "endpoint_counts.h"
 
 static void test_mirror(void)
 {
@@ -38,8 +13,8 @@ static void test_mirror(void)
   cluster_create(
       cluster, "v1", "endpoints", true,
       "{metadata: {name: db}, subsets: [{addresses: [{ip: 192.0.2.7}], ports: [{port: 5432, protocol: TCP}]}]}");
-  cluster_wait(count_sliced(cluster, "db", true) == 1);
-  g_assert_cmpuint(count_addresses(cluster, "db", "addresses"), ==, 1);
+  cluster_wait(endpoints_count_sliced(cluster, "db", true) == 1);
+  g_assert_cmpuint(endpoints_count_addresses(cluster, "db", "addresses"), ==, 1);
 }
 
 #define ENDPOINTS                                                                                                      \
@@ -60,7 +35,7 @@ static void test_follow(void)
 {
   g_autoptr(Cluster) cluster = cluster_new();
   add(cluster, "db", ", labels: {team: blue}", "");
-  cluster_wait(count_sliced(cluster, "db", true) == 1 && count_sliced(cluster, "db", false) == 1);
+  cluster_wait(endpoints_count_sliced(cluster, "db", true) == 1 && endpoints_count_sliced(cluster, "db", false) == 1);
   g_autoptr(GPtrArray) slices = cluster_list(cluster, "discovery.k8s.io/v1", "endpointslices", NULL);
   g_assert_cmpuint(slices->len, ==, 1);
   const json_t *metadata = json_object_get(object_json(g_ptr_array_index(slices, 0)), "metadata");
@@ -72,9 +47,9 @@ static void test_follow(void)
   g_assert_cmpstr(json_str(owner, "kind", ""), ==, "Endpoints");
   cluster_patch(cluster, "v1", "endpoints", "db",
                 "{subsets: [{addresses: [{ip: 192.0.2.1}, {ip: 192.0.2.2}], ports: [{port: 5432, protocol: TCP}]}]}");
-  cluster_wait(count_sliced(cluster, "db", true) == 2 && count_sliced(cluster, "db", false) == 0);
+  cluster_wait(endpoints_count_sliced(cluster, "db", true) == 2 && endpoints_count_sliced(cluster, "db", false) == 0);
   cluster_delete(cluster, "v1", "endpoints", true, "db", NULL);
-  cluster_wait(count_sliced(cluster, "db", true) == 0);
+  cluster_wait(endpoints_count_sliced(cluster, "db", true) == 0);
 }
 
 /* Those of a controller, of a leader election, and those that say so are not mirrored. */
@@ -84,12 +59,13 @@ static void test_skipped(void)
   add(cluster, "skip", ", labels: {endpointslice.kubernetes.io/skip-mirror: 'true'}", "");
   add(cluster, "leader", ", annotations: {control-plane.alpha.kubernetes.io/leader: '{}'}", "");
   add(cluster, "plain", "", "");
-  cluster_wait(count_sliced(cluster, "plain", true) == 1);
-  g_assert_cmpuint(count_sliced(cluster, "skip", true) + count_sliced(cluster, "leader", true), ==, 0);
+  cluster_wait(endpoints_count_sliced(cluster, "plain", true) == 1);
+  g_assert_cmpuint(endpoints_count_sliced(cluster, "skip", true) + endpoints_count_sliced(cluster, "leader", true), ==,
+                   0);
   /* and when one is marked later, what was made goes */
   cluster_patch(cluster, "v1", "endpoints", "plain",
                 "{metadata: {labels: {endpointslice.kubernetes.io/skip-mirror: 'true'}}}");
-  cluster_wait(count_sliced(cluster, "plain", true) == 0);
+  cluster_wait(endpoints_count_sliced(cluster, "plain", true) == 0);
 }
 
 static json_t *only_slice(Cluster *cluster)
@@ -147,7 +123,8 @@ static void test_limit(void)
   cluster_create(cluster, "v1", "services", true, "{metadata: {name: big}, spec: {ports: [{port: 1}]}}");
   g_autofree char *text = json_dumps(value, 0);
   cluster_create(cluster, "v1", "endpoints", true, text);
-  cluster_wait(count_sliced(cluster, "big", true) == 997 && count_sliced(cluster, "big", false) == 3);
+  cluster_wait(endpoints_count_sliced(cluster, "big", true) == 997 &&
+               endpoints_count_sliced(cluster, "big", false) == 3);
   g_assert_cmpuint(cluster_count(cluster, "discovery.k8s.io/v1", "endpointslices", NULL), ==, 1);
   cluster_wait(cluster_has_event(cluster, "big", "TooManyAddressesToMirror",
                                  "A max of 1000 addresses can be mirrored to EndpointSlices per Endpoints subset. 7 "

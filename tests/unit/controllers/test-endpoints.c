@@ -6,32 +6,7 @@
 #include "cluster.h"
 #include "clusterd/controllers/network/endpoint_sets.h"
 #include "clusterd/controllers/network/trigger_times.h"
-
-/* How many addresses Endpoints has, ready or not. */
-static size_t count_addresses(Cluster *cluster, const char *name, const char *list)
-{
-  g_autoptr(json_t) value = cluster_get(cluster, "v1", "endpoints", true, name);
-  size_t count = 0, i;
-  json_t *subset;
-  json_array_foreach (json_object_get(value, "subsets"), i, subset)
-    count += json_array_size(json_object_get(subset, list));
-  return count;
-}
-
-static size_t count_sliced(Cluster *cluster, const char *service, bool ready)
-{
-  g_autoptr(GPtrArray) slices = cluster_list(cluster, "discovery.k8s.io/v1", "endpointslices", NULL);
-  size_t count = 0, k;
-  json_t *endpoint;
-  for (unsigned i = 0; i < slices->len; i++) {
-    const json_t *slice = object_json(g_ptr_array_index(slices, i));
-    const json_t *labels = json_at(slice, "metadata", "labels", NULL);
-    if (strcmp(json_str(labels, "kubernetes.io/service-name", ""), service) == 0)
-      json_array_foreach (json_object_get(slice, "endpoints"), k, endpoint)
-        count += json_flag(json_object_get(endpoint, "conditions"), "ready", true) == ready;
-  }
-  return count;
-}
+#include "endpoint_counts.h"
 
 static void test_endpoints(void)
 {
@@ -44,10 +19,10 @@ static void test_endpoints(void)
   cluster_create(cluster, "apps/v1", "deployments", true, CLUSTER_WEB);
   cluster_wait(cluster_count_pods(cluster, "web") == 2);
   /* A pod without an address has no endpoint. */
-  g_assert_cmpuint(count_addresses(cluster, "web", "addresses"), ==, 0);
+  g_assert_cmpuint(endpoints_count_addresses(cluster, "web", "addresses"), ==, 0);
   cluster_hold_kubelet(cluster, false);
-  cluster_wait(count_addresses(cluster, "web", "addresses") == 2);
-  cluster_wait(count_sliced(cluster, "web", true) == 2);
+  cluster_wait(endpoints_count_addresses(cluster, "web", "addresses") == 2);
+  cluster_wait(endpoints_count_sliced(cluster, "web", true) == 2);
   g_autoptr(json_t) value = cluster_get(cluster, "v1", "endpoints", true, "web");
   const json_t *port =
       json_array_get(json_object_get(json_array_get(json_object_get(value, "subsets"), 0), "ports"), 0);
@@ -56,10 +31,10 @@ static void test_endpoints(void)
   /* An ending pod leaves Endpoints at once and stays in its slice, not ready. */
   cluster_hold_kubelet(cluster, true);
   cluster_patch(cluster, "apps/v1", "deployments", "web", "{spec: {replicas: 1}}");
-  cluster_wait(count_addresses(cluster, "web", "addresses") == 1);
-  cluster_wait(count_sliced(cluster, "web", true) == 1 && count_sliced(cluster, "web", false) == 1);
+  cluster_wait(endpoints_count_addresses(cluster, "web", "addresses") == 1);
+  cluster_wait(endpoints_count_sliced(cluster, "web", true) == 1 && endpoints_count_sliced(cluster, "web", false) == 1);
   cluster_hold_kubelet(cluster, false);
-  cluster_wait(count_sliced(cluster, "web", false) == 0);
+  cluster_wait(endpoints_count_sliced(cluster, "web", false) == 0);
   cluster_delete(cluster, "v1", "services", true, "web", NULL);
   cluster_wait(!cluster_exists(cluster, "v1", "endpoints", "web"));
   cluster_wait(cluster_count(cluster, "discovery.k8s.io/v1", "endpointslices", NULL) == 0);
@@ -208,7 +183,7 @@ static void test_metadata(void)
       cluster, "v1", "services", true,
       "{metadata: {name: away}, spec: {type: ExternalName, externalName: example.com, selector: {app: web}}}");
   cluster_create(cluster, "apps/v1", "deployments", true, CLUSTER_WEB);
-  cluster_wait(count_addresses(cluster, "web", "addresses") == 2);
+  cluster_wait(endpoints_count_addresses(cluster, "web", "addresses") == 2);
   g_autoptr(json_t) value = cluster_get(cluster, "v1", "endpoints", true, "web");
   const json_t *labels = json_at(value, "metadata", "labels", NULL);
   g_assert_cmpstr(json_str(labels, "tier", ""), ==, "front");
@@ -221,9 +196,9 @@ static void test_metadata(void)
   cluster_wait((json_decref(relabelled), relabelled = cluster_get(cluster, "v1", "endpoints", true, "web"),
                 strcmp(json_str(json_at(relabelled, "metadata", "labels", NULL), "tier", ""), "back") == 0));
   cluster_delete(cluster, "v1", "endpoints", true, "web", NULL);
-  cluster_wait(count_addresses(cluster, "web", "addresses") == 2);
+  cluster_wait(endpoints_count_addresses(cluster, "web", "addresses") == 2);
   cluster_patch(cluster, "v1", "endpoints", "web", "{subsets: null}");
-  cluster_wait(count_addresses(cluster, "web", "addresses") == 2);
+  cluster_wait(endpoints_count_addresses(cluster, "web", "addresses") == 2);
   g_assert_false(cluster_exists(cluster, "v1", "endpoints", "away"));
 }
 
@@ -261,10 +236,10 @@ static void test_over_capacity(void)
   g_thread_pool_free(pool, FALSE, TRUE);
   cluster_resume(cluster);
   cluster_wait(is_truncated(cluster));
-  g_assert_cmpuint(count_addresses(cluster, "web", "notReadyAddresses"), ==, ENDPOINTS_ADDRESSES_MAX);
+  g_assert_cmpuint(endpoints_count_addresses(cluster, "web", "notReadyAddresses"), ==, ENDPOINTS_ADDRESSES_MAX);
   cluster_set_status(cluster, "v1", "pods", "p-0000", "{phase: Failed}"); /* it has no address any more */
   cluster_wait(!is_truncated(cluster));
-  g_assert_cmpuint(count_addresses(cluster, "web", "notReadyAddresses"), ==, ENDPOINTS_ADDRESSES_MAX);
+  g_assert_cmpuint(endpoints_count_addresses(cluster, "web", "notReadyAddresses"), ==, ENDPOINTS_ADDRESSES_MAX);
 }
 
 /* A pod that is not ready any more, and one whose labels no longer match. */
@@ -275,26 +250,26 @@ static void test_changes(void)
                  "{metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80}]}}");
   cluster_create(cluster, "v1", "pods", true,
                  "{metadata: {name: p, labels: {app: web}}, spec: {containers: [{name: c, image: i}]}}");
-  cluster_wait(count_addresses(cluster, "web", "addresses") == 1);
+  cluster_wait(endpoints_count_addresses(cluster, "web", "addresses") == 1);
   cluster_set_status(cluster, "v1", "pods", "p", "{conditions: [{type: Ready, status: 'False'}]}");
-  cluster_wait(count_addresses(cluster, "web", "notReadyAddresses") == 1);
-  g_assert_cmpuint(count_addresses(cluster, "web", "addresses"), ==, 0);
+  cluster_wait(endpoints_count_addresses(cluster, "web", "notReadyAddresses") == 1);
+  g_assert_cmpuint(endpoints_count_addresses(cluster, "web", "addresses"), ==, 0);
   cluster_patch(cluster, "v1", "services", "web", "{spec: {publishNotReadyAddresses: true}}");
-  cluster_wait(count_addresses(cluster, "web", "addresses") == 1);
+  cluster_wait(endpoints_count_addresses(cluster, "web", "addresses") == 1);
   cluster_patch(cluster, "v1", "pods", "p", "{metadata: {labels: {app: other}}}");
-  cluster_wait(count_addresses(cluster, "web", "addresses") == 0);
+  cluster_wait(endpoints_count_addresses(cluster, "web", "addresses") == 0);
   /* the service's selector goes: what was made stays as it is, people's from now on */
   cluster_patch(cluster, "v1", "services", "web", "{spec: {selector: {app: other}}}");
-  cluster_wait(count_addresses(cluster, "web", "addresses") == 1);
+  cluster_wait(endpoints_count_addresses(cluster, "web", "addresses") == 1);
   cluster_patch(cluster, "v1", "services", "web", "{spec: {selector: null}}");
   cluster_patch(cluster, "v1", "pods", "p", "{metadata: {labels: {app: third}}}");
   cluster_stop(cluster);
   cluster_resume(cluster);
   cluster_create(cluster, "v1", "services", true,
                  "{metadata: {name: later}, spec: {selector: {app: third}, ports: [{port: 80}]}}");
-  cluster_wait(count_addresses(cluster, "later", "addresses") == 0 &&
-               count_addresses(cluster, "later", "notReadyAddresses") == 1);
-  g_assert_cmpuint(count_addresses(cluster, "web", "addresses"), ==, 1);
+  cluster_wait(endpoints_count_addresses(cluster, "later", "addresses") == 0 &&
+               endpoints_count_addresses(cluster, "later", "notReadyAddresses") == 1);
+  g_assert_cmpuint(endpoints_count_addresses(cluster, "web", "addresses"), ==, 1);
 }
 
 int main(int argc, char **argv)
