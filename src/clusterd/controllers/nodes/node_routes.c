@@ -4,14 +4,13 @@
 #include "base/reason.h"
 #include "base/timestamp.h"
 #include "clusterd/client/conditions.h"
-#include "clusterd/client/work_queue.h"
+#include "clusterd/client/object_queue.h"
 
 #define CONDITION "NetworkUnavailable"
 
 struct NodeRoutesController {
   Client *client;
-  Informer *nodes;
-  WorkQueue *queue;
+  ObjectQueue queue;
 };
 
 static bool lacks_condition(const json_t *node)
@@ -20,13 +19,6 @@ static bool lacks_condition(const json_t *node)
   return *json_str(json_object_get(node, "spec"), "podCIDR", "") &&
          json_find(json_object_get(status, "addresses"), "type", "InternalIP") &&
          !condition_is(status, CONDITION, "False");
-}
-
-static void on_node(Object *old, Object *new_object, void *data)
-{
-  NodeRoutesController *controller = data;
-  if (new_object && lacks_condition(object_json(new_object)))
-    work_queue_add(controller->queue, object_name(new_object));
 }
 
 static bool set_available(json_t *node, void *data)
@@ -40,18 +32,17 @@ static bool set_available(json_t *node, void *data)
   return true;
 }
 
-static bool reconcile(const char *key, void *data)
+static bool sync_node(void *data, const char *key, Object *node, GError **error)
 {
-  NodeRoutesController *controller = data;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(Object) node = informer_get(controller->nodes, NULL, key);
-  if (!node || !lacks_condition(object_json(node)))
+  const NodeRoutesController *controller = data;
+  if (!lacks_condition(object_json(node)))
     return true;
+  g_autoptr(GError) problem = NULL;
   g_autoptr(Object) stored =
-      client_modify(controller->client, "v1", "nodes", NULL, key, "status", set_available, NULL, &error);
-  if (stored || reason_is(error, REASON_NOT_FOUND))
+      client_modify(controller->client, "v1", "nodes", NULL, key, "status", set_available, NULL, &problem);
+  if (stored || reason_is(problem, REASON_NOT_FOUND))
     return true;
-  g_info("Node %s: %s", key, error->message);
+  g_propagate_error(error, g_steal_pointer(&problem));
   return false;
 }
 
@@ -59,16 +50,18 @@ NodeRoutesController *node_routes_controller_new(const ControllerContext *contex
 {
   NodeRoutesController *controller = g_new0(NodeRoutesController, 1);
   controller->client = client_new(context->registry, "route-controller");
-  controller->nodes = informer_set_get(context->informers, "v1", "nodes");
-  controller->queue = work_queue_new("node-routes", 1, reconcile, controller);
-  informer_add_handler(controller->nodes, on_node, controller);
-  work_queue_start(controller->queue);
+  controller->queue = (ObjectQueue){ .kind = "node-routes",
+                                     .objects = informer_set_get(context->informers, "v1", "nodes"),
+                                     .sync = sync_node,
+                                     .controller = controller };
+  object_queue_open(&controller->queue, 1);
+  work_queue_start(controller->queue.work);
   return controller;
 }
 
 void node_routes_controller_free(NodeRoutesController *controller)
 {
-  work_queue_free(controller->queue);
+  work_queue_free(controller->queue.work);
   client_free(controller->client);
   g_free(controller);
 }
