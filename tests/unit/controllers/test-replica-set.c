@@ -77,12 +77,12 @@ static void test_adoption(void)
   cluster_create(cluster, "v1", "pods", true, owned);
   add_set(cluster, SET(2, ""));
   /* Another controller's pod is not touched, whatever its labels. */
-  cluster_wait(owns(cluster, "stray") && has(cluster, "replicas", 2));
+  cluster_wait(owns(cluster, "stray") && has(cluster, "readyReplicas", 2));
   g_assert_true(cluster_exists(cluster, "v1", "pods", "owned") && !owns(cluster, "owned"));
   cluster_patch(cluster, "v1", "pods", "owned", "{metadata: {labels: {app: other}}}");
   /* A pod whose label changes is let go and replaced; when it comes back it is one too many. */
   cluster_patch(cluster, "v1", "pods", "stray", "{metadata: {labels: {app: other}}}");
-  cluster_wait(!owns(cluster, "stray") && has(cluster, "replicas", 2));
+  cluster_wait(!owns(cluster, "stray") && cluster_count(cluster, "v1", "pods", "web") == 2);
   g_autoptr(json_t) released = cluster_get(cluster, "v1", "pods", true, "stray");
   g_assert_null(json_at(released, "metadata", "ownerReferences", NULL));
   cluster_patch(cluster, "v1", "pods", "stray",
