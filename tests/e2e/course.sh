@@ -20,10 +20,40 @@ stand_in() {
 }
 
 stand_in nginx:1.7.1 nginx:1.7.9 nginx:1.8.1 nginx:1.9.1 nginx:1.14.2 || exit 1
-ok "start" "${START[@]}" -p lab --cpus 2 --memory 4096 --disk-size 20000
-ok "load the images" "$LAUNCHER" image load -p lab "$WORK/stand-in.tar"
+# module NAME: on a machine of its own.
+module() {
+  local profile=lab-${1%%-*}
+  "${START[@]}" -p "$profile" --keep-context --cpus 2 --memory 4096 --disk-size 20000 &&
+    "$LAUNCHER" image load -p "$profile" "$WORK/stand-in.tar" &&
+    KUBECONFIG=$(own_kubeconfig "$profile") "$SOURCE/tests/course/$1.sh"
+  local status=$?
+  "$LAUNCHER" delete -p "$profile"
+  return "$status"
+}
+
+# own_kubeconfig PROFILE: a copy of what start wrote, with this profile as the current one.
+own_kubeconfig() {
+  local copy=$WORK/kubeconfig-$1
+  cp "$KUBECONFIG" "$copy"
+  "$KUBECTL" --kubeconfig "$copy" config use-context "$1" >/dev/null
+  echo "$copy"
+}
+
+# They mostly wait (for a minute to pass, for a container to give up): several at once.
+AT_ONCE=${COURSE_AT_ONCE:-4}
+modules=()
 for name in "$@"; do
+  while [ "$(jobs -pr | wc -l)" -ge "$AT_ONCE" ]; do
+    wait -n
+  done
+  module "$name" >"$WORK/$name.out" 2>&1 &
+  modules+=("$name $!")
+done
+for one in "${modules[@]}"; do
+  read -r name pid <<<"$one"
+  wait "$pid"
+  status=$?
   echo "# $name"
-  "$SOURCE/tests/course/$name.sh"
-  report $? "module $name" ""
+  cat "$WORK/$name.out"
+  report "$status" "module $name" ""
 done
