@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "clusterd/certificates.h"
 #include "clusterd/components.h"
-#include "clusterd/node/volume_folder.h"
+#include "clusterd/node/volumes/volume_folder.h"
 
 #define CLUSTER_BITS 16
 #define SSH_PORT "22"

@@ -5,7 +5,7 @@
 
 #include "clusterd/node/cluster_view.h"
 #include "clusterd/node/pod_state.h"
-#include "clusterd/node/volumes.h"
+#include "clusterd/node/volumes/volumes.h"
 
 typedef struct PlanContext {
   const PodState *state;

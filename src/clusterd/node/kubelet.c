@@ -5,7 +5,7 @@
 #include "clusterd/node/kubelet_private.h"
 #include "clusterd/node/machine.h"
 #include "clusterd/node/static_manifest.h"
-#include "clusterd/node/volumes.h"
+#include "clusterd/node/volumes/volumes.h"
 
 PodWorker *kubelet_worker(Kubelet *kubelet, const char *namespace_, const char *name, const char *uid)
 {

@@ -1,14 +1,11 @@
 noinst_LIBRARIES += %D%/libnode.a
 %C%_libnode_a_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(NETLINK_CFLAGS) -DG_LOG_DOMAIN=\"node\"
 %C%_libnode_a_SOURCES = \
-	%D%/atomic_dir.c %D%/atomic_dir.h \
-	%D%/claim_volume.c %D%/claim_volume.h \
 	%D%/cluster_view.h \
 	%D%/container_plan.c %D%/container_plan.h \
 	%D%/container_state.c %D%/container_state.h \
 	%D%/env.c %D%/env.h \
 	%D%/field_ref.c %D%/field_ref.h \
-	%D%/host_path.c %D%/host_path.h \
 	%D%/image_pulls.c %D%/image_pulls.h \
 	%D%/kubelet.c %D%/kubelet.h \
 	%D%/kubelet_private.h \
@@ -17,7 +14,6 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/log_reader.c %D%/log_reader.h \
 	%D%/log_rotation.c %D%/log_rotation.h \
 	%D%/machine.c %D%/machine.h \
-	%D%/nfs_volume.c %D%/nfs_volume.h \
 	%D%/node_access.c \
 	%D%/node_status.c %D%/node_status.h \
 	%D%/pod_conditions.c %D%/pod_conditions.h \
@@ -38,10 +34,6 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/resources.c %D%/resources.h \
 	%D%/static_manifest.c %D%/static_manifest.h \
 	%D%/static_pods.c %D%/static_pods.h \
-	%D%/volume_files.c %D%/volume_files.h \
-	%D%/volume_folder.c %D%/volume_folder.h \
-	%D%/volume_owner.c %D%/volume_owner.h \
-	%D%/volumes.c %D%/volumes.h \
 	%D%/docker_activation.c %D%/docker_activation.h \
 	%D%/image_cli.c %D%/image_cli.h \
 	%D%/native/address_pool.c %D%/native/address_pool.h \
@@ -97,4 +89,12 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/stats/stat_file.c %D%/stats/stat_file.h \
 	%D%/stats/stat_text.c %D%/stats/stat_text.h \
 	%D%/stats/usage.c %D%/stats/usage.h \
+	%D%/volumes/atomic_dir.c %D%/volumes/atomic_dir.h \
+	%D%/volumes/claim_volume.c %D%/volumes/claim_volume.h \
+	%D%/volumes/host_path.c %D%/volumes/host_path.h \
+	%D%/volumes/nfs_volume.c %D%/volumes/nfs_volume.h \
+	%D%/volumes/volume_files.c %D%/volumes/volume_files.h \
+	%D%/volumes/volume_folder.c %D%/volumes/volume_folder.h \
+	%D%/volumes/volume_owner.c %D%/volumes/volume_owner.h \
+	%D%/volumes/volumes.c %D%/volumes/volumes.h \
 	%D%/runtime.c %D%/runtime.h

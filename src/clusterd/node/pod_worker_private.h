@@ -3,7 +3,7 @@
 #include "clusterd/node/container_plan.h"
 #include "clusterd/node/pod_state.h"
 #include "clusterd/node/pod_worker.h"
-#include "clusterd/node/volumes.h"
+#include "clusterd/node/volumes/volumes.h"
 
 typedef struct ProbeVerdict {
   char *container_id;

@@ -12,7 +12,7 @@
 #include "clusterd/client/volume_match.h"
 #include "clusterd/controllers/storage/volume_folders.h"
 #include "clusterd/controllers/storage/volume_provisioner.h"
-#include "clusterd/node/volume_folder.h"
+#include "clusterd/node/volumes/volume_folder.h"
 
 #define FINALIZER "external-provisioner.volume.kubernetes.io/finalizer"
 #define CLASS(name, more) "{metadata: {name: " name "}, provisioner: k8s.io/minikube-hostpath" more "}"

@@ -7,10 +7,10 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/yaml.h"
-#include "clusterd/node/claim_volume.h"
 #include "clusterd/node/container_plan.h"
-#include "clusterd/node/volume_owner.h"
-#include "clusterd/node/volumes.h"
+#include "clusterd/node/volumes/claim_volume.h"
+#include "clusterd/node/volumes/volume_owner.h"
+#include "clusterd/node/volumes/volumes.h"
 
 static const NodeFacts node = { .name = "n1", .ip = "10.0.2.15", .cpu_milli = 1000, .memory_bytes = 1 << 30 };
 

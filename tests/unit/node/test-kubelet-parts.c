@@ -7,15 +7,15 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/yaml.h"
-#include "clusterd/node/atomic_dir.h"
 #include "clusterd/node/env.h"
-#include "clusterd/node/host_path.h"
 #include "clusterd/node/log_reader.h"
 #include "clusterd/node/pod_files.h"
 #include "clusterd/node/pod_status.h"
 #include "clusterd/node/pull_secrets.h"
 #include "clusterd/node/resources.h"
-#include "clusterd/node/volumes.h"
+#include "clusterd/node/volumes/atomic_dir.h"
+#include "clusterd/node/volumes/host_path.h"
+#include "clusterd/node/volumes/volumes.h"
 
 static const NodeFacts node = { .name = "n1",
                                 .ip = "10.0.2.15",

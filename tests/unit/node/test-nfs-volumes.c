@@ -11,8 +11,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/yaml.h"
-#include "clusterd/node/nfs_volume.h"
-#include "clusterd/node/volumes.h"
+#include "clusterd/node/volumes/nfs_volume.h"
+#include "clusterd/node/volumes/volumes.h"
 
 typedef struct World {
   char *path, *export, *bin, *arguments, *pod_dir, *search_path;

@@ -1,4 +1,4 @@
-#include "clusterd/node/volume_folder.h"
+#include "clusterd/node/volumes/volume_folder.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 #pragma once
 /* A pod's volume that is a claim: the volume behind it, and where that lies on the node.
  * Source: k8s.io/kubernetes pkg/kubelet/volumemanager/populator, pkg/volume/{hostpath,local,nfs}. */
-#include "clusterd/node/volume_files.h"
+#include "clusterd/node/volumes/volume_files.h"
 
 /* The path of VOLUME (of spec.volumes: persistentVolumeClaim or ephemeral); the caller frees. What has to be
  * mounted is mounted below FOLDER, the pod's own. NULL with REASON_INVALID

@@ -1,12 +1,12 @@
-#include "clusterd/node/volume_files.h"
+#include "clusterd/node/volumes/volume_files.h"
 
 #include <string.h>
 
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
-#include "clusterd/node/atomic_dir.h"
 #include "clusterd/node/field_ref.h"
+#include "clusterd/node/volumes/atomic_dir.h"
 
 #define DEFAULT_MODE 0644
 #define TOKEN_SECONDS 3600

@@ -1,4 +1,4 @@
-#include "clusterd/node/volumes.h"
+#include "clusterd/node/volumes/volumes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +13,10 @@
 #include "base/json.h"
 #include "base/quantity.h"
 #include "base/reason.h"
-#include "clusterd/node/atomic_dir.h"
-#include "clusterd/node/claim_volume.h"
-#include "clusterd/node/host_path.h"
-#include "clusterd/node/nfs_volume.h"
+#include "clusterd/node/volumes/atomic_dir.h"
+#include "clusterd/node/volumes/claim_volume.h"
+#include "clusterd/node/volumes/host_path.h"
+#include "clusterd/node/volumes/nfs_volume.h"
 
 struct PodVolumes {
   char *dir;

@@ -1,4 +1,4 @@
-#include "clusterd/node/atomic_dir.h"
+#include "clusterd/node/volumes/atomic_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "clusterd/node/volume_owner.h"
+#include "clusterd/node/volumes/volume_owner.h"
 
 #include <dirent.h>
 #include <errno.h>

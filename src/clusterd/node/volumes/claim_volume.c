@@ -1,4 +1,4 @@
-#include "clusterd/node/claim_volume.h"
+#include "clusterd/node/volumes/claim_volume.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -6,9 +6,9 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/client/volume_match.h"
-#include "clusterd/node/host_path.h"
-#include "clusterd/node/nfs_volume.h"
-#include "clusterd/node/volume_owner.h"
+#include "clusterd/node/volumes/host_path.h"
+#include "clusterd/node/volumes/nfs_volume.h"
+#include "clusterd/node/volumes/volume_owner.h"
 
 bool claim_volume_handles(const json_t *pod, const json_t *volume, char **name)
 {

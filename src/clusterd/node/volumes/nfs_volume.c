@@ -1,4 +1,4 @@
-#include "clusterd/node/nfs_volume.h"
+#include "clusterd/node/volumes/nfs_volume.h"
 
 #include <errno.h>
 #include <fcntl.h>

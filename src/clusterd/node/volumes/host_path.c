@@ -1,4 +1,4 @@
-#include "clusterd/node/host_path.h"
+#include "clusterd/node/volumes/host_path.h"
 
 #include <errno.h>
 #include <fcntl.h>

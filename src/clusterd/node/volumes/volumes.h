@@ -4,7 +4,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
-#include "clusterd/node/volume_files.h"
+#include "clusterd/node/volumes/volume_files.h"
 
 typedef struct PodVolumes PodVolumes;
 
