@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "clusterd/node/native/layer.h"
+#include "clusterd/node/images/layer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,8 +9,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/node/native/docker_remove.h"
-#include "clusterd/node/native/image_store.h"
+#include "clusterd/node/images/docker_remove.h"
+#include "clusterd/node/images/image_store.h"
 
 #define DATA_DIR "/var/lib/launcher"
 #define STORE_BELOW "/usr/share/launcher/images"

@@ -36,24 +36,26 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/static_pods.c %D%/static_pods.h \
 	%D%/docker_activation.c %D%/docker_activation.h \
 	%D%/image_cli.c %D%/image_cli.h \
+	%D%/images/docker_images.c %D%/images/docker_images.h \
+	%D%/images/docker_remove.c %D%/images/docker_remove.h \
+	%D%/images/image_archive.c \
+	%D%/images/image_index.c %D%/images/image_index.h \
+	%D%/images/image_loader.c %D%/images/image_loader.h \
+	%D%/images/image_manifest.c \
+	%D%/images/image_reference.c %D%/images/image_reference.h \
+	%D%/images/image_store.c %D%/images/image_store.h \
+	%D%/images/layer.c %D%/images/layer.h \
+	%D%/images/layer_entry.c %D%/images/layer_entry.h \
+	%D%/images/registry.c %D%/images/registry.h \
+	%D%/images/registry_http.c %D%/images/registry_http.h \
 	%D%/native/address_pool.c %D%/native/address_pool.h \
 	%D%/native/attach.c \
 	%D%/native/command.c %D%/native/command.h \
 	%D%/native/conmon.c %D%/native/conmon.h \
 	%D%/native/container.c %D%/native/container.h \
 	%D%/native/container_state.c %D%/native/container_state.h \
-	%D%/native/docker_images.c %D%/native/docker_images.h \
-	%D%/native/docker_remove.c %D%/native/docker_remove.h \
 	%D%/native/exec.c %D%/native/exec.h \
 	%D%/native/exit_watch.c %D%/native/exit_watch.h \
-	%D%/native/image_archive.c \
-	%D%/native/image_index.c %D%/native/image_index.h \
-	%D%/native/image_loader.c %D%/native/image_loader.h \
-	%D%/native/image_manifest.c \
-	%D%/native/image_reference.c %D%/native/image_reference.h \
-	%D%/native/image_store.c %D%/native/image_store.h \
-	%D%/native/layer.c %D%/native/layer.h \
-	%D%/native/layer_entry.c %D%/native/layer_entry.h \
 	%D%/native/namespace.c %D%/native/namespace.h \
 	%D%/native/native.c %D%/native/native.h \
 	%D%/native/native_runtime.c %D%/native/native_runtime.h \
@@ -64,8 +66,6 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/native/oci_spec.c %D%/native/oci_spec.h \
 	%D%/native/oci_user.c %D%/native/oci_user.h \
 	%D%/native/pause.c %D%/native/pause.h \
-	%D%/native/registry.c %D%/native/registry.h \
-	%D%/native/registry_http.c %D%/native/registry_http.h \
 	%D%/native/rootfs.c %D%/native/rootfs.h \
 	%D%/native/sandbox.c %D%/native/sandbox.h \
 	%D%/native/sandbox_setup.c %D%/native/sandbox_setup.h \

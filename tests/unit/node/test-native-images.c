@@ -17,11 +17,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/node/native/docker_remove.h"
-#include "clusterd/node/native/image_reference.h"
-#include "clusterd/node/native/image_store.h"
-#include "clusterd/node/native/layer.h"
-#include "clusterd/node/native/registry.h"
+#include "clusterd/node/images/docker_remove.h"
+#include "clusterd/node/images/image_reference.h"
+#include "clusterd/node/images/image_store.h"
+#include "clusterd/node/images/layer.h"
+#include "clusterd/node/images/registry.h"
 
 static char *scratch; /* emptied before each test */
 

@@ -7,12 +7,12 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/node/images/registry.h"
 #include "clusterd/node/native/container.h"
 #include "clusterd/node/native/exec.h"
 #include "clusterd/node/native/exit_watch.h"
 #include "clusterd/node/native/native_runtime.h"
 #include "clusterd/node/native/network.h"
-#include "clusterd/node/native/registry.h"
 #include "clusterd/node/native/sandbox.h"
 #include "clusterd/node/native/usage_places.h"
 

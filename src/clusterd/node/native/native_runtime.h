@@ -4,8 +4,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "clusterd/node/images/image_store.h"
 #include "clusterd/node/native/address_pool.h"
-#include "clusterd/node/native/image_store.h"
 #include "clusterd/node/runtime.h"
 
 #define RUNTIME_ID_LENGTH 64 /* hex digits */

@@ -5,9 +5,9 @@
 
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/node/native/image_loader.h"
-#include "clusterd/node/native/image_reference.h"
-#include "clusterd/node/native/layer.h"
+#include "clusterd/node/images/image_loader.h"
+#include "clusterd/node/images/image_reference.h"
+#include "clusterd/node/images/layer.h"
 
 /*
  * Reads an image archive in one pass. Which of its files are layers is told only by the manifest, which may come last:

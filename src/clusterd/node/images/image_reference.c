@@ -1,4 +1,4 @@
-#include "clusterd/node/native/image_reference.h"
+#include "clusterd/node/images/image_reference.h"
 
 #include <string.h>
 

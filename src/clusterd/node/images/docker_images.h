@@ -4,7 +4,7 @@
  * (names), imagedb/content/sha256/ (configurations), layerdb/sha256/CHAINID/cache-id (which folder of overlay2/ holds a
  * layer, already in overlayfs' form). Source: moby's image and layer stores, as of docker 20.10 to 27.
  */
-#include "clusterd/node/native/image_store.h"
+#include "clusterd/node/images/image_store.h"
 
 /* The image REFERENCE (normalised) or id names below ROOT. NULL with REASON_RUNTIME_NOT_FOUND. */
 Image *docker_images_find(const char *root, const char *reference, GError **error);

@@ -1,4 +1,4 @@
-#include "clusterd/node/native/registry.h"
+#include "clusterd/node/images/registry.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,9 +8,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/node/native/image_loader.h"
-#include "clusterd/node/native/image_reference.h"
-#include "clusterd/node/native/registry_http.h"
+#include "clusterd/node/images/image_loader.h"
+#include "clusterd/node/images/image_reference.h"
+#include "clusterd/node/images/registry_http.h"
 
 #define MANIFEST_MAX (4u << 20)
 #define ACCEPT                                                                                                         \

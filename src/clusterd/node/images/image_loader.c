@@ -1,4 +1,4 @@
-#include "clusterd/node/native/image_loader.h"
+#include "clusterd/node/images/image_loader.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "base/reason.h"
-#include "clusterd/node/native/image_reference.h"
+#include "clusterd/node/images/image_reference.h"
 
 static void loaded_layer_free(void *data)
 {

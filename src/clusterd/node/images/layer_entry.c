@@ -1,4 +1,4 @@
-#include "clusterd/node/native/layer_entry.h"
+#include "clusterd/node/images/layer_entry.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 
 #include "base/file.h"
 #include "base/reason.h"
-#include "clusterd/node/native/layer.h"
+#include "clusterd/node/images/layer.h"
 
 #define WHITEOUT ".wh."
 #define WHITEOUT_OPAQUE ".wh..wh..opq"

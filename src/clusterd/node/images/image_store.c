@@ -1,4 +1,4 @@
-#include "clusterd/node/native/image_store.h"
+#include "clusterd/node/images/image_store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,9 +9,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/node/native/docker_images.h"
-#include "clusterd/node/native/image_index.h"
-#include "clusterd/node/native/image_reference.h"
+#include "clusterd/node/images/docker_images.h"
+#include "clusterd/node/images/image_index.h"
+#include "clusterd/node/images/image_reference.h"
 
 #define HOLD_TIMEOUT_MS 60000
 

@@ -1,4 +1,4 @@
-#include "clusterd/node/native/layer.h"
+#include "clusterd/node/images/layer.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "base/reason.h"
-#include "clusterd/node/native/layer_entry.h"
+#include "clusterd/node/images/layer_entry.h"
 
 /*
  * Two archive readers in a row: the first only decompresses (format "raw"), so that the digest of the uncompressed tar

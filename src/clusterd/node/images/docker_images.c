@@ -1,4 +1,4 @@
-#include "clusterd/node/native/docker_images.h"
+#include "clusterd/node/images/docker_images.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/node/native/image_reference.h"
+#include "clusterd/node/images/image_reference.h"
 
 #define SMALL_FILE_MAX 4096
 

@@ -1,4 +1,4 @@
-#include "clusterd/node/native/image_index.h"
+#include "clusterd/node/images/image_index.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/node/native/image_reference.h"
+#include "clusterd/node/images/image_reference.h"
 
 #define INDEX_VERSION 1
 

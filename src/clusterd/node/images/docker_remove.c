@@ -1,4 +1,4 @@
-#include "clusterd/node/native/docker_remove.h"
+#include "clusterd/node/images/docker_remove.h"
 
 #include <curl/curl.h>
 

@@ -1,10 +1,10 @@
 #pragma once
 /*
  * An image on its way into the store, from an archive or a registry: its pieces are collected in a staging folder, then
- * checked against its manifests and published at once. Internal to node/native.
+ * checked against its manifests and published at once. Internal to node/images.
  */
-#include "clusterd/node/native/image_index.h"
-#include "clusterd/node/native/layer.h"
+#include "clusterd/node/images/image_index.h"
+#include "clusterd/node/images/layer.h"
 
 #define IMAGE_DOCUMENT_BYTES_MAX (64u << 20) /* of all documents of one load together */
 

@@ -1,7 +1,7 @@
 #pragma once
 /* Pulling images from registries over HTTP. Source: OCI distribution specification 1.1; docker's token authentication.
  */
-#include "clusterd/node/native/image_store.h"
+#include "clusterd/node/images/image_store.h"
 
 /* Fetches what REFERENCE names into STORE. AUTH: {"username", "password"} or {"auth": base64 of "user:password"}, may
  * be NULL. False with REASON_DOWNLOAD (no way to the registry, refused), REASON_DOWNLOAD_NOT_FOUND,

@@ -1,4 +1,4 @@
-#include "clusterd/node/native/registry_http.h"
+#include "clusterd/node/images/registry_http.h"
 
 #include <errno.h>
 #include <string.h>

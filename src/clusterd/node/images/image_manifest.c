@@ -3,8 +3,8 @@
 
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/node/native/image_loader.h"
-#include "clusterd/node/native/image_reference.h"
+#include "clusterd/node/images/image_loader.h"
+#include "clusterd/node/images/image_reference.h"
 
 #define LINKS_MAX 8       /* in a row */
 #define INDEX_DEPTH_MAX 3 /* an index that lists indexes */

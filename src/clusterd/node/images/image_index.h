@@ -1,6 +1,6 @@
 #pragma once
 /* The index of one image store folder. Internal to image_store.c and image_archive.c. */
-#include "clusterd/node/native/image_store.h"
+#include "clusterd/node/images/image_store.h"
 
 struct ImageStore {
   char *dir, *below, *docker_root, *image_users_dir;
