@@ -6,6 +6,7 @@ noinst_LIBRARIES += %D%/libbase.a
 	%D%/certificate_request.c %D%/certificate_request.h \
 	%D%/cron_schedule.c %D%/cron_schedule.h \
 	%D%/file.c %D%/file.h \
+	%D%/ip_address.c %D%/ip_address.h \
 	%D%/json.c %D%/json.h \
 	%D%/log.c %D%/log.h \
 	%D%/quantity.c %D%/quantity.h \

@@ -82,7 +82,7 @@ static int rank(const struct ifaddrs *entry)
     return 3;
   if (g_str_equal(entry->ifa_name, "tap0"))
     return 2;
-  return g_str_has_prefix(entry->ifa_name, "pods") || g_str_has_prefix(entry->ifa_name, "docker") ? 0 : 1;
+  return g_str_has_prefix(entry->ifa_name, "pod") || g_str_has_prefix(entry->ifa_name, "docker") ? 0 : 1;
 }
 
 char *machine_ip(void)

@@ -3,6 +3,7 @@
 void sandbox_status_clear(SandboxStatus *status)
 {
   g_clear_pointer(&status->ip, g_free);
+  g_clear_pointer(&status->other_ip, g_free);
   g_clear_pointer(&status->network_namespace, g_free);
   status->ready = false;
   status->created_us = 0;

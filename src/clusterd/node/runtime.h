@@ -24,6 +24,7 @@ typedef struct SandboxSpec {
 typedef struct SandboxStatus {
   bool ready;
   char *ip;                /* NULL with host network */
+  char *other_ip;          /* of the other family; NULL: none */
   char *network_namespace; /* path */
   int64_t created_us;
 } SandboxStatus;

@@ -55,3 +55,8 @@ check_PROGRAMS += %D%/test-kubelet-life
 TESTS += %D%/test-kubelet-life
 %C%_test_kubelet_life_SOURCES = %D%/test-kubelet-life.c $(kubelet_fixture_sources)
 %C%_test_kubelet_life_LDADD = $(clusterd_libs) $(clusterd_system_libs)
+
+check_PROGRAMS += %D%/test-address-pool
+TESTS += %D%/test-address-pool
+%C%_test_address_pool_SOURCES = %D%/test-address-pool.c
+%C%_test_address_pool_LDADD = $(clusterd_libs) $(clusterd_system_libs)

@@ -164,8 +164,11 @@ static bool open_parts(NativeRuntime *native, const NativeRuntimeConfig *config,
   if (!make_folders(native, error))
     return false;
   native->addresses = address_pool_new(config->pod_cidr, pool, error);
-  if (!native->addresses || !network_make_bridge(native->bridge, address_pool_gateway(native->addresses),
-                                                 address_pool_prefix(native->addresses), error))
+  if (!native->addresses)
+    return false;
+  const IpRange *ranges;
+  unsigned n_ranges = address_pool_ranges(native->addresses, &ranges);
+  if (!network_make_bridge(native->bridge, ranges, n_ranges, error))
     return false;
   native->images = image_store_open(images, config->preloaded_store, or_default(config->docker_root, "/var/lib/docker"),
                                     containers, error);

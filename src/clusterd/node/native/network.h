@@ -1,20 +1,25 @@
 #pragma once
 /*
- * The pods' links. Each pod has eth0, one end of a veth pair whose other end is a port of the bridge. A pod's address
- * is a /32 and its only neighbour the bridge: every packet is routed by the node, so that the service proxy's
- * translations and network policies see traffic between pods of this node as well, without br_netfilter.
+ * The pods' links. Each pod has eth0, one end of a veth pair whose other end is the node's, and no neighbour but the
+ * node: a pod's addresses are single ones (/32, /128), its routes lead to the node's address among its pods, and the
+ * node has a route to each pod's end. So every packet is routed by the node: the service proxy's translations and
+ * network policies see traffic between pods of this node as well, without br_netfilter, no pod sees another's frames,
+ * and where a packet came in tells which pod sent it. Both sides know each other's hardware address from the start:
+ * nobody asks for it, and no address waits until it is known to be unique.
  */
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Makes the bridge NAME with GATEWAY/PREFIX where absent, brings it up and lets the node forward. REASON_RUNTIME. */
-bool network_make_bridge(const char *name, uint32_t gateway, unsigned prefix, GError **error);
+#include "clusterd/node/native/address_pool.h"
+
+/* Makes the bridge NAME where absent, brings it up with the first address of each of RANGES, and lets the node forward.
+ * The bridge has no ports of ours: it holds the node's addresses among its pods. REASON_RUNTIME. */
+bool network_make_bridge(const char *name, const IpRange *ranges, unsigned n_ranges, GError **error);
 
 typedef struct NetworkPort {
-  const char *bridge;
-  const char *host_name; /* of the node's end, ≤ 15 bytes */
-  uint32_t address, gateway;
+  const char *host_name; /* of the node's end, ≤ 15 bytes; "pod…" (the proxy's rules know pods' links by that) */
+  PodAddresses addresses, gateways;
 } NetworkPort;
 
 /* A netlink socket of the calling thread's network namespace (struct nl_sock). NULL with REASON_RUNTIME. */

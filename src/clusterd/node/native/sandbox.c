@@ -26,7 +26,8 @@ static void set_string(json_t *object, const char *key, const char *value)
     json_object_set_new(object, key, json_string(value));
 }
 
-static json_t *make_facts(const SandboxSpec *spec, const char *id, const char *ip)
+/* ADDRESSES: none with the network of the node. */
+static json_t *make_facts(const SandboxSpec *spec, const char *id, const PodAddresses *addresses)
 {
   json_t *facts = json_pack("{s:s, s:i, s:I, s:b, s:b, s:b, s:b}", "id", id, "attempt", (int)spec->attempt, "createdUs",
                             (json_int_t)timestamp_now_us(), "hostNetwork", spec->host_network, "hostPid",
@@ -37,7 +38,10 @@ static json_t *make_facts(const SandboxSpec *spec, const char *id, const char *i
   set_string(facts, "hostname", spec->hostname);
   set_string(facts, "logDirectory", spec->log_directory);
   set_string(facts, "cgroupParent", spec->cgroup_parent);
-  set_string(facts, "ip", ip);
+  for (unsigned i = 0; i < addresses->count; i++) {
+    g_autofree char *text = ip_address_text(&addresses->of[i]);
+    set_string(facts, i == 0 ? "ip" : "otherIp", text);
+  }
   if (spec->sysctls)
     json_object_set_new(facts, "sysctls", json_deep_copy(spec->sysctls));
   if (spec->port_mappings)
@@ -61,7 +65,7 @@ static void publish(NativeRuntime *native, Sandbox *sandbox)
 }
 
 /* Makes the sandbox FACTS describe, on disk and in the kernel. */
-static bool build(NativeRuntime *native, const json_t *facts, uint32_t address, GError **error)
+static bool build(NativeRuntime *native, const json_t *facts, const PodAddresses *addresses, GError **error)
 {
   const char *id = json_str(facts, "id", ""), *log_directory = json_str(facts, "logDirectory", NULL);
   g_autofree char *folder = runtime_sandbox_dir(native, id);
@@ -70,7 +74,7 @@ static bool build(NativeRuntime *native, const json_t *facts, uint32_t address, 
   if ((log_directory && !file_make_dirs(log_directory, 0755, error)) || !file_make_dirs(folder, 0711, error) ||
       !runtime_write_state(path, facts, error))
     return false;
-  if (sandbox_setup(native, facts, folder, address, &pause_pid, error))
+  if (sandbox_setup(native, facts, folder, addresses, &pause_pid, error))
     return true;
   unlink(path);
   return false;
@@ -80,13 +84,15 @@ char *sandbox_run(Runtime *runtime, const SandboxSpec *spec, GError **error)
 {
   NativeRuntime *native = (NativeRuntime *)runtime;
   g_autofree char *id = runtime_make_id();
-  uint32_t address = spec->host_network ? 0 : address_pool_take(native->addresses, error);
-  if (!spec->host_network && !address)
+  uint32_t number = spec->host_network ? 0 : address_pool_take(native->addresses, error);
+  PodAddresses addresses = { 0 };
+  if (!spec->host_network && !number)
     return NULL;
-  g_autofree char *ip = address ? address_text(address) : NULL;
-  g_autoptr(json_t) facts = make_facts(spec, id, ip);
-  if (!build(native, facts, address, error)) {
-    address_pool_release(native->addresses, address);
+  if (number)
+    address_pool_addresses(native->addresses, number, &addresses);
+  g_autoptr(json_t) facts = make_facts(spec, id, &addresses);
+  if (!build(native, facts, &addresses, error)) {
+    address_pool_release(native->addresses, number);
     return NULL;
   }
   publish(native, sandbox_new(facts, true));
@@ -126,7 +132,8 @@ bool sandbox_stop(Runtime *runtime, const char *sandbox_id, GError **error)
   if (was_ready) {
     g_autofree char *folder = runtime_sandbox_dir(native, sandbox_id);
     sandbox_teardown(folder);
-    address_pool_release(native->addresses, address_parse(json_str(sandbox->facts, "ip", NULL)));
+    address_pool_release(native->addresses,
+                         address_pool_number(native->addresses, json_str(sandbox->facts, "ip", NULL)));
   }
   return true;
 }
@@ -174,6 +181,7 @@ bool sandbox_get_status(Runtime *runtime, const char *sandbox_id, SandboxStatus 
   g_mutex_unlock(&native->lock);
   *status = (SandboxStatus){ .ready = ready,
                              .ip = g_strdup(json_str(sandbox->facts, "ip", NULL)),
+                             .other_ip = g_strdup(json_str(sandbox->facts, "otherIp", NULL)),
                              .network_namespace = sandbox_namespace(native, sandbox, "net"),
                              .created_us = json_int(sandbox->facts, "createdUs", 0) };
   return true;
@@ -220,10 +228,9 @@ static void recover_one(NativeRuntime *native, const char *path)
   }
   Sandbox *sandbox = sandbox_new(facts, false);
   sandbox->ready = still_ready(native, sandbox);
-  uint32_t address = address_parse(json_str(facts, "ip", NULL));
-  if (sandbox->ready && address) {
-    address_pool_mark(native->addresses, address);
-  } else if (!sandbox->ready) {
+  if (sandbox->ready) {
+    address_pool_mark(native->addresses, address_pool_number(native->addresses, json_str(facts, "ip", NULL)));
+  } else {
     g_autofree char *folder = runtime_sandbox_dir(native, sandbox->id);
     sandbox_teardown(folder);
   }

@@ -26,7 +26,7 @@ typedef struct Setup {
   const NativeRuntime *native;
   const json_t *facts;
   const char *folder;
-  uint32_t address;
+  const PodAddresses *addresses;
   int pause_pid;
   bool good;
   GError **error;
@@ -139,8 +139,8 @@ static bool make_namespaces(Setup *setup, GError **error)
   if (good && own_network) {
     const char *id = json_str(setup->facts, "id", "");
     g_autofree char *host_name = g_strdup_printf("pod%.10s", id);
-    NetworkPort port = { setup->native->bridge, host_name, setup->address,
-                         address_pool_gateway(setup->native->addresses) };
+    NetworkPort port = { .host_name = host_name, .addresses = *setup->addresses };
+    address_pool_gateways(setup->native->addresses, &port.gateways);
     good = network_attach(host, &port, error);
   }
   if (host)
@@ -155,10 +155,10 @@ static void run_setup(void *data)
   setup->good = make_namespaces(setup, setup->error);
 }
 
-bool sandbox_setup(const NativeRuntime *native, const json_t *facts, const char *folder, uint32_t address,
+bool sandbox_setup(const NativeRuntime *native, const json_t *facts, const char *folder, const PodAddresses *addresses,
                    int *pause_pid, GError **error)
 {
-  Setup setup = { .native = native, .facts = facts, .folder = folder, .address = address, .error = error };
+  Setup setup = { .native = native, .facts = facts, .folder = folder, .addresses = addresses, .error = error };
   namespace_run(run_setup, &setup);
   if (!setup.good)
     sandbox_teardown(folder);
