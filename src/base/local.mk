@@ -11,6 +11,7 @@ noinst_LIBRARIES += %D%/libbase.a
 	%D%/log.c %D%/log.h \
 	%D%/quantity.c %D%/quantity.h \
 	%D%/reason.c %D%/reason.h \
+	%D%/runtime_name.c %D%/runtime_name.h \
 	%D%/timestamp.c %D%/timestamp.h \
 	%D%/x509.c %D%/x509_private.h %D%/x509.h \
 	%D%/yaml.c %D%/yaml.h

@@ -44,10 +44,11 @@ static char *cluster_json(const Profile *profile)
   json_object_foreach (profile->addons, name, on)
     if (json_is_true(on))
       json_array_append_new(addons, json_string(name));
-  g_autoptr(json_t) cluster = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:O}", "profile", profile->name,
-                                        "nodeName", profile->name, "kubernetesVersion", profile->kubernetes_version,
-                                        "serviceCIDR", profile->service_cidr, "podCIDR", "10.244.0.0/24", "dnsDomain",
-                                        profile->dns_domain, "dnsIP", "10.96.0.10", "apiPort", 8443, "addons", addons);
+  g_autoptr(json_t) cluster =
+      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:O}", "profile", profile->name, "nodeName",
+                profile->name, "kubernetesVersion", profile->kubernetes_version, "containerRuntime",
+                profile->container_runtime, "serviceCIDR", profile->service_cidr, "podCIDR", "10.244.0.0/24",
+                "dnsDomain", profile->dns_domain, "dnsIP", "10.96.0.10", "apiPort", 8443, "addons", addons);
   /* services of type LoadBalancer get the profile's address, whose ports the keeper opens; some are the machine's */
   g_autofree char *api_port = g_strdup_printf("%d", (int)profile->apiserver_port);
   g_autofree char *ssh_port = g_strdup_printf("%d", MACHINE_PORT_SSH);

@@ -56,6 +56,8 @@ typedef struct ClusterConfig {
   char *balancer_address;   /* of LoadBalancer services, led to node ports from outside; NULL: the node's own */
   char **balancer_reserved; /* numbers of its ports that are taken; may be NULL */
   char *static_pods_dir;    /* /etc/kubernetes/manifests */
+  char *runtime;            /* what runs containers: one of runtime_names */
+  char *runtime_endpoint;   /* where its daemon listens; NULL: where it usually does */
   char *image_store;        /* read-only preloaded images, may be NULL */
 } ClusterConfig;
 

@@ -3,7 +3,7 @@
 #include "base/reason.h"
 #include "clusterd/components.h"
 #include "clusterd/node/machine.h"
-#include "clusterd/node/native/native.h"
+#include "clusterd/node/runtime_choice.h"
 
 #define RUN_DIR "/run/launcher"
 #define LOGS_DIR "/var/log/pods"
@@ -95,11 +95,13 @@ bool node_make(Clusterd *clusterd, GError **error)
   const ClusterConfig *config = clusterd->config;
   if (!config->with_node)
     return true;
-  NativeRuntimeConfig native = { .data_dir = config->data_dir,
-                                 .run_dir = RUN_DIR,
-                                 .preloaded_store = config->image_store,
-                                 .pod_cidr = config->pod_cidr };
-  clusterd->runtime = native_runtime_new(&native, error);
+  RuntimeChoice choice = { .name = config->runtime,
+                           .endpoint = config->runtime_endpoint,
+                           .data_dir = config->data_dir,
+                           .run_dir = RUN_DIR,
+                           .preloaded_store = config->image_store,
+                           .pod_cidr = config->pod_cidr };
+  clusterd->runtime = runtime_choice_open(&choice, error);
   if (!clusterd->runtime)
     return false;
   g_autofree char *pods_dir = g_build_filename(config->data_dir, "pods", NULL);

@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "base/runtime_name.h"
+
 #define DURATION_MAX_SECONDS (INT64_C(100) * 8766 * 3600)
 #define MEMBER(name) G_STRUCT_OFFSET(ClusterConfig, name)
 
@@ -26,6 +28,11 @@ const Option option_table[] = {
     .help = "the node's name" },
   { NULL, "pod-manifest-path", "podManifestPath", OPTION_TEXT, "FOLDER", MEMBER(static_pods_dir),
     "/etc/kubernetes/manifests", .help = "files of static pods, which the node runs whatever the API says" },
+  { NULL, "container-runtime", "containerRuntime", OPTION_TEXT, "NAME", MEMBER(runtime), "native",
+    .choices = runtime_names, .help = "what runs the node's containers" },
+  { NULL, "container-runtime-endpoint", "containerRuntimeEndpoint", OPTION_TEXT, "SOCKET", MEMBER(runtime_endpoint),
+    .help =
+        "where its daemon listens, as unix:///run/containerd/containerd.sock; where it usually does when not given" },
   { .member = "kubernetesVersion", .type = OPTION_TEXT, .offset = MEMBER(kubernetes_version), .fallback = "v1.32.0" },
   { .member = "imageStore",
     .type = OPTION_TEXT,
@@ -222,6 +229,12 @@ static char *set_duration(int64_t *member, const char *text, int64_t min)
   return NULL;
 }
 
+static char *unknown_choice(const Option *option, const char *text)
+{
+  g_autofree char *all = g_strjoinv(", ", (char **)(uintptr_t)option->choices);
+  return g_strdup_printf("\"%s\" is unknown; there are %s", text, all);
+}
+
 static char *set_list(char ***member, const Option *option, const char *text, bool replace)
 {
   g_autoptr(GStrvBuilder) items = g_strv_builder_new();
@@ -232,10 +245,8 @@ static char *set_list(char ***member, const Option *option, const char *text, bo
     const char *item = g_strstrip(given[i]);
     if (!*item)
       continue;
-    if (option->choices && !g_strv_contains(option->choices, item)) {
-      g_autofree char *all = g_strjoinv(", ", (char **)(uintptr_t)option->choices);
-      return g_strdup_printf("\"%s\" is unknown; there are %s", item, all);
-    }
+    if (option->choices && !g_strv_contains(option->choices, item))
+      return unknown_choice(option, item);
     g_strv_builder_add(items, item);
   }
   g_strfreev(*member);
@@ -250,6 +261,8 @@ char *option_set(const Option *option, ClusterConfig *config, const char *text, 
     return g_strdup_printf("longer than %d bytes", OPTION_TEXT_MAX);
   switch (option->type) {
   case OPTION_TEXT:
+    if (option->choices && !g_strv_contains(option->choices, text))
+      return unknown_choice(option, text);
     return set_text(member, text);
   case OPTION_ADDRESS:
     return set_address(member, text);

@@ -28,7 +28,7 @@ typedef struct Option {
   const char *fallback;       /* NULL: empty, false or 0 */
   int64_t max;                /* of a number or fraction */
   int64_t min;                /* of a duration */
-  const char *const *choices; /* of a list's items; NULL: any */
+  const char *const *choices; /* of a text or a list's items; NULL: any */
   const char *help;           /* NULL: not shown */
 } Option;
 

@@ -35,7 +35,7 @@ static const char *cluster_status(const Invocation *invocation, const Profile *p
 }
 
 typedef struct Row {
-  char *name, *driver, *address, *version, *status;
+  char *name, *driver, *runtime, *address, *version, *status;
   json_t *config;
   bool valid, active, current;
   int port;
@@ -46,6 +46,7 @@ static void row_free(gpointer data)
   Row *row = data;
   g_free(row->name);
   g_free(row->driver);
+  g_free(row->runtime);
   g_free(row->address);
   g_free(row->version);
   g_free(row->status);
@@ -68,6 +69,7 @@ static GPtrArray *collect(const Invocation *invocation)
     row->current = g_strcmp0(context, *name) == 0;
     row->config = json_read_file(path, NULL);
     row->driver = g_strdup(profile ? profile->driver : "");
+    row->runtime = g_strdup(profile ? profile->container_runtime : "");
     row->address = g_strdup(profile ? profile->address : "");
     row->version = g_strdup(profile ? profile->kubernetes_version : "");
     row->status = g_strdup(profile ? cluster_status(invocation, profile) : "Unknown");
@@ -94,11 +96,11 @@ static void print_table(GPtrArray *rows, bool detailed)
 {
   static const char *const head[] = { "PROFILE", "DRIVER",         "RUNTIME",           "IP", "VERSION", "STATUS",
                                       "NODES",   "ACTIVE PROFILE", "ACTIVE KUBECONTEXT" };
-  printf("%-20s %-10s %-8s %-15s %-9s %-10s %-6s %-15s %s%s\n", head[0], head[1], head[2], head[3], head[4], head[5],
+  printf("%-20s %-10s %-10s %-15s %-9s %-10s %-6s %-15s %s%s\n", head[0], head[1], head[2], head[3], head[4], head[5],
          head[6], head[7], head[8], detailed ? "  PORT" : "");
   for (guint i = 0; i < rows->len; i++) {
     const Row *row = rows->pdata[i];
-    printf("%-20s %-10s %-8s %-15s %-9s %-10s %-6d %-15s %-18s", row->name, row->driver, "docker", row->address,
+    printf("%-20s %-10s %-10s %-15s %-9s %-10s %-6d %-15s %-18s", row->name, row->driver, row->runtime, row->address,
            row->version, row->status, 1, row->active ? "*" : "", row->current ? "*" : "");
     if (detailed)
       printf("  %d", row->port);

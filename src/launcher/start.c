@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
+#include "base/runtime_name.h"
 #include "bootstrap/boot_image.h"
 #include "bootstrap/start.h"
 #include "driver/driver.h"
@@ -31,7 +32,7 @@ static const Option options[] = {
   { "kubernetes-version", 0, OPTION_STRING, "VERSION", "stable", NULL,
     "accepted when it is the version this program has" },
   { "container-runtime", 'c', OPTION_STRING, "NAME", NULL, NULL,
-    "accepted for minikube's sake: the machine has its own runtime and docker" },
+    "what runs the containers: native, docker, containerd or cri-o; native when not given" },
   { "apiserver-port", 0, OPTION_INTEGER, "PORT", "8443", NULL, "port of the API server on the profile's address" },
   { "apiserver-name", 0, OPTION_STRING, "NAME", NULL, NULL, "main name in the API server's certificate" },
   { "apiserver-names", 0, OPTION_LIST, "NAME", NULL, NULL, "more names in the API server's certificate" },
@@ -193,6 +194,30 @@ static bool resolve_cluster(const Invocation *invocation, Profile *profile, bool
   return true;
 }
 
+/* --- container runtime ----------------------------------------------------------------------------------------------
+ */
+
+/* An existing profile keeps its runtime: another one would not know its pods' containers and images. */
+static bool resolve_runtime(const Invocation *invocation, Profile *profile, bool is_new, GError **error)
+{
+  g_autofree char *wanted = invocation_setting(invocation, "container-runtime");
+  if (!wanted || (!is_new && !invocation_has(invocation, "container-runtime")))
+    return true;
+  const char *name = *wanted ? runtime_name_find(wanted) : runtime_names[0];
+  if (!name) {
+    g_autofree char *all = g_strjoinv(", ", (char **)(uintptr_t)runtime_names);
+    return reason_set(error, REASON_USAGE, "Invalid Container Runtime: \"%s\". Valid runtimes are: %s", wanted, all);
+  }
+  if (!is_new && strcmp(name, profile->container_runtime) != 0)
+    return reason_set(error, REASON_USAGE,
+                      "the profile \"%s\" uses the container runtime %s: delete it first, or leave "
+                      "--container-runtime out",
+                      profile->name, profile->container_runtime);
+  g_free(profile->container_runtime);
+  profile->container_runtime = g_strdup(name);
+  return true;
+}
+
 /* --- driver ---------------------------------------------------------------------------------------------------------
  */
 
@@ -321,7 +346,8 @@ static int run(const Invocation *invocation, GError **error)
     return 1;
   g_autoptr(Profile) profile = load_or_new(invocation, &is_new, error);
   if (!profile || !resolve_machine(invocation, profile, is_new, error) ||
-      !resolve_cluster(invocation, profile, is_new, error) || !resolve_driver(invocation, profile, is_new, error))
+      !resolve_cluster(invocation, profile, is_new, error) || !resolve_runtime(invocation, profile, is_new, error) ||
+      !resolve_driver(invocation, profile, is_new, error))
     return 1;
   if (dry_run) {
     output_info(invocation->output, "dry-run validation complete!");

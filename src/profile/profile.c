@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
+#include "base/runtime_name.h"
 
 typedef enum MemberType { MEMBER_STRING, MEMBER_INTEGER, MEMBER_STRINGS, MEMBER_OBJECT } MemberType;
 
@@ -17,31 +18,33 @@ typedef struct Member {
   const char *text; /* default of a string */
   int64_t number;   /* default of an integer */
   int64_t minimum, maximum;
+  const char *const *choices; /* of a string; NULL: any */
 } Member;
 
 #define AT(member) G_STRUCT_OFFSET(Profile, member)
 
 static const Member members[] = {
-  { NULL, "Name", MEMBER_STRING, AT(name), "", 0, 0, 0 },
-  { NULL, "UUID", MEMBER_STRING, AT(uuid), "", 0, 0, 0 },
-  { NULL, "Driver", MEMBER_STRING, AT(driver), "", 0, 0, 0 },
-  { NULL, "CPUs", MEMBER_INTEGER, AT(cpus), NULL, 2, 1, 1024 },
-  { NULL, "Memory", MEMBER_INTEGER, AT(memory_mib), NULL, 4096, 1, 1 << 26 },
-  { NULL, "DiskSize", MEMBER_INTEGER, AT(disk_mib), NULL, 20000, 1, 1 << 30 },
-  { NULL, "MinikubeISO", MEMBER_STRING, AT(image_url), "", 0, 0, 0 },
-  { NULL, "ImageDigest", MEMBER_STRING, AT(image_digest), "", 0, 0, 0 },
-  { NULL, "Address", MEMBER_STRING, AT(address), "", 0, 0, 0 },
-  { NULL, "APIServerPort", MEMBER_INTEGER, AT(apiserver_port), NULL, 8443, 1, 65535 },
+  { NULL, "Name", MEMBER_STRING, AT(name), "", 0, 0, 0, NULL },
+  { NULL, "UUID", MEMBER_STRING, AT(uuid), "", 0, 0, 0, NULL },
+  { NULL, "Driver", MEMBER_STRING, AT(driver), "", 0, 0, 0, NULL },
+  { NULL, "CPUs", MEMBER_INTEGER, AT(cpus), NULL, 2, 1, 1024, NULL },
+  { NULL, "Memory", MEMBER_INTEGER, AT(memory_mib), NULL, 4096, 1, 1 << 26, NULL },
+  { NULL, "DiskSize", MEMBER_INTEGER, AT(disk_mib), NULL, 20000, 1, 1 << 30, NULL },
+  { NULL, "MinikubeISO", MEMBER_STRING, AT(image_url), "", 0, 0, 0, NULL },
+  { NULL, "ImageDigest", MEMBER_STRING, AT(image_digest), "", 0, 0, 0, NULL },
+  { NULL, "Address", MEMBER_STRING, AT(address), "", 0, 0, 0, NULL },
+  { NULL, "APIServerPort", MEMBER_INTEGER, AT(apiserver_port), NULL, 8443, 1, 65535, NULL },
   { NULL, "CertExpirationSeconds", MEMBER_INTEGER, AT(cert_expiration_seconds), NULL, (int64_t)26280 * 3600, 60,
-    INT64_C(100) * 366 * 86400 },
-  { NULL, "Addons", MEMBER_OBJECT, AT(addons), NULL, 0, 0, 0 },
-  { "KubernetesConfig", "KubernetesVersion", MEMBER_STRING, AT(kubernetes_version), "v1.32.0", 0, 0, 0 },
-  { "KubernetesConfig", "Namespace", MEMBER_STRING, AT(namespace_), "default", 0, 0, 0 },
-  { "KubernetesConfig", "DNSDomain", MEMBER_STRING, AT(dns_domain), "cluster.local", 0, 0, 0 },
-  { "KubernetesConfig", "ServiceCIDR", MEMBER_STRING, AT(service_cidr), "10.96.0.0/12", 0, 0, 0 },
-  { "KubernetesConfig", "APIServerName", MEMBER_STRING, AT(apiserver_name), "launcherCA", 0, 0, 0 },
-  { "KubernetesConfig", "APIServerNames", MEMBER_STRINGS, AT(apiserver_names), NULL, 0, 0, 0 },
-  { "KubernetesConfig", "APIServerIPs", MEMBER_STRINGS, AT(apiserver_ips), NULL, 0, 0, 0 },
+    INT64_C(100) * 366 * 86400, NULL },
+  { NULL, "Addons", MEMBER_OBJECT, AT(addons), NULL, 0, 0, 0, NULL },
+  { "KubernetesConfig", "KubernetesVersion", MEMBER_STRING, AT(kubernetes_version), "v1.32.0", 0, 0, 0, NULL },
+  { "KubernetesConfig", "Namespace", MEMBER_STRING, AT(namespace_), "default", 0, 0, 0, NULL },
+  { "KubernetesConfig", "ContainerRuntime", MEMBER_STRING, AT(container_runtime), "native", 0, 0, 0, runtime_names },
+  { "KubernetesConfig", "DNSDomain", MEMBER_STRING, AT(dns_domain), "cluster.local", 0, 0, 0, NULL },
+  { "KubernetesConfig", "ServiceCIDR", MEMBER_STRING, AT(service_cidr), "10.96.0.0/12", 0, 0, 0, NULL },
+  { "KubernetesConfig", "APIServerName", MEMBER_STRING, AT(apiserver_name), "launcherCA", 0, 0, 0, NULL },
+  { "KubernetesConfig", "APIServerNames", MEMBER_STRINGS, AT(apiserver_names), NULL, 0, 0, 0, NULL },
+  { "KubernetesConfig", "APIServerIPs", MEMBER_STRINGS, AT(apiserver_ips), NULL, 0, 0, 0, NULL },
 };
 
 static char **string_of(const Profile *profile, const Member *member)
@@ -136,7 +139,7 @@ static bool take_member(Profile *profile, const Member *member, json_t *value)
 {
   switch (member->type) {
   case MEMBER_STRING:
-    if (!json_is_string(value))
+    if (!json_is_string(value) || (member->choices && !g_strv_contains(member->choices, json_string_value(value))))
       return false;
     g_free(*string_of(profile, member));
     *string_of(profile, member) = g_strdup(json_string_value(value));
@@ -211,7 +214,7 @@ static json_t *nodes_of(const Profile *profile)
 {
   return json_pack("[{s:s, s:s, s:I, s:s, s:s, s:b, s:b}]", "Name", "", "IP", profile->address, "Port",
                    (json_int_t)profile->apiserver_port, "KubernetesVersion", profile->kubernetes_version,
-                   "ContainerRuntime", "docker", "ControlPlane", 1, "Worker", 1);
+                   "ContainerRuntime", profile->container_runtime, "ControlPlane", 1, "Worker", 1);
 }
 
 bool profile_save(const Home *home, const Profile *profile, GError **error)

@@ -23,6 +23,7 @@ typedef struct Profile {
   char *address;            /* 127.77.x.y; "" before the first start */
   char *kubernetes_version; /* "v1.32.0" */
   char *namespace_;         /* of the kubeconfig context */
+  char *container_runtime;  /* of runtime_names (base/runtime_name.h) */
   char *dns_domain;
   char *service_cidr;
   char *apiserver_name;

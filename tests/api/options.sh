@@ -17,13 +17,14 @@ clusterd: --bind-address: "1.2.3" must be an IPv4 address
 clusterd: --service-cluster-ip-range: "10.0.0.0/31" must be an IPv4 range of 4 to 2^24 addresses, as 10.96.0.0/12
 clusterd: --anonymous-auth: "maybe" must be true or false
 clusterd: --authorization-mode: "ABAC" is unknown; there are RBAC, Node, AlwaysAllow, AlwaysDeny
+clusterd: --container-runtime: "rkt" is unknown; there are native, docker, containerd, cri-o
 clusterd: --horizontal-pod-autoscaler-sync-period: "0s" must be at least 1s
 clusterd: --horizontal-pod-autoscaler-tolerance: "-0.5" must be a number from 0 to 10, as 0.1
 clusterd: --tls-private-key-file needs --tls-cert-file
 clusterd: --no-node and --components=node exclude each other' \
   --no-node --secure-port 65536 --foo --bind-address=1.2.3 --service-cluster-ip-range 10.0.0.0/31 \
   --anonymous-auth=maybe --authorization-mode RBAC,ABAC --components=node --tls-private-key-file k \
-  --horizontal-pod-autoscaler-sync-period 0s --horizontal-pod-autoscaler-tolerance=-0.5 zzz
+  --container-runtime rkt --horizontal-pod-autoscaler-sync-period 0s --horizontal-pod-autoscaler-tolerance=-0.5 zzz
 refuses "neither a machine nor alone" 'clusterd: --config or --no-node must be given'
 refuses "an option without its value" 'clusterd: --data-dir needs a value' --no-node --data-dir
 echo '{"apiPort":"x","dnsIP":7,"nodeIP":"a"}' >"$work/cluster.json"

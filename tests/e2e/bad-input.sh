@@ -25,6 +25,8 @@ refuses "100 MiB of memory" 23 '100MiB is less than' --memory 100
 refuses "no CPUs" 29 'cpus' --cpus 0
 refuses "a tiny disk" 26 'disk-size' --disk-size 100
 exits "unknown driver" 56 "The driver 'fail' is not supported" "$LAUNCHER" start -p bad --driver fail
+refuses "unknown container runtime" 14 'Invalid Container Runtime: "rkt". Valid runtimes are: native, docker, containerd, cri-o' \
+  --container-runtime rkt
 exits "no such profile: status" 85 'Profile "none" not found' "$LAUNCHER" status -p none
 exits "no such profile: ssh" 85 'not found' "$LAUNCHER" ssh -p none true
 exits "no such profile: docker-env" 85 '^false exit code 85' "$LAUNCHER" docker-env -p none
@@ -68,4 +70,5 @@ wait $first
 report $? "the first of them ends well" "$(cat "$WORK/first.log")"
 other=$([ "$DRIVER" = container ] && echo libvirt || echo container)
 exits "an existing profile keeps its driver" 51 'uses the driver' "$LAUNCHER" start -p race --driver "$other"
+exits "an existing profile keeps its container runtime" 14 'uses the container runtime native' "$LAUNCHER" start -p race -c docker
 exits "a disk cannot shrink" 14 'can only grow' "$LAUNCHER" start -p race --disk-size 3000

@@ -32,6 +32,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/prober.c %D%/prober.h \
 	%D%/pull_secrets.c %D%/pull_secrets.h \
 	%D%/resources.c %D%/resources.h \
+	%D%/runtime_choice.c %D%/runtime_choice.h \
 	%D%/static_manifest.c %D%/static_manifest.h \
 	%D%/static_pods.c %D%/static_pods.h \
 	%D%/docker_activation.c %D%/docker_activation.h \

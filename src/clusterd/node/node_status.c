@@ -56,7 +56,7 @@ static json_t *node_info(const NodeStatus *status)
   g_autofree char *machine = machine_read_line("/etc/machine-id");
   g_autofree char *system = machine_read_line("/sys/class/dmi/id/product_uuid");
   g_autofree char *os_image = machine_os_image();
-  g_autofree char *runtime = g_strdup_printf("crun://%s", status->runtime->version);
+  g_autofree char *runtime = g_strdup_printf("%s://%s", runtime_scheme(status->runtime), status->runtime->version);
   return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "architecture", machine_arch(), "bootID", boot,
                    "containerRuntimeVersion", runtime, "kernelVersion", kernel.release, "kubeProxyVersion",
                    status->version, "kubeletVersion", status->version, "machineID", machine, "operatingSystem", "linux",

@@ -579,7 +579,7 @@ PodWorker *pod_worker_new(const PodWorkerHost *host, Object *pod, bool is_static
   worker->next_wake_us = INT64_MAX;
   pod_state_init(&worker->state);
   worker->state.host_ip = host->node.ip;
-  worker->state.runtime_scheme = g_str_equal(host->runtime->name, "native") ? "crun" : host->runtime->name;
+  worker->state.runtime_scheme = runtime_scheme(host->runtime);
   pod_state_set_pod(&worker->state, object_json(pod));
   g_thread_unref(g_thread_new("pod", run, worker));
   return worker;

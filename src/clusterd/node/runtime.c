@@ -1,5 +1,10 @@
 #include "clusterd/node/runtime.h"
 
+const char *runtime_scheme(const Runtime *runtime)
+{
+  return g_str_equal(runtime->name, "native") ? "crun" : runtime->name;
+}
+
 void sandbox_status_clear(SandboxStatus *status)
 {
   g_clear_pointer(&status->ip, g_free);

@@ -91,8 +91,8 @@ typedef void (*RuntimeEvent)(const char *sandbox_id, const char *container_id, v
 
 typedef struct Runtime Runtime;
 struct Runtime {
-  const char *name;    /* "native" */
-  const char *version; /* of the OCI runtime behind it */
+  const char *name;    /* "native"; the others of base/runtime_name.h */
+  const char *version; /* of the daemon, or with native of the OCI runtime */
 
   char *(*run_sandbox)(Runtime *runtime, const SandboxSpec *spec, GError **error); /* its id; the caller frees */
   bool (*stop_sandbox)(Runtime *runtime, const char *sandbox_id, GError **error); /* kills all containers; idempotent */
@@ -136,3 +136,6 @@ struct Runtime {
   void (*set_event_handler)(Runtime *runtime, RuntimeEvent handler, void *data);
   void (*free)(Runtime *runtime);
 };
+
+/* What stands before "://" in containerID and in the Node's containerRuntimeVersion: "crun", "docker", … */
+const char *runtime_scheme(const Runtime *runtime);

@@ -32,8 +32,12 @@ static void test_round_trip(World *world, gconstpointer unused)
   profile->cpus = 3;
   g_free(profile->driver);
   profile->driver = g_strdup("container");
+  g_assert_cmpstr(profile->container_runtime, ==, "native");
+  g_free(profile->container_runtime);
+  profile->container_runtime = g_strdup("cri-o");
   g_assert_true(profile_save(world->home, profile, NULL));
   g_autoptr(Profile) again = profile_load(world->home, "rajesh", NULL);
+  g_assert_cmpstr(again->container_runtime, ==, "cri-o");
   g_assert_cmpint(again->cpus, ==, 3);
   g_assert_cmpstr(again->driver, ==, "container");
   g_assert_cmpstr(again->uuid, ==, profile->uuid);
@@ -74,6 +78,8 @@ static void test_refusals(World *world, gconstpointer unused)
   check_refused(world, "{\"Name\":\"bad\",\"CPUs\":0}", REASON_CONFIG, "CPUs");
   check_refused(world, "{\"Name\":\"bad\",\"Memory\":\"lots\"}", REASON_CONFIG, "Memory");
   check_refused(world, "{\"Name\":\"bad\",\"KubernetesConfig\":{\"APIServerIPs\":[1]}}", REASON_CONFIG, "APIServerIPs");
+  check_refused(world, "{\"Name\":\"bad\",\"KubernetesConfig\":{\"ContainerRuntime\":\"rkt\"}}", REASON_CONFIG,
+                "ContainerRuntime");
   check_refused(world, "{\"Name\":\"other\"}", REASON_CONFIG, "Name");
   check_refused(world, "{\"Name\":", REASON_CONFIG, "config.json");
   g_autoptr(GError) error = NULL;
