@@ -16,7 +16,7 @@
 #include "clusterd/command_line.h"
 #include "clusterd/components.h"
 #include "clusterd/node/image_cli.h"
-#include "clusterd/node/native/pause.h"
+#include "clusterd/node/sandbox/pause.h"
 #include "clusterd/options.h"
 #include "clusterd/store_cli.h"
 #include "config.h"

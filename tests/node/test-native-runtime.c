@@ -17,7 +17,7 @@
 #include "clusterd/node/log_reader.h"
 #include "clusterd/node/log_rotation.h"
 #include "clusterd/node/native/native.h"
-#include "clusterd/node/native/pause.h"
+#include "clusterd/node/sandbox/pause.h"
 #include "clusterd/server/node_access.h"
 
 #define IMAGE "busybox:1.36"

@@ -49,7 +49,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/images/layer_entry.c %D%/images/layer_entry.h \
 	%D%/images/registry.c %D%/images/registry.h \
 	%D%/images/registry_http.c %D%/images/registry_http.h \
-	%D%/native/address_pool.c %D%/native/address_pool.h \
+	%D%/sandbox/address_pool.c %D%/sandbox/address_pool.h \
 	%D%/native/attach.c \
 	%D%/native/command.c %D%/native/command.h \
 	%D%/native/conmon.c %D%/native/conmon.h \
@@ -57,16 +57,16 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/native/container_state.c %D%/native/container_state.h \
 	%D%/native/exec.c %D%/native/exec.h \
 	%D%/native/exit_watch.c %D%/native/exit_watch.h \
-	%D%/native/namespace.c %D%/native/namespace.h \
+	%D%/sandbox/namespace.c %D%/sandbox/namespace.h \
 	%D%/native/native.c %D%/native/native.h \
 	%D%/native/native_runtime.c %D%/native/native_runtime.h \
-	%D%/native/network.c %D%/native/network.h \
+	%D%/sandbox/network.c %D%/sandbox/network.h \
 	%D%/native/oci_mounts.c \
 	%D%/native/oci_process.c \
 	%D%/native/oci_seccomp.c \
 	%D%/native/oci_spec.c %D%/native/oci_spec.h \
 	%D%/native/oci_user.c %D%/native/oci_user.h \
-	%D%/native/pause.c %D%/native/pause.h \
+	%D%/sandbox/pause.c %D%/sandbox/pause.h \
 	%D%/native/rootfs.c %D%/native/rootfs.h \
 	%D%/native/sandbox.c %D%/native/sandbox.h \
 	%D%/native/sandbox_setup.c %D%/native/sandbox_setup.h \

@@ -3,7 +3,7 @@
 #include <glib/gstdio.h>
 
 #include "base/reason.h"
-#include "clusterd/node/native/address_pool.h"
+#include "clusterd/node/sandbox/address_pool.h"
 
 static char *state_path;
 

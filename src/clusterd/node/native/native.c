@@ -12,9 +12,9 @@
 #include "clusterd/node/native/exec.h"
 #include "clusterd/node/native/exit_watch.h"
 #include "clusterd/node/native/native_runtime.h"
-#include "clusterd/node/native/network.h"
 #include "clusterd/node/native/sandbox.h"
 #include "clusterd/node/native/usage_places.h"
+#include "clusterd/node/sandbox/network.h"
 
 #define DEFAULT_SECCOMP "/usr/share/containers/seccomp.json"
 

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 #include "clusterd/node/images/image_store.h"
-#include "clusterd/node/native/address_pool.h"
 #include "clusterd/node/runtime.h"
+#include "clusterd/node/sandbox/address_pool.h"
 
 #define RUNTIME_ID_LENGTH 64 /* hex digits */
 

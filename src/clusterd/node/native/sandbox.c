@@ -11,8 +11,8 @@
 #include "base/reason.h"
 #include "base/timestamp.h"
 #include "clusterd/node/native/container.h"
-#include "clusterd/node/native/namespace.h"
 #include "clusterd/node/native/sandbox_setup.h"
+#include "clusterd/node/sandbox/namespace.h"
 
 static char *facts_path(const NativeRuntime *native, const char *id)
 {

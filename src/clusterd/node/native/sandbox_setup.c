@@ -15,9 +15,9 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/node/native/command.h"
-#include "clusterd/node/native/namespace.h"
-#include "clusterd/node/native/network.h"
-#include "clusterd/node/native/pause.h"
+#include "clusterd/node/sandbox/namespace.h"
+#include "clusterd/node/sandbox/network.h"
+#include "clusterd/node/sandbox/pause.h"
 
 #define SHM_OPTIONS "mode=1777,size=67108864" /* as every other runtime: 64 MiB */
 

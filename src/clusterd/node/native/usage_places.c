@@ -1,8 +1,8 @@
 #include "clusterd/node/native/usage_places.h"
 
 #include "base/json.h"
-#include "clusterd/node/native/namespace.h"
 #include "clusterd/node/native/sandbox.h"
+#include "clusterd/node/sandbox/namespace.h"
 #include "clusterd/node/stats/stat_file.h"
 #include "clusterd/node/stats/stat_text.h"
 

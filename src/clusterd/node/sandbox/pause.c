@@ -1,4 +1,4 @@
-#include "clusterd/node/native/pause.h"
+#include "clusterd/node/sandbox/pause.h"
 
 #include <signal.h>
 #include <sys/prctl.h>

@@ -1,4 +1,4 @@
-#include "clusterd/node/native/network.h"
+#include "clusterd/node/sandbox/network.h"
 
 #include <errno.h>
 #include <fcntl.h>

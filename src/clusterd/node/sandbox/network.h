@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "clusterd/node/native/address_pool.h"
+#include "clusterd/node/sandbox/address_pool.h"
 
 /* Makes the bridge NAME where absent, brings it up with the first address of each of RANGES, and lets the node forward.
  * The bridge has no ports of ours: it holds the node's addresses among its pods. REASON_RUNTIME. */

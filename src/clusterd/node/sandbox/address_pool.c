@@ -1,4 +1,4 @@
-#include "clusterd/node/native/address_pool.h"
+#include "clusterd/node/sandbox/address_pool.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "clusterd/node/native/namespace.h"
+#include "clusterd/node/sandbox/namespace.h"
 
 #include <errno.h>
 #include <fcntl.h>
