@@ -233,6 +233,8 @@ static void test_autoscaler(void)
       "metrics=[{'type':'ContainerResource','containerResource':{'name':'cpu','container':'','target':{'type':'"
       "Utilization','averageUtilization':5}}}]",
       "spec.metrics[0].containerResource.container: Required value: must specify a container" },
+    { "/spec/behavior={'scaleUp':{'policies':[]}}",
+      "spec.behavior.scaleUp.policies: Required value: must specify at least one Policy" },
     { "/spec/"
       "behavior={'scaleDown':{'stabilizationWindowSeconds':4000,'selectPolicy':'Any','policies':[{'type':'Bits','value'"
       ":0,'periodSeconds':2000}]}}",

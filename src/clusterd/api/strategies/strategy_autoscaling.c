@@ -180,6 +180,8 @@ void validate_scaling_rules(const json_t *value, const char *path, FieldErrors *
   if (json_integer_value(window) > STABILIZATION_SECONDS_MAX)
     field_errors_add_at(errors, FIELD_INVALID, path, "stabilizationWindowSeconds", window,
                         "must be less than or equal to %d", STABILIZATION_SECONDS_MAX);
+  if (json_array_size(policies) == 0)
+    field_errors_add_at(errors, FIELD_REQUIRED, path, "policies", NULL, "must specify at least one Policy");
   json_array_foreach ((json_t *)(uintptr_t)policies, index, policy) {
     const json_t *amount = json_object_get(policy, "value"), *period = json_object_get(policy, "periodSeconds");
     g_autofree char *item = g_strdup_printf("%s.policies[%zu]", path, index),
