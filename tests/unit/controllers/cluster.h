@@ -8,7 +8,7 @@
 #include "clusterd/client/informer.h"
 #include "clusterd/controllers/controllers.h"
 
-#define WAIT_SECONDS 20
+#define WAIT_SECONDS 60
 
 /* A deployment of two pods. */
 #define CLUSTER_WEB                                                                                                    \

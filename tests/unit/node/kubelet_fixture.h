@@ -8,7 +8,7 @@
 #include "clusterd/server/registry/registry.h"
 #include "fake_runtime.h"
 
-#define WAIT_SECONDS 10
+#define WAIT_SECONDS 60
 #define wait_until(condition)                                                                                          \
   G_STMT_START                                                                                                         \
   {                                                                                                                    \

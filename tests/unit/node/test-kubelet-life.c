@@ -44,7 +44,7 @@ static void test_sidecar_gate(Fixture *fixture, gconstpointer data)
                     "initContainers: [{name: s, image: 'test:1', restartPolicy: Always, startupProbe: {exec: {command: "
                     "[up]}, periodSeconds: 1, failureThreshold: 1000}}], " ONE));
   wait_until(has_event(fixture, "Unhealthy", "Startup probe failed"));
-  g_assert_true(status_is(fixture, "p", "initContainerStatuses.0.started", "false"));
+  wait_until(status_is(fixture, "p", "initContainerStatuses.0.started", "false"));
   g_assert_true(status_is(fixture, "p", "containerStatuses.0.state.waiting.reason", "PodInitializing"));
   fake_runtime_set_exec_code(fixture->runtime, 0);
   wait_until(shows_condition(fixture, "p", "Ready", "True"));
@@ -60,7 +60,7 @@ static void test_startup_first(Fixture *fixture, gconstpointer data)
                     "failureThreshold: 1000}, readinessProbe: {exec: {command: [ready]}, periodSeconds: 1}, "
                     "livenessProbe: {exec: {command: [live]}, periodSeconds: 1, failureThreshold: 1}}]"));
   wait_until(has_event(fixture, "Unhealthy", "Startup probe failed"));
-  g_assert_true(status_is(fixture, "p", "containerStatuses.0.started", "false"));
+  wait_until(status_is(fixture, "p", "containerStatuses.0.started", "false"));
   g_assert_true(shows_condition(fixture, "p", "Ready", "False"));
   g_assert_false(has_event(fixture, "Unhealthy", "Readiness probe failed"));
   g_assert_false(has_event(fixture, "Unhealthy", "Liveness probe failed"));
