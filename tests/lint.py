@@ -88,11 +88,11 @@ def scripts():
 
 
 def lost_tests(name, count):
-    """Tests that the table of COUNT promises in docs/internals/NAME names and that are not there."""
+    """Tests that the table of at least COUNT promises in docs/internals/NAME names and that are not there."""
     table = ROOT / "docs/internals" / name
     rows = re.findall(r"^\| (\d+) \|[^|]*\|(.*)\|$", table.read_text(), re.M)
-    if [int(number) for number, _ in rows] != list(range(1, count + 1)):
-        yield f"{table.name}: rows 1 to {count}, each once and in order"
+    if [int(number) for number, _ in rows] != list(range(1, max(count, len(rows)) + 1)):
+        yield f"{table.name}: rows 1 to {count} at least, each once and in order"
     for number, cell in rows:
         for file, tests in re.findall(r"(tests/[\w./-]+)((?: \"[^\"]+\")+)", cell):
             path = ROOT / file

@@ -10,6 +10,9 @@ dist_check_SCRIPTS += %D%/test-native.sh %D%/autoscale.sh %D%/metrics.sh %D%/nod
 TESTS += %D%/test-native.sh %D%/autoscale.sh %D%/metrics.sh %D%/node-api.sh
 EXTRA_DIST += %D%/node-harness.sh
 
+dist_check_SCRIPTS += %D%/exit.sh
+TESTS += %D%/exit.sh
+
 dist_check_SCRIPTS += %D%/jobs.sh
 TESTS += %D%/jobs.sh
 

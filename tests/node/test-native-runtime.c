@@ -260,6 +260,35 @@ static void test_stop(void)
   remove_sandbox(sandbox);
 }
 
+static void *stop_slowly(void *id)
+{
+  GError *error = NULL;
+  g_assert_false(runtime->stop_container(runtime, id, 3600, &error));
+  return error;
+}
+
+/* Stops are called off, the one in progress and later ones; the container runs on, and the next runtime can end it. */
+static void test_interrupt(void)
+{
+  char *sandbox = run_sandbox(NULL);
+  g_autofree char *id = run_script(sandbox, "trap 'touch /asked' TERM; touch /set; while :; do sleep 0.05; done", NULL);
+  int status = 0;
+  g_free(exec_script(id, "until [ -e /set ]; do sleep 0.05; done", &status));
+  GThread *stop = g_thread_new("stop", stop_slowly, id);
+  g_free(exec_script(id, "until [ -e /asked ]; do sleep 0.05; done", &status));
+  runtime->interrupt(runtime);
+  g_autoptr(GError) error = g_thread_join(stop), later = stop_slowly(id);
+  g_assert_error(error, LAUNCHER_ERROR, REASON_INTERRUPTED);
+  g_assert_error(later, LAUNCHER_ERROR, REASON_INTERRUPTED);
+  g_autoptr(GError) refused = NULL;
+  g_assert_false(runtime->stop_sandbox(runtime, sandbox, &refused));
+  g_assert_error(refused, LAUNCHER_ERROR, REASON_INTERRUPTED);
+  assert_exec(id, "echo runs", "runs\n");
+  runtime->free(runtime);
+  open_runtime();
+  remove_sandbox(sandbox);
+}
+
 static void test_oom(void)
 {
   char *sandbox = run_sandbox(NULL);
@@ -505,6 +534,7 @@ int main(int argc, char **argv)
                 { "exec-close", test_exec_close },
                 { "attach", test_attach },
                 { "stop", test_stop },
+                { "interrupt", test_interrupt },
                 { "oom", test_oom },
                 { "pod-shares", test_pod_shares },
                 { "shared-process-namespace", test_shared_process_namespace },

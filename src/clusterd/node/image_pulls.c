@@ -73,7 +73,7 @@ static void run_pull(void *item, void *data)
   Runtime *runtime = pulls->runtime;
   GError *error = NULL;
   ImageStatus *image = runtime->pull_image(runtime, pull->reference, pull->auth, &error);
-  if (!image && !is_refusal(error)) {
+  if (!image && !is_refusal(error) && !reason_is(error, REASON_INTERRUPTED)) {
     /* No registry to be reached: a copy that is here is better than none. */
     image = runtime->image_status(runtime, pull->reference, NULL);
     if (image) {

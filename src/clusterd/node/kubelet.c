@@ -175,7 +175,8 @@ static void init_host(Kubelet *kubelet)
                                    .runtime = kubelet->runtime,
                                    .recorder = kubelet->recorder,
                                    .pulls = image_pulls_new(kubelet->runtime),
-                                   .prober = prober_new(kubelet->runtime, on_probe),
+                                   .prober = prober_new(kubelet->runtime, kubelet->background, on_probe),
+                                   .background = kubelet->background,
                                    .logs = log_rotation_new(kubelet->runtime, &kubelet->log_limits),
                                    .view = kubelet_view(kubelet),
                                    .node = { .name = kubelet->node_name,
@@ -204,6 +205,7 @@ Kubelet *kubelet_new(Client *client, InformerSet *informers, Runtime *runtime, c
   kubelet->recorder = recorder_new(client, kubelet->node_name);
   kubelet_view_register(kubelet, informers);
   kubelet->pods = informer_set_get(informers, "v1", "pods");
+  kubelet->background = background_new();
   init_host(kubelet);
   kubelet->stats = node_stats_new(runtime);
   kubelet_access_init(kubelet);
@@ -278,6 +280,8 @@ static void stop_workers(Kubelet *kubelet)
   g_hash_table_iter_init(&iter, kubelet->workers);
   while (g_hash_table_iter_next(&iter, NULL, &worker))
     pod_worker_stop(worker);
+  background_call_off(kubelet->background); /* first: a stop that fails now is no failure */
+  kubelet->runtime->interrupt(kubelet->runtime);
   while (kubelet->n_threads > 0)
     g_cond_wait(&kubelet->all_ended, &kubelet->lock);
   g_mutex_unlock(&kubelet->lock);
@@ -294,6 +298,7 @@ void kubelet_free(Kubelet *kubelet)
   prober_free(kubelet->host.prober);
   log_rotation_free(kubelet->host.logs);
   image_pulls_free(kubelet->host.pulls);
+  background_free(kubelet->background);
   node_stats_free(kubelet->stats);
   g_hash_table_unref(kubelet->workers);
   g_hash_table_unref(kubelet->removed);

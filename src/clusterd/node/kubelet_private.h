@@ -16,6 +16,7 @@ struct Kubelet {
   void *issuer;
   Informer *pods, *config_maps, *secrets, *services, *claims, *nodes;
   PodWorkerHost host;
+  Background *background;
   NodeAccess access;
   NodeStatus *node_status;
   NodeStats *stats;

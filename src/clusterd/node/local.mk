@@ -1,6 +1,7 @@
 noinst_LIBRARIES += %D%/libnode.a
 %C%_libnode_a_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(NETLINK_CFLAGS) -DG_LOG_DOMAIN=\"node\"
 %C%_libnode_a_SOURCES = \
+	%D%/background.c %D%/background.h \
 	%D%/cluster_view.h \
 	%D%/container_plan.c %D%/container_plan.h \
 	%D%/container_state.c %D%/container_state.h \
@@ -29,6 +30,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/probe.c %D%/probe.h \
 	%D%/probe_grpc.c \
 	%D%/probe_private.h \
+	%D%/probe_transfer.c \
 	%D%/prober.c %D%/prober.h \
 	%D%/pull_secrets.c %D%/pull_secrets.h \
 	%D%/resources.c %D%/resources.h \

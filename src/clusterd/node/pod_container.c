@@ -89,11 +89,14 @@ static void *run_post_start(void *data)
 {
   Hook *hook = data;
   const PodWorkerHost *host = hook->worker->host;
-  ProbeTarget target = {
-    .runtime = host->runtime, .container_id = hook->container_id, .container = hook->container, .pod_ip = hook->ip
-  };
+  ProbeTarget target = { .runtime = host->runtime,
+                         .container_id = hook->container_id,
+                         .container = hook->container,
+                         .pod_ip = hook->ip,
+                         .background = host->background };
   g_autofree char *output = NULL;
-  if (!probe_run(&target, hook->handler, HOOK_TIMEOUT_SECONDS, &output)) {
+  bool good = probe_run(&target, hook->handler, HOOK_TIMEOUT_SECONDS, &output);
+  if (!good && !background_is_called_off(host->background)) {
     g_autofree char *field = g_strdup_printf("spec.containers{%s}", hook->name);
     recorder_event(host->recorder, hook->pod, field, "Warning", "FailedPostStartHook", "PostStartHook failed: %s",
                    output);
@@ -119,7 +122,7 @@ static void begin_post_start(PodWorker *worker, const ContainerRecord *record)
                   .container = json_deep_copy(record->spec),
                   .pod = json_incref(worker->state.pod),
                   .grace = pod_spec_grace_seconds(worker->state.pod) };
-  g_thread_unref(g_thread_new("post-start", run_post_start, hook));
+  background_run(worker->host->background, "post-start", run_post_start, hook);
 }
 
 /* The attempt that has just been made becomes the newest. */

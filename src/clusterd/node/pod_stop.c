@@ -37,14 +37,17 @@ static void ending_free(Ending *ending)
 static int64_t run_pre_stop(const Ending *ending)
 {
   const PodWorkerHost *host = ending->worker->host;
-  ProbeTarget target = {
-    .runtime = host->runtime, .container_id = ending->container_id, .container = ending->container, .pod_ip = ending->ip
-  };
+  ProbeTarget target = { .runtime = host->runtime,
+                         .container_id = ending->container_id,
+                         .container = ending->container,
+                         .pod_ip = ending->ip,
+                         .background = host->background };
   g_autofree char *output = NULL;
   gint64 start = g_get_monotonic_time();
   if (!ending->pre_stop || ending->grace <= 0)
     return ending->grace;
-  if (!probe_run(&target, ending->pre_stop, ending->grace, &output)) {
+  bool good = probe_run(&target, ending->pre_stop, ending->grace, &output);
+  if (!good && !background_is_called_off(host->background)) {
     g_autofree char *field = g_strdup_printf("spec.containers{%s}", ending->name);
     recorder_event(host->recorder, ending->pod, field, "Warning", "FailedPreStopHook", "PreStopHook failed: %s",
                    output);
@@ -53,12 +56,16 @@ static int64_t run_pre_stop(const Ending *ending)
   return MAX(ending->grace - used, GRACE_MIN_SECONDS);
 }
 
+/* Called off, the container runs on: who looks after it next begins anew. */
 static void *run_ending(void *data)
 {
   Ending *ending = data;
-  Runtime *runtime = ending->worker->host->runtime;
+  const PodWorkerHost *host = ending->worker->host;
+  Runtime *runtime = host->runtime;
   g_autoptr(GError) error = NULL;
-  if (!runtime->stop_container(runtime, ending->container_id, run_pre_stop(ending), &error))
+  int64_t grace = run_pre_stop(ending);
+  if (!background_is_called_off(host->background) &&
+      !runtime->stop_container(runtime, ending->container_id, grace, &error) && !reason_is(error, REASON_INTERRUPTED))
     g_warning("Stopping container %s: %s", ending->container_id, error->message);
   g_mutex_lock(&ending->worker->lock);
   g_hash_table_remove(ending->worker->ending, ending->container_id);
@@ -80,7 +87,7 @@ static void begin_ending(PodWorker *worker, ContainerRecord *record, int64_t gra
                       .container = json_deep_copy(record->spec),
                       .pod = json_incref(worker->state.pod),
                       .grace = grace };
-  g_thread_unref(g_thread_new("stop", run_ending, ending));
+  background_run(worker->host->background, "stop", run_ending, ending);
 }
 
 void pod_stop_container(PodWorker *worker, ContainerRecord *record, int64_t grace_seconds)
@@ -171,7 +178,8 @@ bool pod_stop_remove(PodWorker *worker, bool gone)
     pod_worker_write_status(worker);
   if (clear_away(worker, &error) && (gone || delete_object(worker, &error)))
     return true;
-  g_warning("Removing pod %s/%s: %s", worker->namespace_, worker->name, error->message);
+  if (!reason_is(error, REASON_INTERRUPTED))
+    g_warning("Removing pod %s/%s: %s", worker->namespace_, worker->name, error->message);
   pod_worker_wake_at(worker, timestamp_now_us() + DELETE_RETRY_US);
   return false;
 }

@@ -476,7 +476,8 @@ static void finish(PodWorker *worker)
   g_autoptr(GError) error = NULL;
   if (worker->finished)
     return;
-  if (worker->state.sandbox_id && !runtime->stop_sandbox(runtime, worker->state.sandbox_id, &error))
+  if (worker->state.sandbox_id && !runtime->stop_sandbox(runtime, worker->state.sandbox_id, &error) &&
+      !reason_is(error, REASON_INTERRUPTED))
     g_warning("Sandbox of pod %s/%s: %s", worker->namespace_, worker->name, error->message);
   worker->state.sandbox_ready = false;
   worker->finished = true;

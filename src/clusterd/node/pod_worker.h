@@ -8,6 +8,7 @@
 
 #include "clusterd/client/client.h"
 #include "clusterd/client/recorder.h"
+#include "clusterd/node/background.h"
 #include "clusterd/node/cluster_view.h"
 #include "clusterd/node/image_pulls.h"
 #include "clusterd/node/log_rotation.h"
@@ -23,6 +24,7 @@ typedef struct PodWorkerHost {
   Recorder *recorder;
   ImagePulls *pulls;
   Prober *prober;
+  Background *background; /* of hooks and stops */
   LogRotation *logs;
   ClusterView view;
   NodeFacts node;

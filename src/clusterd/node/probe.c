@@ -22,18 +22,28 @@ static int64_t left_ms(gint64 deadline)
   return MAX((deadline - g_get_monotonic_time() + 999) / 1000, 0);
 }
 
-/* Reads both outputs until they end or the process has ended. False: out of time. */
-static bool collect(NodeProcess *process, GString *output, gint64 deadline)
+static int call_off_fd(const ProbeTarget *target)
 {
-  struct pollfd fds[] = { { .fd = process->stdout_fd, .events = POLLIN },
-                          { .fd = process->stderr_fd, .events = POLLIN },
-                          { .fd = process->exit_fd, .events = POLLIN } };
-  while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-    int n = poll(fds, G_N_ELEMENTS(fds), (int)left_ms(deadline));
-    if (n == 0 || (n < 0 && errno != EINTR))
+  return target->background ? background_call_off_fd(target->background) : -1;
+}
+
+/* Reads both outputs until the process has ended, or until they end where nothing else tells. False: out of time, or
+ * called off. */
+static bool collect(NodeProcess *process, int call_off_fd, GString *output, gint64 deadline)
+{
+  enum { OUT, ERR, EXIT, CALL_OFF, N };
+  struct pollfd fds[N] = { [OUT] = { .fd = process->stdout_fd, .events = POLLIN },
+                           [ERR] = { .fd = process->stderr_fd, .events = POLLIN },
+                           [EXIT] = { .fd = process->exit_fd, .events = POLLIN },
+                           [CALL_OFF] = { .fd = call_off_fd, .events = POLLIN } };
+  while (fds[OUT].fd >= 0 || fds[ERR].fd >= 0 || fds[EXIT].fd >= 0) {
+    int n = poll(fds, N, (int)MIN(left_ms(deadline), G_MAXINT));
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0 || fds[CALL_OFF].revents)
       return false;
     bool read_any = false;
-    for (gsize i = 0; i < 2; i++) {
+    for (int i = OUT; i <= ERR; i++) {
       char buffer[1024];
       if (fds[i].fd < 0 || !fds[i].revents)
         continue;
@@ -44,7 +54,7 @@ static bool collect(NodeProcess *process, GString *output, gint64 deadline)
       else if (output->len < OUTPUT_MAX)
         g_string_append_len(output, buffer, length);
     }
-    if (fds[2].fd >= 0 && fds[2].revents && !read_any)
+    if (fds[EXIT].fd >= 0 && fds[EXIT].revents && !read_any)
       return true; /* a child in the background may hold the output open */
   }
   return true;
@@ -67,7 +77,7 @@ static bool run_exec(const ProbeTarget *target, const json_t *exec, int64_t time
     *output = g_strdup(error->message);
     return false;
   }
-  if (!collect(process, said, deadline)) {
+  if (!collect(process, call_off_fd(target), said, deadline)) {
     g_autofree char *words = g_strjoinv(" ", argv);
     process->close(process);
     *output =
@@ -113,9 +123,9 @@ static bool run_tcp(const ProbeTarget *target, const json_t *handler, int64_t ti
   else if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
     error = errno;
   if (error == EINPROGRESS) {
-    struct pollfd wait = { .fd = fd, .events = POLLOUT };
-    int n = poll(&wait, 1, (int)(timeout_seconds * 1000));
-    if (n == 0)
+    struct pollfd wait[] = { { .fd = fd, .events = POLLOUT }, { .fd = call_off_fd(target), .events = POLLIN } };
+    int n = poll(wait, G_N_ELEMENTS(wait), (int)MIN(timeout_seconds * 1000, G_MAXINT));
+    if (n == 0 || wait[1].revents)
       error = ETIMEDOUT;
     else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
       error = errno;
@@ -205,7 +215,7 @@ static void set_options(CURL *curl, struct curl_slist *headers, GString *body, c
 
 /* Gets *URL, and where it is sent to as long as that is the same host; *URL becomes the last one asked. Being sent to
  * another host is an answer like any other. */
-static CURLcode get(CURL *curl, char **url, GString *body, gint64 deadline, long *status)
+static CURLcode get(CURL *curl, int call_off_fd, char **url, GString *body, gint64 deadline, long *status)
 {
   CURLcode code = CURLE_TOO_MANY_REDIRECTS;
   for (int i = 0; i <= REDIRECTS_MAX; i++) {
@@ -213,7 +223,7 @@ static CURLcode get(CURL *curl, char **url, GString *body, gint64 deadline, long
     g_string_truncate(body, 0);
     curl_easy_setopt(curl, CURLOPT_URL, *url);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)MAX(left_ms(deadline), 1));
-    code = curl_easy_perform(curl);
+    code = probe_transfer(curl, call_off_fd);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
     curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &next);
     g_autofree char *here = host_in(*url), *there = next ? host_in(next) : NULL;
@@ -237,7 +247,8 @@ static bool run_http(const ProbeTarget *target, const json_t *handler, int64_t t
   CURL *curl = curl_easy_init();
   struct curl_slist *headers = headers_of(handler);
   set_options(curl, headers, body, detail);
-  CURLcode code = get(curl, &url, body, g_get_monotonic_time() + timeout_seconds * G_USEC_PER_SEC, &status);
+  CURLcode code =
+      get(curl, call_off_fd(target), &url, body, g_get_monotonic_time() + timeout_seconds * G_USEC_PER_SEC, &status);
   curl_slist_free_all(headers);
   curl_easy_cleanup(curl);
   bool ok = code == CURLE_OK && status >= 200 && status < 400;
@@ -249,6 +260,16 @@ static bool run_http(const ProbeTarget *target, const json_t *handler, int64_t t
   return ok;
 }
 
+static bool run_sleep(const ProbeTarget *target, int64_t seconds, char **output)
+{
+  struct pollfd wait = { .fd = call_off_fd(target), .events = POLLIN };
+  gint64 end = g_get_monotonic_time() + seconds * G_USEC_PER_SEC;
+  *output = g_strdup("");
+  while (left_ms(end) > 0 && !wait.revents)
+    poll(&wait, 1, (int)MIN(left_ms(end), G_MAXINT));
+  return !wait.revents;
+}
+
 bool probe_run(const ProbeTarget *target, const json_t *handler, int64_t timeout_seconds, char **output)
 {
   const json_t *part;
@@ -256,13 +277,10 @@ bool probe_run(const ProbeTarget *target, const json_t *handler, int64_t timeout
     return run_exec(target, part, timeout_seconds, output);
   if ((part = json_object_get(handler, "httpGet")))
     return run_http(target, part, timeout_seconds, output);
-  if ((part = json_object_get(handler, "sleep"))) {
-    g_usleep((gulong)(MIN(json_int(part, "seconds", 0), timeout_seconds) * G_USEC_PER_SEC));
-    *output = g_strdup("");
-    return true;
-  }
+  if ((part = json_object_get(handler, "sleep")))
+    return run_sleep(target, MIN(json_int(part, "seconds", 0), timeout_seconds), output);
   if ((part = json_object_get(handler, "grpc")))
     return probe_grpc(target->pod_ip ? target->pod_ip : "127.0.0.1", port_of(target, part),
-                      json_str(part, "service", ""), timeout_seconds, output);
+                      json_str(part, "service", ""), timeout_seconds, call_off_fd(target), output);
   return run_tcp(target, json_object_get(handler, "tcpSocket"), timeout_seconds, output);
 }

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "clusterd/node/background.h"
 #include "clusterd/node/runtime.h"
 
 typedef struct ProbeTarget {
@@ -12,6 +13,7 @@ typedef struct ProbeTarget {
   const char *container_id;
   const json_t *container; /* for named ports */
   const char *pod_ip;      /* the node's with the host's network */
+  Background *background;  /* once it is called off the probe gives up, with false; NULL: never */
 } ProbeTarget;
 
 /* HANDLER has one of exec, httpGet, tcpSocket, grpc, sleep. Blocks at most

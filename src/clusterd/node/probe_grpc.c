@@ -90,7 +90,8 @@ static char *judge(const Reply *reply, CURLcode code, bool connected, const char
   return *healthy ? g_strdup("service healthy") : g_strdup_printf("service unhealthy (responded with \"%s\")", serving);
 }
 
-bool probe_grpc(const char *host, unsigned port, const char *service, int64_t timeout_seconds, char **output)
+bool probe_grpc(const char *host, unsigned port, const char *service, int64_t timeout_seconds, int call_off_fd,
+                char **output)
 {
   g_autofree char *address = g_strdup_printf("%s:%u", host, port);
   g_autofree char *url = g_strdup_printf("http://%s/grpc.health.v1.Health/Check", address);
@@ -113,7 +114,7 @@ bool probe_grpc(const char *host, unsigned port, const char *service, int64_t ti
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &reply);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, keep_header);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &reply);
-  CURLcode code = curl_easy_perform(curl);
+  CURLcode code = probe_transfer(curl, call_off_fd);
   curl_off_t connect_us = 0;
   curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME_T, &connect_us);
   *output = judge(&reply, code, connect_us > 0, address, timeout_seconds, &healthy);

@@ -1,9 +1,15 @@
 #pragma once
-/* Shared by probe.c and probe_grpc.c alone. */
+/* Shared by probe.c, probe_grpc.c and probe_transfer.c alone. */
+#include <curl/curl.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #define PROBE_AGENT "kube-probe/1.32"
 
-/* Asks HOST:PORT whether SERVICE ("": the server itself) is well. *OUTPUT is the caller's, with upstream's texts. */
-bool probe_grpc(const char *host, unsigned port, const char *service, int64_t timeout_seconds, char **output);
+/* Asks HOST:PORT whether SERVICE ("": the server itself) is well. *OUTPUT is the caller's, with upstream's texts.
+ * CALL_OFF_FD: once it is readable it gives up; -1: never. */
+bool probe_grpc(const char *host, unsigned port, const char *service, int64_t timeout_seconds, int call_off_fd,
+                char **output);
+
+/* curl_easy_perform that ends with CURLE_ABORTED_BY_CALLBACK once CALL_OFF_FD (-1: none) is readable. */
+CURLcode probe_transfer(CURL *curl, int call_off_fd);

@@ -21,6 +21,7 @@ typedef struct Entry {
 
 struct Prober {
   Runtime *runtime;
+  Background *background;
   ProbeReport report;
   GThread *thread;
   GThreadPool *pool;
@@ -65,7 +66,8 @@ static void run_entry(void *item, void *data)
   ProbeTarget target = { .runtime = prober->runtime,
                          .container_id = entry->container_id,
                          .container = entry->container,
-                         .pod_ip = entry->pod_ip };
+                         .pod_ip = entry->pod_ip,
+                         .background = prober->background };
   g_autofree char *output = NULL;
   bool success = probe_run(&target, entry->probe, entry->timeout_s, &output);
   g_mutex_lock(&prober->lock);
@@ -73,6 +75,10 @@ static void run_entry(void *item, void *data)
   if (entry->removed) {
     g_mutex_unlock(&prober->lock);
     entry_free(entry);
+    return;
+  }
+  if (background_is_called_off(prober->background)) { /* what it said tells nothing */
+    g_mutex_unlock(&prober->lock);
     return;
   }
   bool changed = judge(entry, success);
@@ -109,10 +115,10 @@ static void *run(void *data)
   return NULL;
 }
 
-Prober *prober_new(Runtime *runtime, ProbeReport report)
+Prober *prober_new(Runtime *runtime, Background *background, ProbeReport report)
 {
   Prober *prober = g_new0(Prober, 1);
-  *prober = (Prober){ .runtime = runtime, .report = report, .entries = g_ptr_array_new() };
+  *prober = (Prober){ .runtime = runtime, .background = background, .report = report, .entries = g_ptr_array_new() };
   g_mutex_init(&prober->lock);
   g_cond_init(&prober->wake);
   prober->pool = g_thread_pool_new(run_entry, prober, PROBES_AT_ONCE, FALSE, NULL);

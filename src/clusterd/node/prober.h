@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "clusterd/node/background.h"
 #include "clusterd/node/runtime.h"
 
 typedef struct Prober Prober;
@@ -15,7 +16,7 @@ typedef enum ProbeKind { PROBE_STARTUP, PROBE_READINESS, PROBE_LIVENESS } ProbeK
 typedef void (*ProbeReport)(const char *container_id, ProbeKind kind, bool failed, bool changed, bool healthy,
                             const char *output, void *data);
 
-Prober *prober_new(Runtime *runtime, ProbeReport report);
+Prober *prober_new(Runtime *runtime, Background *background, ProbeReport report);
 /* Returns after the last report. */
 void prober_free(Prober *prober);
 

@@ -134,6 +134,11 @@ struct Runtime {
   bool (*load_image)(Runtime *runtime, int fd, json_t **loaded, GError **error);
 
   void (*set_event_handler)(Runtime *runtime, RuntimeEvent handler, void *data);
+  /* The node agent is about to go. Calls that wait for a container to end or for an image return at once with
+   * REASON_INTERRUPTED, those in progress and later ones; containers are left as they are. What exec and attach gave is
+   * not touched: whoever holds it closes it. May be called from any thread, more than once. */
+  void (*interrupt)(Runtime *runtime);
+  /* No call is in progress any more, and nothing is left of exec and attach. */
   void (*free)(Runtime *runtime);
 };
 

@@ -31,7 +31,7 @@ struct ApiServer {
   ServerPeers *peers;
   Aggregator *aggregator;
   _Atomic(const NodeAccess *) node;
-  GRWLock node_lock; /* held for reading during calls into the node that take a while */
+  GRWLock node_lock; /* held for reading during calls into the node that are outside of sessions */
   atomic_bool ready;
   atomic_bool runs[API_COMPONENT_SCHEDULER + 1]; /* by ApiComponent */
 };
@@ -213,6 +213,8 @@ ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, G
 
 void api_server_set_node(ApiServer *server, const NodeAccess *node_access)
 {
+  if (!node_access)
+    session_set_close(server->sessions);
   g_rw_lock_writer_lock(&server->node_lock);
   server->node = node_access;
   g_rw_lock_writer_unlock(&server->node_lock);

@@ -15,8 +15,8 @@ typedef struct ApiServer ApiServer;
 ApiServer *api_server_start(Registry *registry, const ApiServerConfig *config, GError **error);
 
 /* Who serves log, exec, attach, portforward, the node's own API and metrics.k8s.io; without it they answer 503.
- * NODE_ACCESS must outlive the server, or the next call: it returns when no call is in the old one that takes a while.
- */
+ * NODE_ACCESS must outlive the server, or the call with NULL: that ends every session of exec, attach, portforward and
+ * log for good, and returns when no call is in the old one and nothing it gave is held. */
 void api_server_set_node(ApiServer *server, const NodeAccess *node_access);
 
 /* Whether what stands around the server runs as well: until then, which is the state at first, /readyz answers 503. */

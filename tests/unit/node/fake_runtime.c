@@ -1,7 +1,10 @@
 #include "fake_runtime.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
@@ -19,16 +22,19 @@ typedef struct FakeContainer {
   char *log_path;
 } FakeContainer;
 
+enum ImagePlace { IMAGE_FAR = 1, IMAGE_HERE, IMAGE_TOO_FAR };
+
 typedef struct FakeRuntime {
   Runtime base;
   GMutex lock;
   GCond changed;
   GPtrArray *sandboxes, *containers;
-  GHashTable *images; /* reference → GINT of local */
+  GHashTable *images; /* reference → GINT of ImagePlace */
   GHashTable *stubborn;
   GString *history;
   unsigned next_id;
   int exec_code;
+  bool interrupted, execs_hang;
   RuntimeEvent handler;
   void *data;
 } FakeRuntime;
@@ -210,9 +216,13 @@ static bool stop_container(Runtime *runtime, const char *id, int64_t grace_secon
   g_mutex_lock(&self->lock);
   FakeContainer *container = find_container(self, id);
   bool stubborn = container && g_hash_table_contains(self->stubborn, container->status.name);
-  while (container && stubborn && container->status.state == CONTAINER_RUNNING &&
+  while (container && stubborn && container->status.state == CONTAINER_RUNNING && !self->interrupted &&
          g_cond_wait_until(&self->changed, &self->lock, deadline))
     container = find_container(self, id);
+  if (container && container->status.state == CONTAINER_RUNNING && self->interrupted) {
+    g_mutex_unlock(&self->lock);
+    return reason_set(error, REASON_INTERRUPTED, "container %s runs on", id);
+  }
   if (container)
     end(self, container, stubborn ? 137 : 143);
   RuntimeEvent handler = self->handler;
@@ -275,6 +285,7 @@ static GPtrArray *list_containers(Runtime *runtime, const char *sandbox_id, GErr
 typedef struct FakeProcess {
   NodeProcess base;
   int code;
+  int hold; /* keeps the output of a process that hangs open; -1: it does not */
 } FakeProcess;
 
 static int process_wait(NodeProcess *process, GError **error)
@@ -284,6 +295,8 @@ static int process_wait(NodeProcess *process, GError **error)
 
 static void process_close(NodeProcess *process)
 {
+  file_close(&process->stdout_fd);
+  file_close(&((FakeProcess *)(void *)process)->hold);
   g_free(process);
 }
 
@@ -297,6 +310,11 @@ static NodeProcess *run_exec(Runtime *runtime, const char *id, const char *const
   };
   g_mutex_lock(&self->lock);
   process->code = self->exec_code;
+  int ends[2] = { -1, -1 };
+  if (self->execs_hang)
+    g_assert_no_errno(pipe2(ends, O_CLOEXEC));
+  process->base.stdout_fd = ends[0];
+  process->hold = ends[1];
   g_string_append_printf(self->history, " !%s", argv[0]);
   g_mutex_unlock(&self->lock);
   return &process->base;
@@ -322,7 +340,7 @@ static ImageStatus *image_status(Runtime *runtime, const char *reference, GError
       return NULL;
     }
   g_mutex_lock(&self->lock);
-  bool here = GPOINTER_TO_INT(g_hash_table_lookup(self->images, reference)) == 2;
+  bool here = GPOINTER_TO_INT(g_hash_table_lookup(self->images, reference)) == IMAGE_HERE;
   g_mutex_unlock(&self->lock);
   if (here)
     return image_of(reference);
@@ -334,10 +352,19 @@ static ImageStatus *pull_image(Runtime *runtime, const char *reference, const js
 {
   FakeRuntime *self = fake(runtime);
   g_mutex_lock(&self->lock);
-  bool known = g_hash_table_contains(self->images, reference);
+  int place = GPOINTER_TO_INT(g_hash_table_lookup(self->images, reference));
+  bool known = place == IMAGE_FAR || place == IMAGE_HERE;
   if (known)
-    g_hash_table_insert(self->images, g_strdup(reference), GINT_TO_POINTER(2));
+    g_hash_table_insert(self->images, g_strdup(reference), GINT_TO_POINTER(IMAGE_HERE));
+  if (place == IMAGE_TOO_FAR)
+    g_string_append_printf(self->history, " ?%s", reference);
+  while (place == IMAGE_TOO_FAR && !self->interrupted)
+    g_cond_wait(&self->changed, &self->lock);
   g_mutex_unlock(&self->lock);
+  if (place == IMAGE_TOO_FAR) {
+    reason_set(error, REASON_INTERRUPTED, "%s: interrupted", reference);
+    return NULL;
+  }
   if (known)
     return image_of(reference);
   reason_set(error, REASON_RUNTIME_NOT_FOUND, "%s: not found", reference);
@@ -355,6 +382,16 @@ static void set_event_handler(Runtime *runtime, RuntimeEvent handler, void *data
   g_mutex_lock(&self->lock);
   self->handler = handler;
   self->data = data;
+  self->interrupted = self->interrupted && !handler; /* the next kubelet begins afresh */
+  g_mutex_unlock(&self->lock);
+}
+
+static void interrupt(Runtime *runtime)
+{
+  FakeRuntime *self = fake(runtime);
+  g_mutex_lock(&self->lock);
+  self->interrupted = true;
+  g_cond_broadcast(&self->changed);
   g_mutex_unlock(&self->lock);
 }
 
@@ -393,6 +430,7 @@ Runtime *fake_runtime_new(void)
                           .pull_image = pull_image,
                           .list_images = list_images,
                           .set_event_handler = set_event_handler,
+                          .interrupt = interrupt,
                           .free = free_runtime };
   g_mutex_init(&self->lock);
   g_cond_init(&self->changed);
@@ -408,7 +446,23 @@ void fake_runtime_add_image(Runtime *runtime, const char *reference, bool local)
 {
   FakeRuntime *self = fake(runtime);
   g_mutex_lock(&self->lock);
-  g_hash_table_insert(self->images, g_strdup(reference), GINT_TO_POINTER(local ? 2 : 1));
+  g_hash_table_insert(self->images, g_strdup(reference), GINT_TO_POINTER(local ? IMAGE_HERE : IMAGE_FAR));
+  g_mutex_unlock(&self->lock);
+}
+
+void fake_runtime_add_hanging_image(Runtime *runtime, const char *reference)
+{
+  FakeRuntime *self = fake(runtime);
+  g_mutex_lock(&self->lock);
+  g_hash_table_insert(self->images, g_strdup(reference), GINT_TO_POINTER(IMAGE_TOO_FAR));
+  g_mutex_unlock(&self->lock);
+}
+
+void fake_runtime_make_execs_hang(Runtime *runtime)
+{
+  FakeRuntime *self = fake(runtime);
+  g_mutex_lock(&self->lock);
+  self->execs_hang = true;
   g_mutex_unlock(&self->lock);
 }
 

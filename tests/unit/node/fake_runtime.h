@@ -7,6 +7,9 @@ Runtime *fake_runtime_new(void);
 /* Makes REFERENCE an image that is here; or one that a pull gets. */
 void fake_runtime_add_image(Runtime *runtime, const char *reference, bool local);
 
+/* Makes REFERENCE an image whose pull lasts until it is interrupted. */
+void fake_runtime_add_hanging_image(Runtime *runtime, const char *reference);
+
 /* Ends the newest attempt of a container of pod POD_UID with EXIT_CODE and tells the event handler. False: none runs.
  */
 bool fake_runtime_exit(Runtime *runtime, const char *pod_uid, const char *container, int exit_code);
@@ -25,5 +28,9 @@ void fake_runtime_make_stubborn(Runtime *runtime, const char *name);
 /* The exit code of every exec from now on. */
 void fake_runtime_set_exec_code(Runtime *runtime, int code);
 
-/* The names of containers in the order they were started and stopped: "+a +b -b -a". The caller frees. */
+/* From now on an exec says nothing and does not end. */
+void fake_runtime_make_execs_hang(Runtime *runtime);
+
+/* The names of containers in the order they were started and stopped, the commands that were run in them and the
+ * images whose pull hangs: "+a +b !ls -b -a ?test:2". The caller frees. */
 char *fake_runtime_history(Runtime *runtime);

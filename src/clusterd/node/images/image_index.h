@@ -4,6 +4,7 @@
 
 struct ImageStore {
   char *dir, *below, *docker_root, *image_users_dir;
+  gint interrupted; /* atomic */
 };
 
 /* index.json of the store folder DIR; an empty index where there is none. New reference, NULL with REASON_CONFIG. */

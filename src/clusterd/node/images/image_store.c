@@ -43,6 +43,11 @@ void image_store_free(ImageStore *store)
   g_free(store);
 }
 
+void image_store_interrupt(ImageStore *store)
+{
+  g_atomic_int_set(&store->interrupted, 1);
+}
+
 int image_store_hold(ImageStore *store, GError **error)
 {
   g_autofree char *path = g_build_filename(store->dir, "lock", NULL);

@@ -63,6 +63,9 @@ json_t *image_store_load(ImageStore *store, int fd, GError **error);
 /* Removes layers and configurations no image or container refers to, and what a crash left half done. */
 bool image_store_sweep(ImageStore *store, GError **error);
 
+/* Ends registry_pull() of this store, those in progress and later ones, with REASON_INTERRUPTED. Any thread. */
+void image_store_interrupt(ImageStore *store);
+
 /* Keeps image_store_remove() of every process out until the descriptor is closed: taken while a container's state that
  * names an image is being written. -1 with an error. */
 int image_store_hold(ImageStore *store, GError **error);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/node/images/image_index.h"
 #include "clusterd/node/images/image_loader.h"
 #include "clusterd/node/images/image_reference.h"
 #include "clusterd/node/images/registry_http.h"
@@ -164,6 +165,7 @@ bool registry_pull(ImageStore *store, const char *text, const json_t *auth, GErr
   g_auto(Pull) pull = { 0 };
   if (!image_reference_parse(text, &reference, error) || !registry_http_open(&pull.http, reference.name, auth, error))
     return false;
+  pull.http.interrupted = &store->interrupted;
   pull.loader = image_loader_new(store, error);
   if (!pull.loader || !fetch_all(&pull, &reference, error))
     return false;

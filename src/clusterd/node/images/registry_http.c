@@ -60,6 +60,13 @@ static size_t take_header(char *data, size_t size, size_t count, void *user)
   return length;
 }
 
+/* Called at least once a second; not 0 ends the request. */
+static int check_interrupt(void *user, curl_off_t total, curl_off_t now, curl_off_t upload_total, curl_off_t upload_now)
+{
+  const RegistryHttp *http = user;
+  return http->interrupted && g_atomic_int_get(http->interrupted);
+}
+
 static void set_options(RegistryHttp *http, const char *url, Body *body, struct curl_slist *headers)
 {
   CURL *curl = http->curl;
@@ -79,6 +86,9 @@ static void set_options(RegistryHttp *http, const char *url, Body *body, struct 
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, body);
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, check_interrupt);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, http);
 }
 
 static bool check_status(long status, const char *url, GError **error)
@@ -111,6 +121,8 @@ static bool perform(RegistryHttp *http, const char *url, const char *accept, Bod
   CURLcode code = curl_easy_perform(http->curl);
   curl_slist_free_all(headers);
   curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, status);
+  if (code == CURLE_ABORTED_BY_CALLBACK)
+    return reason_set(error, REASON_INTERRUPTED, "%s: interrupted", url);
   if (body->write_error)
     return reason_set_errno(error, body->write_error == ENOSPC ? REASON_INSUFFICIENT_STORAGE : REASON_FILE,
                             body->write_error, "%s: cannot be stored", url);

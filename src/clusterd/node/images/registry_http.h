@@ -8,9 +8,10 @@
 
 typedef struct RegistryHttp {
   CURL *curl;
-  char *base;  /* "https://registry-1.docker.io/v2/library/busybox" */
-  char *login; /* "user:password" or NULL */
-  char *token; /* bearer token, or NULL */
+  char *base;        /* "https://registry-1.docker.io/v2/library/busybox" */
+  char *login;       /* "user:password" or NULL */
+  char *token;       /* bearer token, or NULL */
+  gint *interrupted; /* once it is set (atomic), requests end with REASON_INTERRUPTED; NULL: never */
 } RegistryHttp;
 
 /* NAME is a normalised reference's ("docker.io/library/busybox"). Plain HTTP only to the machine itself. */

@@ -196,14 +196,20 @@ bool container_start(Runtime *runtime, const char *container_id, GError **error)
   return false;
 }
 
-/* Waits for the container's end until DEADLINE (monotonic; 0: do not wait). */
+/* Waits for the container's end until DEADLINE (monotonic; 0: do not wait), or until nobody waits any more. */
 static bool wait_exit(NativeRuntime *native, Container *container, int64_t deadline)
 {
   g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&native->lock);
-  while (container->state != CONTAINER_EXITED)
+  while (container->state != CONTAINER_EXITED && !native->interrupted)
     if (!g_cond_wait_until(&native->exited, &native->lock, deadline))
-      return container->state == CONTAINER_EXITED;
-  return true;
+      break;
+  return container->state == CONTAINER_EXITED;
+}
+
+static bool is_interrupted(NativeRuntime *native)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&native->lock);
+  return native->interrupted;
 }
 
 static void send_signal(NativeRuntime *native, Container *container, int number)
@@ -233,7 +239,8 @@ static int signal_number(const char *name)
 static void kill_hard(NativeRuntime *native, Container *container)
 {
   send_signal(native, container, SIGKILL);
-  if (wait_exit(native, container, g_get_monotonic_time() + KILL_TIMEOUT_SECONDS * G_USEC_PER_SEC))
+  if (wait_exit(native, container, g_get_monotonic_time() + KILL_TIMEOUT_SECONDS * G_USEC_PER_SEC) ||
+      is_interrupted(native))
     return;
   g_autoptr(GError) error = NULL;
   if (!run_crun(native, "delete", "--force", container->id, &error))
@@ -254,9 +261,13 @@ static bool end_container(NativeRuntime *native, Container *container, int64_t g
     if (wait_exit(native, container, g_get_monotonic_time() + grace))
       return true;
   }
-  kill_hard(native, container);
-  return wait_exit(native, container, 0) ||
-         reason_set(error, REASON_RUNTIME, "container %s does not end", container->id);
+  if (!is_interrupted(native))
+    kill_hard(native, container);
+  if (wait_exit(native, container, 0))
+    return true;
+  if (is_interrupted(native))
+    return reason_set(error, REASON_INTERRUPTED, "container %s has not ended yet", container->id);
+  return reason_set(error, REASON_RUNTIME, "container %s does not end", container->id);
 }
 
 bool container_stop(Runtime *runtime, const char *container_id, int64_t grace_seconds, GError **error)

@@ -71,6 +71,15 @@ static void native_set_event_handler(Runtime *runtime, RuntimeEvent handler, voi
   native->handler_data = data;
 }
 
+static void native_interrupt(Runtime *runtime)
+{
+  NativeRuntime *native = (NativeRuntime *)runtime;
+  image_store_interrupt(native->images);
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&native->lock);
+  native->interrupted = true;
+  g_cond_broadcast(&native->exited);
+}
+
 static void native_free(Runtime *runtime)
 {
   NativeRuntime *native = (NativeRuntime *)runtime;
@@ -115,6 +124,7 @@ static const Runtime native_table = {
   .remove_image = native_remove_image,
   .load_image = native_load_image,
   .set_event_handler = native_set_event_handler,
+  .interrupt = native_interrupt,
   .free = native_free,
 };
 

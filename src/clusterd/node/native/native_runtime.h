@@ -39,7 +39,8 @@ typedef struct NativeRuntime {
   AddressPool *addresses;
   ExitWatch *watch;
   GMutex lock;            /* guards what follows and the marked members of what is in it; held only briefly */
-  GCond exited;           /* some container ended */
+  GCond exited;           /* some container ended, or interrupted was set */
+  bool interrupted;       /* nobody waits for containers any more */
   GHashTable *sandboxes;  /* id → Sandbox, each entry one reference */
   GHashTable *containers; /* id → Container, each entry one reference */
   RuntimeEvent handler;

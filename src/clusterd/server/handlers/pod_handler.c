@@ -72,13 +72,18 @@ static bool choose_container(const ApiRequest *request, const Object *pod, char 
                     object_name(pod), names->str);
 }
 
+static bool no_node(GError **error)
+{
+  return reason_set(error, REASON_SERVICE_UNAVAILABLE, "the node agent is not running");
+}
+
 static Object *find_pod(ApiRequest *request, GError **error)
 {
   Caller caller = { .identity = request->identity };
   Target target = { request->kind, request->info->namespace_, request->info->name, NULL };
   Object *pod = registry_get(request->registry, &caller, &target, error);
   if (pod && !api_server_node(request->server)) {
-    reason_set(error, REASON_SERVICE_UNAVAILABLE, "the node agent is not running");
+    no_node(error);
     g_clear_pointer(&pod, object_unref);
   }
   return pod;
@@ -90,12 +95,15 @@ static Object *find_pod(ApiRequest *request, GError **error)
 static bool handle_log(ApiRequest *request, Object *pod, GError **error)
 {
   g_autofree char *container = NULL;
-  const NodeAccess *node = api_server_node(request->server);
   PodLogRequest log = { .namespace_ = request->info->namespace_, .pod = request->info->name, .uid = object_uid(pod) };
   if (!choose_container(request, pod, &container, error) || !pod_log_request_read(request->query, &log, error))
     return false;
   log.container = container;
+  const NodeAccess *node = api_server_node_hold(request->server);
+  if (!node)
+    return no_node(error);
   int fd = node->logs(node->node, &log, error);
+  api_server_node_release(request->server);
   if (fd < 0)
     return false;
   respond_descriptor(request, 200, "text/plain", fd);

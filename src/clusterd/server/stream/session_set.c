@@ -27,7 +27,7 @@ SessionSet *session_set_new(void)
   return set;
 }
 
-void session_set_free(SessionSet *set)
+void session_set_close(SessionSet *set)
 {
   GHashTableIter iterator;
   void *key;
@@ -39,6 +39,11 @@ void session_set_free(SessionSet *set)
   while (g_hash_table_size(set->sessions) > 0)
     g_cond_wait(&set->ended, &set->lock);
   g_mutex_unlock(&set->lock);
+}
+
+void session_set_free(SessionSet *set)
+{
+  session_set_close(set);
   g_hash_table_unref(set->sessions);
   g_cond_clear(&set->ended);
   g_mutex_clear(&set->lock);
