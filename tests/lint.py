@@ -128,7 +128,7 @@ if shutil.which("shellcheck") and list(scripts()):
            + complaints(["shellcheck", "-s", "dash", "-e", "SC1091"], *guest))
 if shutil.which("codespell"):
     texts = [path for path in tracked() if path.is_file() and path.suffix in (".c", ".h", ".md", ".sh", ".kinds", ".py")]
-    words = "ro,te,nd,hel,fo,ans,lets,iff,inout,ment,alpha-numeric,unparseable"
+    words = "ro,te,nd,hel,fo,ans,lets,iff,inout,ment,alpha-numeric,unparseable,iif"
     report("words are spelled right", complaints(["codespell", "-q", "3", "-L", words], *texts))
 print(f"1..{len(results)}")
 sys.exit(not all(results))

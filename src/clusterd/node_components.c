@@ -38,7 +38,7 @@ bool proxy_make(Clusterd *clusterd, GError **error)
 {
   const ClusterConfig *config = clusterd->config;
   ProxyConfig proxy = { .node_name = config->node_name,
-                        .pod_cidr = config->pod_cidr,
+                        .pod_ranges = config->pod_cidr,
                         .reserved_ip = config->with_dns ? config->dns_ip : NULL };
   if (config->with_proxy)
     clusterd->proxy = proxy_new(clusterd->informers, &proxy);

@@ -37,14 +37,21 @@ static void check_free(HealthCheck *check)
   g_free(check);
 }
 
-/* "namespace/service" → set of addresses of its endpoints that are ready on this node. */
+/* What names a service's endpoints of one family ("IPv4", as slices write it). The caller frees. */
+static char *family_key(const char *namespace_, const char *service, const char *family)
+{
+  return g_strdup_printf("%s/%s %s", namespace_, service, family);
+}
+
+/* family_key → set of addresses of the endpoints that are ready on this node. */
 static GHashTable *local_addresses(const GPtrArray *slices, const char *node_name)
 {
   GHashTable *all = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_hash_table_unref);
   for (guint i = 0; i < slices->len; i++) {
     const json_t *metadata = json_object_get(slices->pdata[i], "metadata"), *endpoint;
-    g_autofree char *key = g_strdup_printf("%s/%s", json_str(metadata, "namespace", ""),
-                                           json_str(json_object_get(metadata, "labels"), SERVICE_NAME_LABEL, ""));
+    g_autofree char *key = family_key(json_str(metadata, "namespace", ""),
+                                      json_str(json_object_get(metadata, "labels"), SERVICE_NAME_LABEL, ""),
+                                      json_str(slices->pdata[i], "addressType", "IPv4"));
     GHashTable *set = g_hash_table_lookup(all, key);
     if (!set) {
       set = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -59,6 +66,13 @@ static GHashTable *local_addresses(const GPtrArray *slices, const char *node_nam
     }
   }
   return all;
+}
+
+/* An endpoint has an address of each family: it is counted by the first one. */
+static const char *first_family(const json_t *service)
+{
+  const char *family = json_string_value(json_array_get(json_at(service, "spec", "ipFamilies", NULL), 0));
+  return family ? family : "IPv4";
 }
 
 GPtrArray *health_checks_read(const GPtrArray *services, const GPtrArray *slices, const char *node_name)
@@ -76,7 +90,7 @@ GPtrArray *health_checks_read(const GPtrArray *services, const GPtrArray *slices
     check->namespace_ = g_strdup(json_str(metadata, "namespace", ""));
     check->name = g_strdup(json_str(metadata, "name", ""));
     check->port = (uint16_t)port;
-    g_autofree char *key = g_strdup_printf("%s/%s", check->namespace_, check->name);
+    g_autofree char *key = family_key(check->namespace_, check->name, first_family(services->pdata[i]));
     GHashTable *local = g_hash_table_lookup(addresses, key);
     check->local_endpoints = local ? g_hash_table_size(local) : 0;
     g_ptr_array_add(checks, check);
@@ -112,7 +126,9 @@ static void listener_free(Listener *listener)
 static Listener *listener_new(HealthServer *server, const HealthCheck *check)
 {
   struct evhttp *http = evhttp_new(server->base);
-  if (!http || evhttp_bind_socket(http, "0.0.0.0", check->port) != 0) {
+  /* "::" is both families; a kernel without IPv6 has the other one */
+  if (!http ||
+      (evhttp_bind_socket(http, "::", check->port) != 0 && evhttp_bind_socket(http, "0.0.0.0", check->port) != 0)) {
     g_warning("The health check of service %s/%s cannot listen on port %u", check->namespace_, check->name,
               check->port);
     if (http)

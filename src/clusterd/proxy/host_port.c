@@ -1,18 +1,38 @@
 #include "clusterd/proxy/host_port.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "base/json.h"
-#include "clusterd/proxy/service_port.h"
+#include "clusterd/proxy/address_family.h"
+#include "clusterd/proxy/pod_address.h"
 
-static void claim(GString *list, GHashTable *claimed, const char *key, const char *ip, int64_t port)
+/* What a reading of one family's ports shares. */
+typedef struct Reading {
+  IpFamily family;
+  GPtrArray *ports;
+  GHashTable *claimed; /* "ADDRESS PROTOCOL PORT" */
+} Reading;
+
+static void host_port_free(HostPort *port)
 {
-  if (!g_hash_table_add(claimed, g_strdup(key)))
-    return;
-  g_string_append_printf(list, "%s%s : %s . %d", list->len > 0 ? ",\n      " : "\n      ", key, ip, (int)port);
+  g_free(port->protocol);
+  g_free(port->host_ip);
+  g_free(port->pod_ip);
+  g_free(port);
 }
 
-static void read_container(HostPorts *ports, GHashTable *claimed, const json_t *container, const char *pod_ip)
+/* PORT is taken. */
+static void claim(const Reading *reading, HostPort *port)
+{
+  g_autofree char *key = g_strdup_printf("%s %s %u", port->host_ip ? port->host_ip : "", port->protocol, port->port);
+  if (g_hash_table_add(reading->claimed, g_steal_pointer(&key)))
+    g_ptr_array_add(reading->ports, port);
+  else
+    host_port_free(port);
+}
+
+static void read_container(const Reading *reading, const json_t *container, const char *pod_ip)
 {
   const json_t *item;
   size_t i;
@@ -25,41 +45,34 @@ static void read_container(HostPorts *ports, GHashTable *claimed, const json_t *
     const char *known[] = { "tcp", "udp", "sctp", NULL };
     if (!g_strv_contains(known, protocol))
       continue;
-    bool anywhere = !*host_ip || g_str_equal(host_ip, "0.0.0.0");
-    if (!anywhere && !address_is_ipv4(host_ip))
+    bool anywhere = !*host_ip || g_str_equal(host_ip, address_families[reading->family].anywhere);
+    if (!anywhere && !ip_address_is(host_ip, reading->family))
       continue;
-    g_autofree char *key = anywhere ? g_strdup_printf("%s . %d", protocol, (int)host_port)
-                                    : g_strdup_printf("%s . %s . %d", host_ip, protocol, (int)host_port);
-    claim(anywhere ? ports->anywhere : ports->on_address, claimed, key, pod_ip, port);
+    HostPort *mapping = g_new(HostPort, 1);
+    *mapping = (HostPort){ .protocol = g_steal_pointer(&protocol),
+                           .host_ip = anywhere ? NULL : g_strdup(host_ip),
+                           .pod_ip = g_strdup(pod_ip),
+                           .port = (uint16_t)host_port,
+                           .pod_port = (uint16_t)port };
+    claim(reading, mapping);
   }
 }
 
-static bool has_ended(const json_t *pod)
-{
-  const char *phase = json_str(json_object_get(pod, "status"), "phase", "");
-  return g_str_equal(phase, "Succeeded") || g_str_equal(phase, "Failed");
-}
-
-void host_ports_read(HostPorts *ports, const GPtrArray *pods)
+GPtrArray *host_ports_read(const GPtrArray *pods, IpFamily family)
 {
   static const char *const lists[] = { "containers", "initContainers" };
   g_autoptr(GHashTable) claimed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  *ports = (HostPorts){ g_string_new(NULL), g_string_new(NULL) };
+  const Reading reading = { family, g_ptr_array_new_with_free_func((GDestroyNotify)host_port_free), claimed };
   for (guint i = 0; i < pods->len; i++) {
-    const json_t *pod = pods->pdata[i], *spec = json_object_get(pod, "spec"), *container;
-    const char *ip = json_str(json_object_get(pod, "status"), "podIP", NULL);
-    if (has_ended(pod) || json_flag(spec, "hostNetwork", false) || !address_is_ipv4(ip))
+    const json_t *pod = pods->pdata[i], *container;
+    const char *ip = pod_address_of(pod, family);
+    if (!ip)
       continue;
     for (gsize k = 0; k < G_N_ELEMENTS(lists); k++) {
       size_t n;
-      json_array_foreach (json_object_get(spec, lists[k]), n, container)
-        read_container(ports, claimed, container, ip);
+      json_array_foreach (json_at(pod, "spec", lists[k], NULL), n, container)
+        read_container(&reading, container, ip);
     }
   }
-}
-
-void host_ports_clear(HostPorts *ports)
-{
-  g_string_free(ports->anywhere, TRUE);
-  g_string_free(ports->on_address, TRUE);
+  return reading.ports;
 }

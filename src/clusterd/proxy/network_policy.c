@@ -4,56 +4,57 @@
 
 #include "base/json.h"
 #include "clusterd/api/selector/selector.h"
+#include "clusterd/proxy/address_family.h"
 #include "clusterd/proxy/chain_id.h"
 #include "clusterd/proxy/policy_peers.h"
 
 /* What differs between the directions. */
 typedef struct DirectionNames {
   const char *name, *type, *rules, *peers;
-  const char *pod, *peer; /* where a packet names them */
+  const char *pod, *peer; /* where a packet's header names them */
 } DirectionNames;
 
 static const DirectionNames directions[POLICY_DIRECTIONS] = {
-  [POLICY_INGRESS] = { "ingress", "Ingress", "ingress", "from", "ip daddr", "ip saddr" },
-  [POLICY_EGRESS] = { "egress", "Egress", "egress", "to", "ip saddr", "ip daddr" },
+  [POLICY_INGRESS] = { "ingress", "Ingress", "ingress", "from", "daddr", "saddr" },
+  [POLICY_EGRESS] = { "egress", "Egress", "egress", "to", "saddr", "daddr" },
 };
 
 typedef struct PolicyBuild {
-  const PolicyText *text;
+  RuleTable *table;
   PolicyPods *pods;
-  const char *pod_cidr, *dns_ip;
+  IpFamily family;
+  const char *header; /* "ip" */
+  const char *pod_range, *dns_ip;
 } PolicyBuild;
 
-/* Writes a set unless it is there. */
-static void add_set(PolicyBuild *build, const char *name, const char *type, const char *elements)
+static RuleSet *add_set(PolicyBuild *build, const char *name, const char *more_type, RuleSetFill fill)
 {
-  char *key = g_strdup_printf("set %s", name);
-  if (!g_hash_table_add(build->text->objects, key))
-    return;
-  g_string_append_printf(build->text->sets, "  set %s {\n    type %s\n", name, type);
-  if (*elements)
-    g_string_append_printf(build->text->sets, "    elements = { %s }\n", elements);
-  g_string_append(build->text->sets, "  }\n");
+  g_autofree char *kind_and_name = g_strdup_printf("set %s", name);
+  g_autofree char *type = g_strdup_printf("type %s%s", address_families[build->family].type, more_type);
+  return rule_table_add_set(build->table, kind_and_name, type, fill);
 }
 
-static void begin_chain(PolicyBuild *build, const char *name)
-{
-  g_string_append_printf(build->text->chains, "  chain %s {\n", name);
-  g_hash_table_add(build->text->objects, g_strdup_printf("chain %s", name));
-}
-
-/* The set of PEERS' addresses; the caller frees the name. */
-static char *peers_set(PolicyBuild *build, const json_t *peers, const char *namespace_)
+/* The sets of PEERS' addresses: those of pods, which come and go one by one, and blocks, which change with the policy.
+ * Each is a match, "ip saddr @peers-X ". */
+static GPtrArray *peer_matches(PolicyBuild *build, const DirectionNames *direction, const json_t *peers,
+                               const char *namespace_)
 {
   g_autofree char *key = policy_peers_key(peers, namespace_), *hash = chain_hash(key);
-  char *name = g_strdup_printf("peers-%s", hash);
-  g_autofree char *there = g_strdup_printf("set %s", name);
-  if (g_hash_table_contains(build->text->objects, there))
-    return name;
-  g_autoptr(GArray) ranges = policy_peers_addresses(peers, namespace_, build->pods);
-  g_autofree char *elements = policy_addresses_text(ranges);
-  add_set(build, name, "ipv4_addr\n    flags interval", elements);
-  return name;
+  GPtrArray *matches = g_ptr_array_new_with_free_func(g_free);
+  g_autofree char *of_pods = g_strdup_printf("peers-%s", hash), *of_blocks = g_strdup_printf("blocks-%s", hash);
+  if (policy_peers_have_pods(peers)) {
+    RuleSet *set = add_set(build, of_pods, "", RULE_SET_BY_ELEMENT);
+    if (set)
+      policy_peers_add_pods(set, peers, namespace_, build->pods);
+    g_ptr_array_add(matches, g_strdup_printf("%s %s @%s ", build->header, direction->peer, of_pods));
+  }
+  if (policy_peers_have_blocks(peers, build->family)) {
+    RuleSet *set = add_set(build, of_blocks, "\n    flags interval", RULE_SET_AT_ONCE);
+    if (set)
+      policy_peers_add_blocks(set, peers, build->family);
+    g_ptr_array_add(matches, g_strdup_printf("%s %s @%s ", build->header, direction->peer, of_blocks));
+  }
+  return matches;
 }
 
 /* Every pod's own number for a port's name: one set for all rules that use the name, for a packet tells the pod. */
@@ -61,40 +62,50 @@ static char *named_port_set(PolicyBuild *build, const char *port, const char *pr
 {
   g_autofree char *key = g_strdup_printf("%s/%s", port, protocol), *hash = chain_hash(key);
   g_autofree char *lower = g_ascii_strdown(protocol, -1);
-  g_autoptr(GString) elements = g_string_new(NULL);
-  for (guint i = 0; i < build->pods->all->len; i++) {
+  char *name = g_strdup_printf("ports-%s", hash);
+  RuleSet *set = add_set(build, name, " . inet_proto . inet_service", RULE_SET_BY_ELEMENT);
+  for (guint i = 0; set && i < build->pods->all->len; i++) {
     const PolicyPod *pod = build->pods->all->pdata[i];
     uint16_t number = policy_pod_port(pod, port, protocol);
+    g_autofree char *element = g_strdup_printf("%s . %s . %u", pod->ip, lower, number);
     if (number != 0)
-      g_string_append_printf(elements, "%s%s . %s . %u", elements->len > 0 ? ", " : "",
-                             json_str(json_object_get(pod->object, "status"), "podIP", ""), lower, number);
+      rule_set_add(set, element, NULL);
   }
-  char *name = g_strdup_printf("ports-%s", hash);
-  add_set(build, name, "ipv4_addr . inet_proto . inet_service", elements->str);
   return name;
 }
 
-static void add_rule(PolicyBuild *build, const DirectionNames *direction, const json_t *rule, const char *namespace_)
+/* The lines that accept PORTS (a rule's) of the peers that MATCH stands for. */
+static void append_ports(GString *rules, PolicyBuild *build, const char *match, const json_t *ports)
 {
-  const json_t *peers = json_object_get(rule, direction->peers), *ports = json_object_get(rule, "ports"), *port;
-  GString *chains = build->text->chains;
-  g_autofree char *set = json_array_size(peers) > 0 ? peers_set(build, peers, namespace_) : NULL;
-  g_autofree char *match = set ? g_strdup_printf("%s @%s ", direction->peer, set) : g_strdup("");
+  const json_t *port;
+  size_t i;
   if (json_array_size(ports) == 0) {
-    g_string_append_printf(chains, "    %saccept\n", match);
+    g_string_append_printf(rules, "    %saccept\n", match);
     return;
   }
   g_autofree char *numbers = policy_ports_text(ports);
   if (numbers)
-    g_string_append_printf(chains, "    %smeta l4proto . th dport { %s } accept\n", match, numbers);
-  size_t i;
+    g_string_append_printf(rules, "    %smeta l4proto . th dport { %s } accept\n", match, numbers);
   json_array_foreach (ports, i, port) {
     const char *name = json_str(port, "port", NULL);
     if (!name)
       continue;
     g_autofree char *named = named_port_set(build, name, json_str(port, "protocol", "TCP"));
-    g_string_append_printf(chains, "    %sip daddr . meta l4proto . th dport @%s accept\n", match, named);
+    g_string_append_printf(rules, "    %s%s daddr . meta l4proto . th dport @%s accept\n", match, build->header, named);
   }
+}
+
+static void append_rule(GString *rules, PolicyBuild *build, const DirectionNames *direction, const json_t *rule,
+                        const char *namespace_)
+{
+  const json_t *peers = json_object_get(rule, direction->peers), *ports = json_object_get(rule, "ports");
+  if (json_array_size(peers) == 0) {
+    append_ports(rules, build, "", ports);
+    return;
+  }
+  g_autoptr(GPtrArray) matches = peer_matches(build, direction, peers, namespace_);
+  for (guint i = 0; i < matches->len; i++)
+    append_ports(rules, build, matches->pdata[i], ports);
 }
 
 static bool is_about(const json_t *spec, const DirectionNames *direction, PolicyDirection which)
@@ -131,18 +142,20 @@ static void add_direction(PolicyBuild *build, const json_t *policy, PolicyDirect
   for (guint i = 0; i < selected->len; i++)
     g_ptr_array_add(((PolicyPod *)selected->pdata[i])->isolated_by[which], id);
   g_autofree char *chain = g_strdup_printf("%s-policy-%s", direction->name, id);
-  begin_chain(build, chain);
+  GString *rules = g_string_new(NULL);
   size_t i;
   json_array_foreach (json_object_get(spec, direction->rules), i, rule)
-    add_rule(build, direction, rule, json_str(json_object_get(policy, "metadata"), "namespace", ""));
-  g_string_append(build->text->chains, "  }\n");
+    append_rule(rules, build, direction, rule, json_str(json_object_get(policy, "metadata"), "namespace", ""));
+  rule_table_add_chain(build->table, chain, NULL, g_string_free(rules, FALSE));
 }
 
 /* Pods that the same policies select share a chain: what one of the policies accepts passes, the rest is dropped. */
 static void add_isolation(PolicyBuild *build, PolicyDirection which)
 {
   const DirectionNames *direction = &directions[which];
-  g_autoptr(GString) elements = g_string_new(NULL);
+  g_autofree char *map_name = g_strdup_printf("map isolated-%s", direction->name);
+  g_autofree char *type = g_strdup_printf("type %s : verdict", address_families[build->family].type);
+  RuleSet *map = rule_table_add_set(build->table, map_name, type, RULE_SET_BY_ELEMENT);
   for (guint i = 0; i < build->pods->all->len; i++) {
     const PolicyPod *pod = build->pods->all->pdata[i];
     const GPtrArray *policies = pod->isolated_by[which];
@@ -152,19 +165,11 @@ static void add_isolation(PolicyBuild *build, PolicyDirection which)
     for (guint k = 0; k < policies->len; k++)
       g_string_append_printf(jumps, "    jump %s-policy-%s\n", direction->name, (char *)policies->pdata[k]);
     g_autofree char *hash = chain_hash(jumps->str), *name = g_strdup_printf("%s-pods-%s", direction->name, hash);
-    g_autofree char *there = g_strdup_printf("chain %s", name);
-    if (!g_hash_table_contains(build->text->objects, there)) {
-      begin_chain(build, name);
-      g_string_append_printf(build->text->chains, "%s    drop\n  }\n", jumps->str);
-    }
-    g_string_append_printf(elements, "%s\n      %s : goto %s", elements->len > 0 ? "," : "",
-                           json_str(json_object_get(pod->object, "status"), "podIP", ""), name);
+    g_autofree char *verdict = g_strdup_printf("goto %s", name);
+    if (!rule_table_has_chain(build->table, name))
+      rule_table_add_chain(build->table, name, NULL, g_strdup_printf("%s    drop\n", jumps->str));
+    rule_set_add(map, pod->ip, verdict);
   }
-  g_string_append_printf(build->text->sets, "  map isolated-%s {\n    type ipv4_addr : verdict\n", direction->name);
-  if (elements->len > 0)
-    g_string_append_printf(build->text->sets, "    elements = {%s\n    }\n", elements->str);
-  g_string_append(build->text->sets, "  }\n");
-  g_hash_table_add(build->text->objects, g_strdup_printf("map isolated-%s", direction->name));
 }
 
 /* An accept ends a chain of the hook, not the packet's way: the next priority is the other direction's. A pod may
@@ -173,38 +178,36 @@ static void add_isolation(PolicyBuild *build, PolicyDirection which)
 static void add_hook(PolicyBuild *build, PolicyDirection which, const char *priority)
 {
   const DirectionNames *direction = &directions[which];
+  const char *header = build->header, *pod = direction->pod;
   g_autofree char *name = g_strdup_printf("filter-%s-policies", direction->name);
-  begin_chain(build, name);
-  g_string_append_printf(build->text->chains,
-                         "    type filter hook forward priority %s; policy accept;\n"
-                         "    ct direction reply accept\n    ct state related accept\n"
-                         "    ip saddr . ip daddr @hairpins accept\n"
-                         "    %s %s %s != @policy-pods drop\n    %s vmap @isolated-%s\n  }\n",
-                         priority, direction->pod, build->pod_cidr, direction->pod, direction->pod, direction->name);
+  g_autofree char *head = g_strdup_printf("type filter hook forward priority %s; policy accept;", priority);
+  rule_table_add_chain(build->table, name, head,
+                       g_strdup_printf("    ct direction reply accept\n    ct state related accept\n"
+                                       "    %s saddr . %s daddr @hairpins accept\n"
+                                       "    %s %s %s %s %s != @policy-pods drop\n    %s %s vmap @isolated-%s\n",
+                                       header, header, header, pod, build->pod_range, header, pod, header, pod,
+                                       direction->name));
 }
 
 /* The node itself is always open to its pods, but DNS is only here a part of it. */
 static void add_dns_hook(PolicyBuild *build)
 {
-  if (!build->dns_ip)
+  if (!ip_address_is(build->dns_ip, build->family))
     return;
-  begin_chain(build, "filter-dns-policies");
-  g_string_append_printf(build->text->chains,
-                         "    type filter hook input priority -20; policy accept;\n    ct direction reply accept\n"
-                         "    ip daddr %s ip saddr vmap @isolated-egress\n  }\n",
-                         build->dns_ip);
+  rule_table_add_chain(
+      build->table, "filter-dns-policies", "type filter hook input priority -20; policy accept;",
+      g_strdup_printf("    ct direction reply accept\n    %s daddr %s %s saddr vmap @isolated-egress\n", build->header,
+                      build->dns_ip, build->header));
 }
 
 static void add_known_pods(PolicyBuild *build)
 {
-  g_autoptr(GString) elements = g_string_new(NULL);
+  RuleSet *set = add_set(build, "policy-pods", "", RULE_SET_BY_ELEMENT);
   for (guint i = 0; i < build->pods->all->len; i++) {
     const PolicyPod *pod = build->pods->all->pdata[i];
     if (pod->is_local)
-      g_string_append_printf(elements, "%s%s", elements->len > 0 ? ", " : "",
-                             json_str(json_object_get(pod->object, "status"), "podIP", ""));
+      rule_set_add(set, pod->ip, NULL);
   }
-  add_set(build, "policy-pods", "ipv4_addr", elements->str);
 }
 
 static char *policy_id(const json_t *policy)
@@ -222,15 +225,20 @@ static gint compare_policies(gconstpointer a, gconstpointer b)
   return spaces != 0 ? spaces : strcmp(json_str(left, "name", ""), json_str(right, "name", ""));
 }
 
-void network_policy_append(const PolicyText *text, const GPtrArray *policies, const PolicyPodsInput *pods_input,
-                           const char *pod_cidr)
+void network_policies_add(RuleTable *table, const GPtrArray *policies, const PolicyPodsInput *pods_input,
+                          const char *pod_range)
 {
   if (policies->len == 0)
     return;
   g_autoptr(PolicyPods) pods = policy_pods_read(pods_input);
   g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
   g_autoptr(GPtrArray) sorted = g_ptr_array_new();
-  PolicyBuild build = { .text = text, .pods = pods, .pod_cidr = pod_cidr, .dns_ip = pods_input->dns_ip };
+  PolicyBuild build = { .table = table,
+                        .pods = pods,
+                        .family = pods_input->family,
+                        .header = address_families[pods_input->family].table,
+                        .pod_range = pod_range,
+                        .dns_ip = pods_input->dns_ip };
   for (guint i = 0; i < policies->len; i++)
     g_ptr_array_add(sorted, policies->pdata[i]);
   g_ptr_array_sort(sorted, compare_policies);

@@ -1,24 +1,6 @@
 #include "clusterd/proxy/number_range.h"
 
-#include <arpa/inet.h>
-#include <string.h>
-
-#include "clusterd/proxy/service_port.h"
-
-bool number_range_of_cidr(const char *cidr, NumberRange *range)
-{
-  struct in_addr address;
-  if (!address_is_ipv4_cidr(cidr))
-    return false;
-  const char *slash = strchr(cidr, '/');
-  g_autofree char *text = g_strndup(cidr, (gsize)(slash - cidr));
-  guint64 length = g_ascii_strtoull(slash + 1, NULL, 10);
-  uint32_t host_bits = length == 0 ? UINT32_MAX : (UINT32_C(1) << (32 - length)) - 1;
-  inet_pton(AF_INET, text, &address);
-  range->first = ntohl(address.s_addr) & ~host_bits;
-  range->last = range->first | host_bits;
-  return true;
-}
+#include <stdbool.h>
 
 static gint compare_ranges(gconstpointer a, gconstpointer b)
 {
@@ -33,7 +15,7 @@ void number_ranges_join(GArray *ranges)
   for (guint i = 0; i < ranges->len; i++) {
     NumberRange next = g_array_index(ranges, NumberRange, i);
     NumberRange *last = kept > 0 ? &g_array_index(ranges, NumberRange, kept - 1) : NULL;
-    if (last && (last->last == UINT32_MAX || next.first <= last->last + 1))
+    if (last && (last->last == ~(IpNumber)0 || next.first <= last->last + 1))
       last->last = MAX(last->last, next.last);
     else
       g_array_index(ranges, NumberRange, kept++) = next;

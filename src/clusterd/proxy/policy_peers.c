@@ -15,32 +15,26 @@ char *policy_peers_key(const json_t *peers, const char *namespace_)
   return g_strdup_printf("%s %s", depends ? namespace_ : "", text);
 }
 
-static void add_block(GArray *ranges, const json_t *block)
+bool policy_peers_have_pods(const json_t *peers)
 {
-  NumberRange range, hole;
-  if (!number_range_of_cidr(json_str(block, "cidr", NULL), &range))
-    return;
-  g_autoptr(GArray) rest = g_array_new(FALSE, FALSE, sizeof(NumberRange));
-  g_array_append_val(rest, range);
   size_t i;
-  const json_t *except;
-  json_array_foreach (json_object_get(block, "except"), i, except)
-    if (number_range_of_cidr(json_string_value(except), &hole))
-      number_ranges_subtract(rest, hole);
-  g_array_append_vals(ranges, rest->data, rest->len);
+  const json_t *peer;
+  json_array_foreach (peers, i, peer)
+    if (!json_object_get(peer, "ipBlock"))
+      return true;
+  return false;
 }
 
-static void add_pods(GArray *ranges, const GPtrArray *pods, const LabelSelector *selector)
+static void add_pods(RuleSet *set, const GPtrArray *pods, const LabelSelector *selector)
 {
   for (guint i = 0; pods && i < pods->len; i++) {
     const PolicyPod *pod = pods->pdata[i];
-    NumberRange range = { pod->address, pod->address };
     if (!selector || label_selector_matches(selector, json_at(pod->object, "metadata", "labels", NULL)))
-      g_array_append_val(ranges, range);
+      rule_set_add(set, pod->ip, NULL);
   }
 }
 
-static void add_selected(GArray *ranges, const json_t *peer, const char *namespace_, const PolicyPods *pods)
+static void add_selected(RuleSet *set, const json_t *peer, const char *namespace_, const PolicyPods *pods)
 {
   const json_t *of_pods = json_object_get(peer, "podSelector"), *of_spaces = json_object_get(peer, "namespaceSelector");
   g_autoptr(LabelSelector) pod_selector = of_pods ? label_selector_from_json(of_pods, NULL) : NULL;
@@ -48,7 +42,7 @@ static void add_selected(GArray *ranges, const json_t *peer, const char *namespa
   if ((of_pods && !pod_selector) || (of_spaces && !space_selector) || (!of_pods && !of_spaces))
     return; /* the API server lets none of these pass: what cannot be read selects nothing */
   if (!space_selector) {
-    add_pods(ranges, policy_pods_of(pods, namespace_), pod_selector);
+    add_pods(set, policy_pods_of(pods, namespace_), pod_selector);
     return;
   }
   GHashTableIter iter;
@@ -56,43 +50,60 @@ static void add_selected(GArray *ranges, const json_t *peer, const char *namespa
   g_hash_table_iter_init(&iter, pods->labels_of_space);
   while (g_hash_table_iter_next(&iter, &name, &labels))
     if (label_selector_matches(space_selector, labels))
-      add_pods(ranges, policy_pods_of(pods, name), pod_selector);
+      add_pods(set, policy_pods_of(pods, name), pod_selector);
 }
 
-GArray *policy_peers_addresses(const json_t *peers, const char *namespace_, const PolicyPods *pods)
+void policy_peers_add_pods(RuleSet *set, const json_t *peers, const char *namespace_, const PolicyPods *pods)
 {
-  GArray *ranges = g_array_new(FALSE, FALSE, sizeof(NumberRange));
   size_t i;
   const json_t *peer;
-  json_array_foreach (peers, i, peer) {
-    const json_t *block = json_object_get(peer, "ipBlock");
-    if (block)
-      add_block(ranges, block);
-    else
-      add_selected(ranges, peer, namespace_, pods);
-  }
+  json_array_foreach (peers, i, peer)
+    if (!json_object_get(peer, "ipBlock"))
+      add_selected(set, peer, namespace_, pods);
+}
+
+bool policy_peers_have_blocks(const json_t *peers, IpFamily family)
+{
+  size_t i;
+  const json_t *peer;
+  json_array_foreach (peers, i, peer)
+    if (ip_range_is(json_str(json_object_get(peer, "ipBlock"), "cidr", NULL), family))
+      return true;
+  return false;
+}
+
+static void add_block(GArray *ranges, const json_t *block, IpFamily family)
+{
+  IpRange range, hole;
+  if (!ip_range_parse(json_str(block, "cidr", NULL), &range) || range.family != family)
+    return;
+  g_autoptr(GArray) rest = g_array_new(FALSE, FALSE, sizeof(NumberRange));
+  NumberRange all = { range.first, range.last };
+  g_array_append_val(rest, all);
+  size_t i;
+  const json_t *except;
+  json_array_foreach (json_object_get(block, "except"), i, except)
+    if (ip_range_parse(json_string_value(except), &hole) && hole.family == family)
+      number_ranges_subtract(rest, (NumberRange){ hole.first, hole.last });
+  g_array_append_vals(ranges, rest->data, rest->len);
+}
+
+void policy_peers_add_blocks(RuleSet *set, const json_t *peers, IpFamily family)
+{
+  g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(NumberRange));
+  size_t i;
+  const json_t *peer;
+  json_array_foreach (peers, i, peer)
+    add_block(ranges, json_object_get(peer, "ipBlock"), family);
   number_ranges_join(ranges);
-  return ranges;
-}
-
-static void append_address(GString *text, uint32_t address)
-{
-  g_string_append_printf(text, "%u.%u.%u.%u", address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255);
-}
-
-char *policy_addresses_text(const GArray *ranges)
-{
-  GString *text = g_string_new(NULL);
-  for (guint i = 0; i < ranges->len; i++) {
-    NumberRange range = g_array_index(ranges, NumberRange, i);
-    g_string_append(text, i > 0 ? ", " : "");
-    append_address(text, range.first);
-    if (range.last != range.first) {
-      g_string_append_c(text, '-');
-      append_address(text, range.last);
-    }
+  for (guint k = 0; k < ranges->len; k++) {
+    NumberRange range = g_array_index(ranges, NumberRange, k);
+    const IpAddress first = { family, range.first }, last = { family, range.last };
+    char from[IP_TEXT_MAX], to[IP_TEXT_MAX];
+    g_autofree char *text = g_strdup_printf(range.first == range.last ? "%s" : "%s-%s", ip_address_write(&first, from),
+                                            ip_address_write(&last, to));
+    rule_set_add(set, text, NULL);
   }
-  return g_string_free(text, FALSE);
 }
 
 /* A port without a number stands for all of its protocol; one with a name is not for here. */
@@ -103,8 +114,8 @@ static void add_port(GArray *ranges, const json_t *item)
   if (json_is_string(port))
     return;
   if (json_is_integer(port)) {
-    range.first = (uint32_t)CLAMP(json_integer_value(port), 0, UINT16_MAX);
-    range.last = (uint32_t)CLAMP(json_int(item, "endPort", range.first), range.first, UINT16_MAX);
+    range.first = (IpNumber)CLAMP(json_integer_value(port), 0, UINT16_MAX);
+    range.last = (IpNumber)CLAMP(json_int(item, "endPort", 0), (json_int_t)range.first, UINT16_MAX);
   }
   g_array_append_val(ranges, range);
 }
@@ -123,9 +134,9 @@ char *policy_ports_text(const json_t *ports)
     number_ranges_join(ranges);
     for (guint k = 0; k < ranges->len; k++) {
       NumberRange range = g_array_index(ranges, NumberRange, k);
-      g_string_append_printf(text, "%s%s . %u", text->len > 0 ? ", " : "", protocols[p][1], range.first);
+      g_string_append_printf(text, "%s%s . %u", text->len > 0 ? ", " : "", protocols[p][1], (unsigned)range.first);
       if (range.last != range.first)
-        g_string_append_printf(text, "-%u", range.last);
+        g_string_append_printf(text, "-%u", (unsigned)range.last);
     }
   }
   return g_string_free(text, text->len == 0);

@@ -1,31 +1,13 @@
 #include "clusterd/proxy/policy_pods.h"
 
-#include <arpa/inet.h>
-
 #include "base/json.h"
-
-static bool has_ended(const json_t *pod)
-{
-  const char *phase = json_str(json_object_get(pod, "status"), "phase", "");
-  return g_str_equal(phase, "Succeeded") || g_str_equal(phase, "Failed");
-}
+#include "clusterd/proxy/pod_address.h"
 
 static void pod_free(PolicyPod *pod)
 {
   for (int i = 0; i < POLICY_DIRECTIONS; i++)
     g_ptr_array_unref(pod->isolated_by[i]);
   g_free(pod);
-}
-
-static bool read_address(const json_t *pod, uint32_t *address)
-{
-  struct in_addr parsed;
-  const char *ip = json_str(json_object_get(pod, "status"), "podIP", NULL);
-  if (!ip || inet_pton(AF_INET, ip, &parsed) != 1 || has_ended(pod) ||
-      json_flag(json_object_get(pod, "spec"), "hostNetwork", false))
-    return false;
-  *address = ntohl(parsed.s_addr);
-  return true;
 }
 
 /* An address that is given out again is the newer pod's, however long the older one's object stays. */
@@ -38,23 +20,25 @@ static bool is_newer(const json_t *pod, const json_t *other)
   return g_strcmp0(json_str(one, "creationTimestamp", ""), json_str(two, "creationTimestamp", "")) > 0;
 }
 
-static void add_pod(GHashTable *by_address, const json_t *object, const char *node_name)
+static void add_pod(GHashTable *by_address, const json_t *object, const PolicyPodsInput *input)
 {
-  uint32_t address;
-  if (!read_address(object, &address))
+  IpAddress address;
+  const char *ip = pod_address_of(object, input->family);
+  if (!ip || !ip_address_parse(ip, &address))
     return;
-  PolicyPod *pod = g_hash_table_lookup(by_address, GUINT_TO_POINTER(address));
+  PolicyPod *pod = g_hash_table_lookup(by_address, ip);
   if (!pod) {
     pod = g_new0(PolicyPod, 1);
     for (int i = 0; i < POLICY_DIRECTIONS; i++)
       pod->isolated_by[i] = g_ptr_array_new();
-    g_hash_table_insert(by_address, GUINT_TO_POINTER(address), pod);
+    g_hash_table_insert(by_address, g_strdup(ip), pod);
   } else if (!is_newer(object, pod->object)) {
     return;
   }
-  pod->address = address;
+  pod->number = address.number;
+  pod->ip = ip;
   pod->object = object;
-  pod->is_local = g_strcmp0(json_str(json_object_get(object, "spec"), "nodeName", NULL), node_name) == 0;
+  pod->is_local = g_strcmp0(json_str(json_object_get(object, "spec"), "nodeName", NULL), input->node_name) == 0;
 }
 
 /* Cluster DNS is part of the node here. Policies that let pods ask it name it as upstream's add-on is labelled. */
@@ -69,7 +53,7 @@ static json_t *make_dns_pod(const char *dns_ip)
 static gint compare_pods(gconstpointer a, gconstpointer b)
 {
   const PolicyPod *left = *(PolicyPod *const *)a, *right = *(PolicyPod *const *)b;
-  return left->address < right->address ? -1 : left->address > right->address;
+  return left->number < right->number ? -1 : left->number > right->number;
 }
 
 static void index_pod(PolicyPods *pods, PolicyPod *pod)
@@ -86,15 +70,15 @@ static void index_pod(PolicyPods *pods, PolicyPod *pod)
 PolicyPods *policy_pods_read(const PolicyPodsInput *input)
 {
   PolicyPods *pods = g_new0(PolicyPods, 1);
-  g_autoptr(GHashTable) by_address = g_hash_table_new(NULL, NULL);
+  g_autoptr(GHashTable) by_address = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   pods->all = g_ptr_array_new_with_free_func((GDestroyNotify)pod_free);
   pods->by_namespace = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
   pods->labels_of_space = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   for (guint i = 0; i < input->pods->len; i++)
-    add_pod(by_address, input->pods->pdata[i], input->node_name);
+    add_pod(by_address, input->pods->pdata[i], input);
   if (input->dns_ip) {
     pods->dns_pod = make_dns_pod(input->dns_ip);
-    add_pod(by_address, pods->dns_pod, input->node_name);
+    add_pod(by_address, pods->dns_pod, input);
   }
   GHashTableIter iter;
   gpointer pod;

@@ -1,17 +1,21 @@
 #pragma once
 /*
  * The pods that network policies speak of, by namespace and by address. Pods of the host's network have no address of
- * their own and are left out, as are those that have ended. Reads borrowed objects; a pure function of them.
+ * their own and are left out, as are those that have ended. One family at a time. Reads borrowed objects; a pure
+ * function of them.
  */
 #include <glib.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/ip_address.h"
+
 typedef enum PolicyDirection { POLICY_INGRESS, POLICY_EGRESS, POLICY_DIRECTIONS } PolicyDirection;
 
 typedef struct PolicyPod {
-  uint32_t address;                          /* host order */
+  IpNumber number;                           /* its address of the family asked for */
+  const char *ip;                            /* the same, borrowed */
   bool is_local;                             /* runs here: its traffic is judged here */
   const json_t *object;                      /* borrowed */
   GPtrArray *isolated_by[POLICY_DIRECTIONS]; /* char*, borrowed: ids of the policies that select it; may be empty */
@@ -28,6 +32,7 @@ typedef struct PolicyPodsInput {
   const GPtrArray *pods, *namespaces; /* json_t* of the whole cluster */
   const char *node_name;
   const char *dns_ip; /* where this machine itself answers DNS: to policies a pod as upstream's; may be NULL */
+  IpFamily family;    /* pods without an address of it are left out */
 } PolicyPodsInput;
 
 PolicyPods *policy_pods_read(const PolicyPodsInput *input);

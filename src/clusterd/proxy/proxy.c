@@ -17,8 +17,8 @@
 #define RETRY_US (5 * G_USEC_PER_SEC) /* after the kernel refused a ruleset */
 
 struct Proxy {
-  char *node_name, *pod_cidr, *reserved_ip;
-  Informer *services, *slices, *pods, *policies, *namespaces;
+  char *node_name, *pod_ranges[IP_FAMILIES], *reserved_ip;
+  Informer *services, *slices, *pods, *policies, *namespaces, *nodes;
   gint policy_count; /* atomic */
   HealthServer *health;
   GThread *thread;
@@ -26,8 +26,7 @@ struct Proxy {
   GCond wake;
   bool changed, stopping;
   /* The thread's own. */
-  GHashTable *applied; /* Ruleset.objects of what the kernel has; NULL: unknown */
-  char *applied_text;
+  Ruleset *applied; /* what the kernel has; NULL: unknown */
 };
 
 static void notice(Proxy *proxy)
@@ -72,6 +71,21 @@ static void on_namespace_change(Object *old, Object *new_object, void *data)
     notice(proxy);
 }
 
+/* Of nodes only this one's zone concerns the rules. */
+static const char *zone_of(const json_t *node)
+{
+  return json_string_value(json_at(node, "metadata", "labels", "topology.kubernetes.io/zone", NULL));
+}
+
+static void on_node_change(Object *old, Object *new_object, void *data)
+{
+  Proxy *proxy = data;
+  const Object *node = new_object ? new_object : old;
+  if (g_str_equal(object_name(node), proxy->node_name) &&
+      g_strcmp0(old ? zone_of(object_json(old)) : NULL, new_object ? zone_of(object_json(new_object)) : NULL) != 0)
+    notice(proxy);
+}
+
 static bool differs(const json_t *before, const json_t *after, const char *key)
 {
   return g_strcmp0(json_str(before, key, NULL), json_str(after, key, NULL)) != 0;
@@ -86,6 +100,7 @@ static void on_pod_change(Object *old, Object *new_object, void *data)
     return;
   const json_t *before = json_object_get(was, "status"), *after = json_object_get(is, "status");
   if (!old || !new_object || differs(before, after, "podIP") || differs(before, after, "phase") ||
+      !json_same(json_object_get(before, "podIPs"), json_object_get(after, "podIPs")) ||
       !json_same(json_at(was, "metadata", "labels", NULL), json_at(is, "metadata", "labels", NULL)) ||
       !json_same(json_at(was, "metadata", "deletionTimestamp", NULL),
                  json_at(is, "metadata", "deletionTimestamp", NULL)))
@@ -98,7 +113,8 @@ Proxy *proxy_new(InformerSet *informers, const ProxyConfig *config)
   g_mutex_init(&proxy->lock);
   g_cond_init(&proxy->wake);
   proxy->node_name = g_strdup(config->node_name);
-  proxy->pod_cidr = g_strdup(config->pod_cidr);
+  for (IpFamily family = 0; family < IP_FAMILIES; family++)
+    proxy->pod_ranges[family] = ip_ranges_of(config->pod_ranges, family);
   proxy->reserved_ip = g_strdup(config->reserved_ip);
   proxy->services = informer_set_get(informers, "v1", "services");
   proxy->slices = informer_set_get(informers, "discovery.k8s.io/v1", "endpointslices");
@@ -110,6 +126,8 @@ Proxy *proxy_new(InformerSet *informers, const ProxyConfig *config)
   informer_add_handler(proxy->pods, on_pod_change, proxy);
   informer_add_handler(proxy->policies, on_policy_change, proxy);
   informer_add_handler(proxy->namespaces, on_namespace_change, proxy);
+  proxy->nodes = informer_set_get(informers, "v1", "nodes");
+  informer_add_handler(proxy->nodes, on_node_change, proxy);
   return proxy;
 }
 
@@ -133,21 +151,16 @@ static GPtrArray *host_port_pods(const GPtrArray *objects, const char *node_name
   return values;
 }
 
-/* Gives the kernel RULESET unless it has it. */
-static bool apply_ruleset(Proxy *proxy, const Ruleset *ruleset, GError **error)
+/* Gives the kernel what it does not have of RULESET, which is taken. */
+static bool apply_ruleset(Proxy *proxy, Ruleset *ruleset, GError **error)
 {
-  const char *body = strstr(ruleset->text, "table ip launcher {");
-  if (proxy->applied_text && g_str_equal(body, proxy->applied_text))
-    return true; /* the change was about something the rules do not show */
-  bool ok = nft_apply(ruleset->text, error);
-  g_clear_pointer(&proxy->applied, g_hash_table_unref);
-  g_clear_pointer(&proxy->applied_text, g_free);
-  if (ok) {
-    proxy->applied = g_hash_table_ref(ruleset->objects);
-    proxy->applied_text = g_strdup(body);
-    ok = conntrack_delete_stale(ruleset->ports, error);
-  }
-  return ok;
+  g_autoptr(Ruleset) taken = ruleset, before = g_steal_pointer(&proxy->applied);
+  g_autofree char *text = ruleset_change(before, ruleset);
+  if (*text && !nft_apply(text, error))
+    return false; /* what the kernel has is unknown now: the next time it is all made anew */
+  bool changed = *text != '\0';
+  proxy->applied = g_steal_pointer(&taken);
+  return !changed || conntrack_delete_stale(proxy->applied, error);
 }
 
 static bool apply(Proxy *proxy, GError **error)
@@ -163,6 +176,7 @@ static bool apply(Proxy *proxy, GError **error)
   g_autoptr(GPtrArray) all_pods = values_of(pod_objects);
   g_autoptr(GPtrArray) policies = values_of(policy_objects);
   g_autoptr(GPtrArray) namespaces = values_of(namespace_objects);
+  g_autoptr(Object) node = informer_get(proxy->nodes, NULL, proxy->node_name);
   RulesetInput input = { .services = services,
                          .slices = slices,
                          .pods = pods,
@@ -170,11 +184,11 @@ static bool apply(Proxy *proxy, GError **error)
                          .namespaces = namespaces,
                          .all_pods = all_pods,
                          .node_name = proxy->node_name,
-                         .pod_cidr = proxy->pod_cidr,
+                         .zone = node ? zone_of(object_json(node)) : NULL,
+                         .pod_ranges = { proxy->pod_ranges[IP_V4], proxy->pod_ranges[IP_V6] },
                          .reserved_ip = proxy->reserved_ip };
-  g_autoptr(Ruleset) ruleset = ruleset_build(&input, proxy->applied);
   health_server_set(proxy->health, health_checks_read(services, slices, proxy->node_name));
-  return apply_ruleset(proxy, ruleset, error);
+  return apply_ruleset(proxy, ruleset_build(&input), error);
 }
 
 static void *run(void *data)
@@ -215,7 +229,10 @@ static void set_sysctl(const char *path, const char *value)
 
 bool proxy_start(Proxy *proxy, GError **error)
 {
-  set_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
+  if (proxy->pod_ranges[IP_V4])
+    set_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
+  if (proxy->pod_ranges[IP_V6])
+    set_sysctl("/proc/sys/net/ipv6/conf/all/forwarding", "1");
   /* Between pods everything is routed. Where br_netfilter is loaded it would translate addresses inside the bridge, and
    * a pod that reaches itself through a service would be sent back out of the port it came in by, which bridges refuse.
    */
@@ -224,6 +241,9 @@ bool proxy_start(Proxy *proxy, GError **error)
   proxy->health = health_server_start(error);
   if (!proxy->health || !apply(proxy, error))
     return false;
+  /* what asks a node port on 127.0.0.1 leaves for a pod; filter-senders keeps others from coming in that way */
+  if (proxy->pod_ranges[IP_V4])
+    set_sysctl("/proc/sys/net/ipv4/conf/all/route_localnet", "1");
   proxy->thread = g_thread_new("proxy", run, proxy);
   return true;
 }
@@ -240,11 +260,10 @@ void proxy_free(Proxy *proxy)
     g_thread_join(proxy->thread);
   }
   health_server_free(proxy->health);
-  if (proxy->applied)
-    g_hash_table_unref(proxy->applied);
-  g_free(proxy->applied_text);
+  ruleset_free(proxy->applied);
   g_free(proxy->node_name);
-  g_free(proxy->pod_cidr);
+  for (IpFamily family = 0; family < IP_FAMILIES; family++)
+    g_free(proxy->pod_ranges[family]);
   g_free(proxy->reserved_ip);
   g_cond_clear(&proxy->wake);
   g_mutex_clear(&proxy->lock);

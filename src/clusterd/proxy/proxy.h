@@ -13,7 +13,7 @@ typedef struct Proxy Proxy;
 
 typedef struct ProxyConfig {
   const char *node_name;
-  const char *pod_cidr;
+  const char *pod_ranges;  /* of the node's pods: "10.244.0.0/24", "10.244.0.0/24,fd00:10:244::/64" */
   const char *reserved_ip; /* a service address that this machine answers on itself (cluster DNS); may be NULL */
 } ProxyConfig;
 

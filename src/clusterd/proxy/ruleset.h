@@ -1,11 +1,15 @@
 #pragma once
 /*
- * The node's whole packet rules as one nftables transaction in table `ip launcher`: services, node ports, host ports,
- * masquerading of pods, and network policies. A pure function of API objects. Source: nft(8); KEP-3866 for the shape
- * (verdict maps, so that a packet costs one lookup however many services there are).
+ * The node's whole packet rules as nftables tables, `ip launcher` and `ip6 launcher`: services, node ports, host ports,
+ * masquerading of pods, network policies, and that pods send in no other's name. A pure function of API objects.
+ * Source: nft(8); KEP-3866 for the shape (verdict maps, so that a packet costs one lookup however many services there
+ * are).
  */
 #include <glib.h>
 #include <stdbool.h>
+
+#include "base/ip_address.h"
+#include "clusterd/proxy/rule_table.h"
 
 typedef struct RulesetInput {
   const GPtrArray *services; /* json_t* */
@@ -14,18 +18,25 @@ typedef struct RulesetInput {
   /* json_t* of the whole cluster */
   const GPtrArray *policies, *namespaces, *all_pods;
   const char *node_name;
-  const char *pod_cidr;    /* "10.244.0.0/24" */
-  const char *reserved_ip; /* see service_ports_read; may be NULL */
+  const char *zone;                    /* of this node, NULL: none */
+  const char *pod_ranges[IP_FAMILIES]; /* "10.244.0.0/24"; NULL: no pod has an address of the family */
+  const char *reserved_ip;             /* see ServicePortsInput; may be NULL */
 } RulesetInput;
 
+/* One family's part. */
+typedef struct FamilyRules {
+  RuleTable *table;      /* NULL: the family is not in use */
+  GPtrArray *ports;      /* ServicePort*; may be NULL as table */
+  GPtrArray *host_ports; /* HostPort*; the same */
+} FamilyRules;
+
 typedef struct Ruleset {
-  char *text;          /* for `nft -f -` */
-  GPtrArray *ports;    /* ServicePort*, what it was made from */
-  GHashTable *objects; /* set of "chain NAME" and "set NAME" that the text leaves in the table beyond the fixed ones */
+  FamilyRules of[IP_FAMILIES];
 } Ruleset;
 
-/* PREVIOUS is what the last applied text left (its `objects`), so that what is no longer wanted is deleted and the
- * clients remembered for session affinity stay; NULL when unknown: the table is then made anew. */
-Ruleset *ruleset_build(const RulesetInput *input, GHashTable *previous);
+Ruleset *ruleset_build(const RulesetInput *input);
 void ruleset_free(Ruleset *ruleset);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Ruleset, ruleset_free)
+
+/* For `nft -f`: what turns BEFORE (NULL: unknown, all is made anew) into RULESET, "" when nothing. The caller frees. */
+char *ruleset_change(const Ruleset *before, const Ruleset *ruleset);

@@ -21,7 +21,8 @@ static GPtrArray *items(const json_t *array)
 }
 
 /* Services "loc" on PORT and "plain" without one; on this node loc has an endpoint that is ready, in two slices, one
- * that terminates, and there is another elsewhere. */
+ * that terminates, and there is another elsewhere. Its
+ * address of the other family is no other endpoint. */
 static GPtrArray *checks_on(int port, bool ready)
 {
   g_autofree char *text = g_strdup_printf(
@@ -36,6 +37,9 @@ static GPtrArray *checks_on(int port, bool ready)
       "{\"addresses\": [\"10.0.0.3\"], \"nodeName\": \"n2\", \"conditions\": {\"ready\": true}}]},"
       "{\"metadata\": {\"namespace\": \"a\", \"labels\": {\"kubernetes.io/service-name\": \"loc\"}}, \"endpoints\": ["
       "{\"addresses\": [\"10.0.0.1\"], \"nodeName\": \"n1\", \"conditions\": {\"ready\": %s}}]},"
+      "{\"metadata\": {\"namespace\": \"a\", \"labels\": {\"kubernetes.io/service-name\": \"loc\"}}, "
+      "\"addressType\": \"IPv6\", \"endpoints\": ["
+      "{\"addresses\": [\"fd00::1\"], \"nodeName\": \"n1\", \"conditions\": {\"ready\": true}}]},"
       "{\"metadata\": {\"namespace\": \"b\", \"labels\": {\"kubernetes.io/service-name\": \"loc\"}}, \"endpoints\": ["
       "{\"addresses\": [\"10.0.0.9\"], \"nodeName\": \"n1\", \"conditions\": {\"ready\": true}}]}]}",
       port, ready ? "true" : "false", ready ? "true" : "false");

@@ -1,8 +1,9 @@
 /* Rulesets against golden texts, and against the kernel in a network namespace of our own where that is allowed.
  * LAUNCHER_GOLDEN=update rewrites the golden texts. */
-#include <arpa/inet.h>
 #include <glib.h>
 #include <sched.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "clusterd/proxy/conntrack.h"
@@ -19,7 +20,8 @@ static GPtrArray *items(const json_t *input, const char *key)
   return array;
 }
 
-static Ruleset *build(const char *name, GHashTable *previous)
+/* The case NAME of one family, or of both. */
+static Ruleset *build_of(const char *name, const char *v4, const char *v6)
 {
   g_autofree char *file = g_strdup_printf("tests/unit/proxy/cases/%s.json", name);
   g_autofree char *path = g_test_build_filename(G_TEST_DIST, file, NULL);
@@ -39,9 +41,15 @@ static Ruleset *build(const char *name, GHashTable *previous)
                       .namespaces = namespaces,
                       .all_pods = all_pods,
                       .node_name = "n1",
-                      .pod_cidr = "10.244.0.0/24",
+                      .zone = json_str(input, "zone", NULL),
+                      .pod_ranges = { v4, v6 },
                       .reserved_ip = "10.96.0.10" };
-  return ruleset_build(&in, previous);
+  return ruleset_build(&in);
+}
+
+static Ruleset *build(const char *name)
+{
+  return build_of(name, "10.244.0.0/24", g_str_has_prefix(name, "dual") ? "fd00:10:244::/64" : NULL);
 }
 
 static void test_golden(gconstpointer data)
@@ -49,15 +57,85 @@ static void test_golden(gconstpointer data)
   const char *name = data;
   g_autofree char *file = g_strdup_printf("tests/unit/proxy/cases/%s.nft", name);
   g_autofree char *path = g_test_build_filename(G_TEST_DIST, file, NULL);
-  g_autoptr(Ruleset) ruleset = build(name, NULL);
-  g_autofree char *golden = NULL;
+  g_autoptr(Ruleset) ruleset = build(name);
+  g_autofree char *golden = NULL, *text = ruleset_change(NULL, ruleset);
   if (g_strcmp0(g_getenv("LAUNCHER_GOLDEN"), "update") == 0)
-    g_assert_true(g_file_set_contents(path, ruleset->text, -1, NULL));
+    g_assert_true(g_file_set_contents(path, text, -1, NULL));
   g_assert_true(g_file_get_contents(path, &golden, NULL, NULL));
-  g_assert_cmpstr(ruleset->text, ==, golden);
+  g_assert_cmpstr(text, ==, golden);
 }
 
 static bool in_own_namespace;
+
+/* What `nft list` tells of the tables, "" when there are none. */
+static char *listed(void)
+{
+  const char *argv[] = { "nft", "--stateless", "list", "ruleset", NULL };
+  char *text = NULL;
+  int status = 0;
+  g_assert_true(
+      g_spawn_sync(NULL, (char **)(uintptr_t)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &text, NULL, &status, NULL));
+  g_assert_cmpint(status, ==, 0);
+  return text;
+}
+
+/* False, and the test is skipped, where the kernel has no nftables for us. */
+static bool apply(const Ruleset *before, const Ruleset *ruleset)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *text = ruleset_change(before, ruleset);
+  if (!nft_apply(text, &error) && strstr(error->message, "Operation not supported")) {
+    g_test_skip(error->message);
+    return false;
+  }
+  if (error)
+    g_test_message("%s", text);
+  g_assert_no_error(error);
+  return true;
+}
+
+static gint compare_lines(gconstpointer a, gconstpointer b)
+{
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The order in which the kernel keeps sets and chains is that of their making. */
+static char *sorted_blocks(const char *text)
+{
+  g_auto(GStrv) blocks = g_strsplit(text, "\n\t}\n", -1);
+  for (char **block = blocks; *block; block++)
+    g_strchug(*block);
+  qsort(blocks, g_strv_length(blocks), sizeof *blocks, compare_lines);
+  return g_strjoinv("\n", blocks);
+}
+
+/* All cases, one after the other and back, each told as what changes: the kernel then has what it has when it gets the
+ * whole of it. */
+static void test_transitions(gconstpointer data)
+{
+  const char *const *cases = data;
+  guint n_cases = g_strv_length((char **)(uintptr_t)cases);
+  g_autoptr(Ruleset) before = NULL;
+  if (!in_own_namespace) {
+    g_test_skip("no network namespace of our own");
+    return;
+  }
+  for (guint i = 0; i < 2 * n_cases; i++) {
+    const char *name = cases[i < n_cases ? i : (i * 7) % n_cases];
+    g_autoptr(Ruleset) next = build_of(name, "10.244.0.0/24", "fd00:10:244::/64");
+    g_test_message("%s", name);
+    if (!apply(before, next))
+      return;
+    g_autofree char *changed = listed(), *changed_blocks = sorted_blocks(changed);
+    g_autofree char *nothing = ruleset_change(next, next);
+    g_assert_cmpstr(nothing, ==, "");
+    apply(NULL, next);
+    g_autofree char *whole = listed(), *whole_blocks = sorted_blocks(whole);
+    g_assert_cmpstr(changed_blocks, ==, whole_blocks);
+    g_clear_pointer(&before, ruleset_free);
+    before = g_steal_pointer(&next);
+  }
+}
 
 static void test_kernel_takes_it(gconstpointer data)
 {
@@ -65,93 +143,67 @@ static void test_kernel_takes_it(gconstpointer data)
     g_test_skip("no network namespace of our own");
     return;
   }
-  g_autoptr(GError) error = NULL;
-  g_autoptr(Ruleset) fresh = build(data, NULL);
-  if (!nft_apply(fresh->text, &error) && strstr(error->message, "Operation not supported")) {
-    g_test_skip(error->message);
-    return;
-  }
-  g_assert_no_error(error);
-  /* The same again, then everything else's leftovers away. */
-  g_autoptr(Ruleset) again = build(data, fresh->objects);
-  nft_apply(again->text, &error);
-  g_assert_no_error(error);
-  g_autoptr(Ruleset) other = build("host-ports", again->objects);
-  nft_apply(other->text, &error);
-  g_assert_no_error(error);
-  g_assert_cmpuint(g_hash_table_size(other->objects), ==, 0);
+  g_autoptr(Ruleset) fresh = build(data);
+  apply(NULL, fresh);
 }
 
-/* Any set of rules may follow any other in one transaction. */
-static void test_transitions(void)
-{
-  static const char *const order[] = {
-    "policy-union", "policy-ports", "cluster-ip",    "policy-peers", "policy-peers",
-    "affinity",     "policy-deny",  "policy-course", "policy-types", "policy-ports"
-  };
-  if (!in_own_namespace) {
-    g_test_skip("no network namespace of our own");
-    return;
-  }
-  GHashTable *previous = NULL;
-  for (gsize i = 0; i < G_N_ELEMENTS(order); i++) {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Ruleset) next = build(order[i], previous);
-    if (!nft_apply(next->text, &error) && strstr(error->message, "Operation not supported")) {
-      g_test_skip(error->message);
-      break;
-    }
-    g_assert_no_error(error);
-    g_clear_pointer(&previous, g_hash_table_unref);
-    previous = g_hash_table_ref(next->objects);
-  }
-  g_clear_pointer(&previous, g_hash_table_unref);
-}
-
+/* Clients that the kernel remembers stay remembered as long as their endpoint. */
 static void test_affinity_survives(void)
 {
-  g_autoptr(Ruleset) fresh = build("affinity", NULL);
-  g_autoptr(Ruleset) again = build("affinity", fresh->objects);
-  g_assert_nonnull(strstr(fresh->text, "set affinity-"));
-  g_assert_null(strstr(again->text, "delete set"));
-  g_assert_null(strstr(again->text, "delete table"));
-  g_autoptr(Ruleset) without = build("cluster-ip", fresh->objects);
-  g_assert_nonnull(strstr(without->text, "delete set ip launcher affinity-"));
+  g_autoptr(Ruleset) fresh = build("affinity"), again = build("affinity"), without = build("cluster-ip");
+  g_autofree char *text = ruleset_change(NULL, fresh), *nothing = ruleset_change(fresh, again);
+  g_autofree char *gone = ruleset_change(fresh, without);
+  g_assert_nonnull(strstr(text, "set affinity-"));
+  g_assert_cmpstr(nothing, ==, "");
+  g_assert_nonnull(strstr(gone, "delete set ip launcher affinity-"));
+  g_assert_null(strstr(gone, "flush set ip launcher affinity-"));
 }
 
-/* The service "both" of the case has 10.96.0.1:53/UDP in front of 10.244.0.2:5354 and 10.244.0.3:5354. */
+/* The service "both" of the case has 10.96.0.1:53/UDP in front of 10.244.0.2:5354 and 10.244.0.3:5354. In "dual" UDP
+ * 53 of fd00:10:96::1 and of node port 30053 goes to [fd00:10:244::2]:5353, and host port 5300 to port 53 of the same
+ * pod. */
 static void test_stale_flows(void)
 {
   static const struct {
-    const char *destination;
+    const char *name, *destination;
     uint16_t port;
     const char *replier;
     uint16_t replier_port;
     bool stale;
-  } rows[] = { { "10.96.0.1", 53, "10.244.0.2", 5354, false },
-               { "10.96.0.1", 53, "10.244.0.9", 5354, true },
-               { "10.96.0.1", 53, "10.96.0.1", 53, true },
-               { "10.96.0.1", 54, "10.244.0.9", 5354, false },
-               { "8.8.8.8", 53, "8.8.8.8", 53, false } };
-  g_autoptr(Ruleset) ruleset = build("protocols", NULL);
+  } rows[] = { { "protocols", "10.96.0.1", 53, "10.244.0.2", 5354, false },
+               { "protocols", "10.96.0.1", 53, "10.244.0.9", 5354, true },
+               { "protocols", "10.96.0.1", 53, "10.96.0.1", 53, true },
+               { "protocols", "10.96.0.1", 54, "10.244.0.9", 5354, false },
+               { "protocols", "8.8.8.8", 53, "8.8.8.8", 53, false },
+               { "dual", "fd00:10:96::1", 53, "fd00:10:244::2", 5353, false },
+               { "dual", "fd00:10:96::1", 53, "fd00:10:244::9", 5353, true },
+               { "dual", "fd00:99::1", 30053, "fd00:10:244::2", 5353, false },
+               { "dual", "fd00:99::1", 30053, "fd00:10:244::9", 5353, true },
+               { "dual", "10.99.0.2", 30053, "10.244.0.9", 5353, true },
+               { "dual", "fd00:99::1", 5300, "fd00:10:244::2", 53, false },
+               { "dual", "fd00:99::1", 5300, "fd00:10:244::9", 53, true } };
   for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
-    TrackedFlow flow = { .destination = inet_addr(rows[i].destination),
-                         .destination_port = rows[i].port,
-                         .replier = inet_addr(rows[i].replier),
-                         .replier_port = rows[i].replier_port };
-    g_assert_cmpint(conntrack_is_stale(ruleset->ports, &flow), ==, rows[i].stale);
+    g_autoptr(Ruleset) ruleset = build(rows[i].name);
+    g_autoptr(UdpTargets) targets = udp_targets_new(ruleset);
+    TrackedFlow flow = { .destination_port = rows[i].port, .replier_port = rows[i].replier_port };
+    g_assert_true(ip_address_parse(rows[i].destination, &flow.destination));
+    g_assert_true(ip_address_parse(rows[i].replier, &flow.replier));
+    g_test_message("%s %s %u", rows[i].name, rows[i].destination, rows[i].port);
+    g_assert_cmpint(udp_targets_are_stale(targets, &flow), ==, rows[i].stale);
   }
+  g_autoptr(Ruleset) tcp = build("cluster-ip");
+  g_assert_null(udp_targets_new(tcp));
 }
 
 static void test_sweep(void)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(Ruleset) ruleset = build("protocols", NULL);
+  g_autoptr(Ruleset) ruleset = build("protocols");
   if (!in_own_namespace) {
     g_test_skip("no network namespace of our own");
     return;
   }
-  if (!conntrack_delete_stale(ruleset->ports, &error) && strstr(error->message, "Operation not supported"))
+  if (!conntrack_delete_stale(ruleset, &error) && strstr(error->message, "Operation not supported"))
     g_test_skip(error->message);
   else
     g_assert_no_error(error);
@@ -162,16 +214,17 @@ int main(int argc, char **argv)
   static const char *const cases[] = { "cluster-ip",     "node-port",      "load-balancer", "affinity",
                                        "external-local", "internal-local", "terminating",   "protocols",
                                        "host-ports",     "hostile",        "policy-course", "policy-deny",
-                                       "policy-types",   "policy-peers",   "policy-ports",  "policy-union" };
+                                       "policy-types",   "policy-peers",   "policy-ports",  "policy-union",
+                                       "zones",          "dual",           "dual-policy",   NULL };
   g_test_init(&argc, &argv, NULL);
   in_own_namespace = unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
-  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+  for (gsize i = 0; cases[i]; i++) {
     g_autofree char *golden = g_strdup_printf("/ruleset/golden/%s", cases[i]);
     g_autofree char *kernel = g_strdup_printf("/ruleset/kernel/%s", cases[i]);
     g_test_add_data_func(golden, cases[i], test_golden);
     g_test_add_data_func(kernel, cases[i], test_kernel_takes_it);
   }
-  g_test_add_func("/ruleset/transitions", test_transitions);
+  g_test_add_data_func("/ruleset/transitions", cases, test_transitions);
   g_test_add_func("/ruleset/affinity-survives", test_affinity_survives);
   g_test_add_func("/conntrack/stale-flows", test_stale_flows);
   g_test_add_func("/conntrack/sweep", test_sweep);
