@@ -76,6 +76,17 @@ json_t *json_at(const json_t *value, ...)
   return here;
 }
 
+void json_append_to(json_t *object, const char *member, json_t *item)
+{
+  json_t *array = json_copy(json_object_get(object, member));
+  if (!json_is_array(array)) {
+    json_decref(array);
+    array = json_array();
+  }
+  json_array_append_new(array, item);
+  json_object_set_new(object, member, array);
+}
+
 json_t *json_ensure_object(json_t *value, ...)
 {
   va_list keys;

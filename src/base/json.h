@@ -39,6 +39,10 @@ bool json_flag(const json_t *value, const char *key, bool fallback);
 /* As json_at, made where absent: every missing step becomes an empty object. Borrowed. VALUE must be an object. */
 json_t *json_ensure_object(json_t *value, ...) G_GNUC_NULL_TERMINATED;
 
+/* Sets MEMBER of OBJECT to the array there (or an empty one) with ITEM (taken) at its end. It is a copy: who shares the
+ * array sees no change. */
+void json_append_to(json_t *object, const char *member, json_t *item);
+
 /* Whether ARRAY holds the string TEXT. Both may be NULL. */
 bool json_has_text(const json_t *array, const char *text);
 

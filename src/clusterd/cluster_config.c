@@ -1,9 +1,9 @@
 #include "clusterd/cluster_config.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ip_address.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/options.h"
@@ -183,18 +183,13 @@ void cluster_config_complete(ClusterConfig *config, GPtrArray *problems)
 
 char *cluster_config_service_ip(const ClusterConfig *config, unsigned offset, GError **error)
 {
-  struct in_addr address = { 0 };
-  char text[INET_ADDRSTRLEN];
-  g_auto(GStrv) parts = g_strsplit(config->service_cidr, "/", 2); /* was checked by the table */
-  guint64 bits = g_ascii_strtoull(parts[1], NULL, 10);
-  inet_pton(AF_INET, parts[0], &address);
-  if (offset >= 1u << (32 - bits)) {
-    reason_set(error, REASON_CONFIG, "service-cluster-ip-range: %s is too small", config->service_cidr);
-    return NULL;
-  }
-  uint32_t network = ntohl(address.s_addr) & ~((1u << (32 - bits)) - 1);
-  address.s_addr = htonl(network + offset);
-  return g_strdup(inet_ntop(AF_INET, &address, text, sizeof text));
+  IpRange ranges[IP_FAMILIES];
+  ip_ranges_parse(config->service_cidr, ranges); /* was checked by the table */
+  const IpAddress address = { ranges[0].family, ranges[0].first + offset };
+  if (address.number <= ranges[0].last)
+    return ip_address_text(&address);
+  reason_set(error, REASON_CONFIG, "service-cluster-ip-range: %s is too small", config->service_cidr);
+  return NULL;
 }
 
 void cluster_config_free(ClusterConfig *config)

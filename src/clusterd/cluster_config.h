@@ -37,7 +37,7 @@ typedef struct ClusterConfig {
   /* aggregation; all three or none */
   char *proxy_client_cert_file, *proxy_client_key_file, *front_proxy_ca_file;
   char *signing_cert_file, *signing_key_file; /* the CA of certificate signing requests */
-  char *scheduler_config_file; /* may be NULL */
+  char *scheduler_config_file;                /* may be NULL */
   int64_t event_ttl_seconds;
   int64_t signing_lifetime_seconds;
   int64_t horizontal_sync_seconds, horizontal_stabilization_seconds;
@@ -49,8 +49,8 @@ typedef struct ClusterConfig {
   char **etcd_servers; /* NULL: the embedded store */
   char *etcd_ca_file, *etcd_cert_file, *etcd_key_file;
   /* networks */
-  char *service_cidr;       /* "10.96.0.0/12" */
-  char *pod_cidr;           /* "10.244.0.0/24" */
+  char *service_cidr;       /* "10.96.0.0/12", or one of each family: "10.96.0.0/12,fd00:10:96::/112" */
+  char *pod_cidr;           /* "10.244.0.0/24"; the same */
   char *dns_domain;         /* "cluster.local" */
   char *dns_ip;             /* "10.96.0.10" */
   char *balancer_address;   /* of LoadBalancer services, led to node ports from outside; NULL: the node's own */

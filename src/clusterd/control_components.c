@@ -47,14 +47,22 @@ static LoadBalancerConfig balancer_config(const Clusterd *clusterd, const char *
 }
 
 /* Nodes that come without a range of their own get one of the same size, next to this node's: "10.244.0.0/24" stands
- * in "10.244.0.0/16". The caller frees the range's text. */
+ * in "10.244.0.0/16", "fd00:10:244::/64" in "fd00:10:244::/48". The caller frees the ranges' text. */
 static char *node_range(const ClusterConfig *config, NodeRangeConfig *range)
 {
-  g_auto(GStrv) parts = g_strsplit(config->pod_cidr, "/", 2); /* was checked by the table of options */
-  guint64 bits = g_ascii_strtoull(parts[1], NULL, 10);
-  char *text = g_strdup_printf("%s/%u", parts[0], (unsigned)MIN(bits, CLUSTER_BITS));
-  *range = (NodeRangeConfig){ .range = text, .node_bits = (unsigned)bits, .taken = config->service_cidr };
-  return text;
+  IpRange own[IP_FAMILIES];
+  unsigned count = ip_ranges_parse(config->pod_cidr, own); /* was checked by the table of options */
+  GString *text = g_string_new(NULL);
+  *range = (NodeRangeConfig){ .taken = config->service_cidr };
+  for (unsigned i = 0; i < count; i++) {
+    unsigned bits = own[i].bits;
+    range->node_bits[own[i].family] = bits;
+    own[i].bits = MIN(bits, MAX(CLUSTER_BITS, bits - MIN(bits, CLUSTER_BITS)));
+    g_autofree char *one = ip_range_text(&own[i]);
+    g_string_append_printf(text, "%s%s", i > 0 ? "," : "", one);
+  }
+  range->ranges = text->str;
+  return g_string_free(text, FALSE);
 }
 
 static json_t *get_metrics(void *data, const char *path_and_query, GError **error)

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "base/ip_address.h"
 #include "base/runtime_name.h"
 
 #define DURATION_MAX_SECONDS (INT64_C(100) * 8766 * 3600)
@@ -132,9 +133,11 @@ const Option option_table[] = {
             "upstream's defaults when not given" },
 
   { "Networks", "service-cluster-ip-range", "serviceCIDR", OPTION_RANGE, "RANGE", MEMBER(service_cidr), "10.96.0.0/12",
-    .help = "where services get their addresses from" },
+    .help = "where services get their addresses from; with a range of each family (comma-separated, the default family "
+            "first; IPv6 from /108) they can have both" },
   { NULL, "cluster-cidr", "podCIDR", OPTION_RANGE, "RANGE", MEMBER(pod_cidr), "10.244.0.0/24",
-    .help = "where pods get their addresses from" },
+    .help = "where the pods of this node get their addresses from; with a range of each family (comma-separated) they "
+            "have one of each" },
   { NULL, "cluster-domain", "dnsDomain", OPTION_TEXT, "DOMAIN", MEMBER(dns_domain), "cluster.local",
     .help = "the domain of the cluster DNS" },
   { NULL, "cluster-dns", "dnsIP", OPTION_ADDRESS, "ADDRESS", MEMBER(dns_ip), "10.96.0.10", .help = "its address" },
@@ -170,12 +173,15 @@ static char *set_address(char **member, const char *text)
 
 static char *set_range(char **member, const char *text)
 {
-  struct in_addr address;
-  guint64 bits;
-  g_auto(GStrv) parts = g_strsplit(text, "/", 2);
-  if (!parts[0] || !parts[1] || inet_pton(AF_INET, parts[0], &address) != 1 ||
-      !g_ascii_string_to_unsigned(parts[1], 10, 8, 30, &bits, NULL))
-    return g_strdup_printf("\"%s\" must be an IPv4 range of 4 to 2^24 addresses, as 10.96.0.0/12", text);
+  IpRange ranges[IP_FAMILIES];
+  unsigned count = ip_ranges_parse(text, ranges);
+  for (unsigned i = 0; i < count; i++)
+    if (ranges[i].bits < 8 || ranges[i].bits > ip_family_bits(ranges[i].family) - 2)
+      count = 0;
+  if (count == 0)
+    return g_strdup_printf("\"%s\" must be a range of 4 addresses or more, as 10.96.0.0/12, or one of each IP family, "
+                           "as 10.96.0.0/12,fd00:10:96::/112",
+                           text);
   return set_text(member, text);
 }
 

@@ -9,7 +9,7 @@
 typedef enum OptionType {
   OPTION_TEXT,     /* char * */
   OPTION_ADDRESS,  /* char *: IPv4 */
-  OPTION_RANGE,    /* char *: IPv4 range, "10.96.0.0/12" */
+  OPTION_RANGE,    /* char *: as ip_ranges_parse reads, "10.96.0.0/12" */
   OPTION_LIST,     /* char **: separated by commas, may be given several times */
   OPTION_FLAG,     /* bool: --name, --name=false */
   OPTION_NUMBER,   /* int64_t of at most `max` */

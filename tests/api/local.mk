@@ -79,3 +79,5 @@ check_PROGRAMS += %D%/port-watch
 	$(launcher_system_libs)
 dist_check_SCRIPTS += %D%/service-ports.sh
 TESTS += %D%/service-ports.sh
+dist_check_SCRIPTS += %D%/dual-stack.sh
+TESTS += %D%/dual-stack.sh

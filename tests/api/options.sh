@@ -14,7 +14,7 @@ refuses "all errors at once" 'clusterd: unknown option --foo
 clusterd: unexpected argument "zzz"
 clusterd: --secure-port: "65536" must be a number from 0 to 65535
 clusterd: --bind-address: "1.2.3" must be an IPv4 address
-clusterd: --service-cluster-ip-range: "10.0.0.0/31" must be an IPv4 range of 4 to 2^24 addresses, as 10.96.0.0/12
+clusterd: --service-cluster-ip-range: "10.0.0.0/31" must be a range of 4 addresses or more, as 10.96.0.0/12, or one of each IP family, as 10.96.0.0/12,fd00:10:96::/112
 clusterd: --anonymous-auth: "maybe" must be true or false
 clusterd: --authorization-mode: "ABAC" is unknown; there are RBAC, Node, AlwaysAllow, AlwaysDeny
 clusterd: --container-runtime: "rkt" is unknown; there are native, docker, containerd, cri-o

@@ -6,6 +6,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "base/ip_address.h"
 #include "clusterd/client/alarm_clock.h"
 #include "clusterd/client/informer.h"
 #include "clusterd/controllers/storage/volume_folders.h"
@@ -26,11 +27,11 @@ typedef struct LoadBalancerConfig {
   const char *const *reserved_ports; /* NULL-terminated numbers of TCP ports that are the cluster's; may be NULL */
 } LoadBalancerConfig;
 
-/* The range nodes get their pods' addresses from. */
+/* The ranges nodes get their pods' addresses from. */
 typedef struct NodeRangeConfig {
-  const char *range;  /* "10.244.0.0/16"; NULL: nodes come with their own */
-  unsigned node_bits; /* length of a node's prefix, at least that of RANGE and at most 16 more: 24 */
-  const char *taken;  /* a range no node may get a part of (services'); may be NULL */
+  const char *ranges; /* "10.244.0.0/16", or one of each family, comma-separated; NULL: nodes come with their own */
+  unsigned node_bits[IP_FAMILIES]; /* length of a node's prefix, at least that of the family's range, at most 16 more */
+  const char *taken;               /* ranges, written the same, no node may get a part of (services'); may be NULL */
 } NodeRangeConfig;
 
 /* The answer to a GET of PATH_AND_QUERY ("/apis/metrics.k8s.io/v1beta1/namespaces/default/pods?labelSelector=a%3Db") as

@@ -38,6 +38,7 @@ noinst_LIBRARIES += %D%/libserver.a
 	%D%/admission/runtime_class.c \
 	%D%/admission/service_account.c \
 	%D%/admission/service_address.c \
+	%D%/admission/service_families.c %D%/admission/service_families.h \
 	%D%/admission/tolerations.c \
 	%D%/admission/tolerations.h \
 	%D%/admission/validating_webhook.c \

@@ -9,8 +9,12 @@ static bool has_range(Cluster *cluster, const char *node, const char *range)
 {
   g_autoptr(json_t) value = cluster_get(cluster, "v1", "nodes", false, node);
   const json_t *spec = json_object_get(value, "spec"), *list = json_object_get(spec, "podCIDRs");
-  return strcmp(json_str(spec, "podCIDR", ""), range) == 0 &&
-         (!*range || (json_array_size(list) == 1 && json_has_text(list, range)));
+  g_autoptr(GString) joined = g_string_new(NULL);
+  size_t i;
+  json_t *item;
+  json_array_foreach (list, i, item)
+    g_string_append_printf(joined, "%s%s", i > 0 ? "," : "", json_string_value(item));
+  return g_str_equal(joined->str, range) && json_same(json_object_get(spec, "podCIDR"), json_array_get(list, 0));
 }
 
 static void add(Cluster *cluster, const char *name, const char *spec)
@@ -21,8 +25,9 @@ static void add(Cluster *cluster, const char *name, const char *spec)
 
 static Cluster *make(const char *range, unsigned bits, const char *taken)
 {
-  ControllersConfig config = { .root_ca_pem = "-",
-                               .node_range = { .range = range, .node_bits = bits, .taken = taken } };
+  ControllersConfig config = {
+    .root_ca_pem = "-", .node_range = { .ranges = range, .node_bits = { [IP_V4] = bits, [IP_V6] = 64 }, .taken = taken }
+  };
   return cluster_new_with(&config);
 }
 
@@ -58,10 +63,26 @@ static void test_none_left(void)
   cluster_wait(has_range(cluster, "node-4", "10.0.0.128/26"));
 }
 
+/* A node gets one of each family, or none. */
+static void test_both(void)
+{
+  g_autoptr(Cluster) cluster = make("10.0.0.0/24,fd00:10::/48", 26, "fd00:10:0:2::/112");
+  cluster_wait(has_range(cluster, "node-1", "10.0.0.0/26,fd00:10::/64"));
+  add(cluster, "own", "podCIDRs: ['10.0.0.64/26', 'fd00:10:0:1::/64']");
+  add(cluster, "next", "");
+  cluster_wait(has_range(cluster, "next", "10.0.0.128/26,fd00:10:0:3::/64"));
+  add(cluster, "four", "podCIDR: 10.0.0.192/26");
+  add(cluster, "late", "");
+  cluster_wait(cluster_has_event(cluster, "late", "CIDRNotAvailable", "Node late status is now: CIDRNotAvailable"));
+  cluster_delete(cluster, "v1", "nodes", false, "four", NULL);
+  cluster_wait(has_range(cluster, "late", "10.0.0.192/26,fd00:10:0:4::/64"));
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/node-range/life", test_life);
   g_test_add_func("/node-range/none-left", test_none_left);
+  g_test_add_func("/node-range/both", test_both);
   return g_test_run();
 }

@@ -114,3 +114,8 @@ check_PROGRAMS += %D%/test-resource-metrics
 TESTS += %D%/test-resource-metrics
 %C%_test_resource_metrics_SOURCES = %D%/test-resource-metrics.c
 %C%_test_resource_metrics_LDADD = $(admission_test_libraries)
+
+check_PROGRAMS += %D%/test-service-families
+TESTS += %D%/test-service-families
+%C%_test_service_families_SOURCES = %D%/test-service-families.c
+%C%_test_service_families_LDADD = $(admission_test_libraries)

@@ -1,30 +1,36 @@
 /* Cluster IPs and node ports of services: given out, checked against what others have, free again when a service goes.
  * What is taken is learned from the services themselves, so nothing has to be repaired after a crash. */
-#include <arpa/inet.h>
 #include <string.h>
 
+#include "base/ip_address.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/server/admission/admission.h"
 #include "clusterd/server/admission/number_claim.h"
+#include "clusterd/server/admission/service_families.h"
 #include "clusterd/server/api_error.h"
 #include "clusterd/server/registry/registry_private.h"
 
 #define NODE_PORT_MIN 30000
 #define NODE_PORT_MAX 32767
-#define DEFAULT_NETWORK 0x0a600000u /* 10.96.0.0/12 */
-#define DEFAULT_BITS 12
+#define DEFAULT_RANGE "10.96.0.0/12"
 /* Addresses at the front of the range are only given to those who name them (KEP-3070), at most so many. */
 #define STATIC_BAND_MAX 256
+
+/* The addresses of one family. A range has 2^24 of them at most: the last 32 bits of an address are its number. */
+typedef struct AddressSpace {
+  IpRange range;
+  uint32_t size;         /* of range; 0: services have no addresses of the family */
+  GHashTable *addresses; /* number → owner "namespace/name" */
+} AddressSpace;
 
 typedef struct Allocator {
   Registry *registry;
   GMutex lock; /* guards all below */
-  uint32_t network, size;
-  char *range;           /* "10.96.0.0/12" */
-  GHashTable *addresses; /* number → owner "namespace/name" */
-  GHashTable *ports;     /* number → owner */
-  GHashTable *reserved;  /* object under way → GPtrArray of Claim* */
+  ServiceFamilies families;
+  AddressSpace spaces[IP_FAMILIES];
+  GHashTable *ports;    /* number → owner */
+  GHashTable *reserved; /* object under way → GPtrArray of Claim* */
 } Allocator;
 
 /* A number taken for a write that has not ended yet. */
@@ -58,15 +64,6 @@ static void claim_free(void *data)
   g_free(claim);
 }
 
-static bool parse_address(const char *text, uint32_t *number)
-{
-  struct in_addr address;
-  if (inet_pton(AF_INET, text, &address) != 1)
-    return false;
-  *number = ntohl(address.s_addr);
-  return true;
-}
-
 /* Calls VISIT with every number a service holds. */
 typedef void (*NumberVisit)(GHashTable *table, uint32_t number, const char *owner);
 
@@ -74,11 +71,14 @@ static void visit_numbers(Allocator *allocator, const Object *service, NumberVis
 {
   g_autofree char *owner = registry_suffix(object_namespace(service), object_name(service));
   const json_t *spec = json_object_get(object_json(service), "spec");
-  uint32_t number;
+  IpAddress address;
   size_t i;
-  json_t *port;
-  if (parse_address(json_str(spec, "clusterIP", ""), &number))
-    visit(allocator->addresses, number, owner);
+  json_t *port, *item;
+  json_array_foreach (json_object_get(spec, "clusterIPs"), i, item)
+    if (ip_address_parse(json_string_value(item), &address))
+      visit(allocator->spaces[address.family].addresses, (uint32_t)address.number, owner);
+  if (ip_address_parse(json_str(spec, "clusterIP", NULL), &address))
+    visit(allocator->spaces[address.family].addresses, (uint32_t)address.number, owner);
   json_array_foreach (json_object_get(spec, "ports"), i, port)
     if (json_int(port, "nodePort", 0))
       visit(allocator->ports, (uint32_t)json_int(port, "nodePort", 0), owner);
@@ -115,7 +115,9 @@ static void observe(Object *old, Object *object, void *data)
 static bool claim_among_servers(Allocation *allocation, Claim *made)
 {
   Allocator *allocator = allocation->allocator;
-  const char *range = made->table == allocator->addresses ? "serviceips" : "servicenodeports";
+  const char *range = made->table == allocator->ports ? "servicenodeports" : "serviceips";
+  if (made->table == allocator->spaces[IP_V6].addresses)
+    range = "serviceips6";
   g_mutex_unlock(&allocator->lock);
   bool ok = number_claim_take(allocator->registry, range, made->number, made->owner, &made->among_servers,
                               &allocation->problem);
@@ -164,60 +166,72 @@ static bool invalid(const Allocation *allocation, const char *field, const char 
 static bool claim_named_address(Allocation *allocation, const char *text, GError **error)
 {
   const Allocator *allocator = allocation->allocator;
-  uint32_t number;
+  IpAddress address;
   g_autofree char *detail = NULL;
-  if (!parse_address(text, &number))
+  if (!ip_address_parse(text, &address))
     return true; /* validation says it better */
-  if (number - allocator->network == 0 || number - allocator->network >= allocator->size - 1)
+  const AddressSpace *space = &allocator->spaces[address.family];
+  g_autofree char *range = ip_range_text(&space->range);
+  if (space->size == 0 || address.number <= space->range.first || address.number >= space->range.last)
     detail =
         g_strdup_printf("[]string{\"%s\"}: failed to allocate IP %s: the provided IP (%s) is not in the valid range. "
                         "The range of valid IPs is %s",
-                        text, text, text, allocator->range);
-  else if (!claim(allocation, allocator->addresses, number))
+                        text, text, text, range);
+  else if (!claim(allocation, space->addresses, (uint32_t)address.number))
     detail =
         g_strdup_printf("[]string{\"%s\"}: failed to allocate IP %s: provided IP is already allocated", text, text);
   return !detail || invalid(allocation, "spec.clusterIPs", detail, error);
 }
 
-static bool claim_new_address(Allocation *allocation, GError **error)
+/* Appends a free address of FAMILY to clusterIPs. */
+static bool claim_new_address(Allocation *allocation, IpFamily family, GError **error)
 {
-  const Allocator *allocator = allocation->allocator;
-  uint32_t band = MIN(MAX(16u, allocator->size / 16), (uint32_t)STATIC_BAND_MAX), number;
-  if (band > allocator->size - 2)
+  const AddressSpace *space = &allocation->allocator->spaces[family];
+  uint32_t band = MIN(MAX(16u, space->size / 16), (uint32_t)STATIC_BAND_MAX), number;
+  uint32_t first = (uint32_t)space->range.first;
+  if (band > space->size - 2)
     band = 1;
-  if (!claim_any(allocation, allocator->addresses, allocator->network + band, allocator->size - 1 - band, &number) &&
-      !claim_any(allocation, allocator->addresses, allocator->network + 1, band - 1, &number))
+  if (!claim_any(allocation, space->addresses, first + band, space->size - 1 - band, &number) &&
+      !claim_any(allocation, space->addresses, first + 1, band - 1, &number))
     return reason_set(error, REASON_INTERNAL, "failed to allocate a serviceIP: range is full");
-  char text[INET_ADDRSTRLEN];
-  struct in_addr address = { htonl(number) };
-  inet_ntop(AF_INET, &address, text, sizeof text);
-  json_object_set_new(allocation->spec, "clusterIP", json_string(text));
+  const IpAddress address = { family, space->range.first + (number - first) };
+  char text[IP_TEXT_MAX];
+  json_append_to(allocation->spec, "clusterIPs", json_string(ip_address_write(&address, text)));
+  return true;
+}
+
+/* One address for each family; those that are given are claimed, the others given out. */
+static bool claim_addresses(Allocation *allocation, GError **error)
+{
+  json_t *spec = allocation->spec;
+  IpFamily family;
+  for (size_t i = 0; service_family_at(spec, i, &family); i++) {
+    const char *given = json_string_value(json_array_get(json_object_get(spec, "clusterIPs"), i));
+    if (given ? !claim_named_address(allocation, given, error) : !claim_new_address(allocation, family, error))
+      return false;
+  }
+  json_object_set(spec, "clusterIP", json_array_get(json_object_get(spec, "clusterIPs"), 0));
   return true;
 }
 
 static bool allocate_address(Allocation *allocation, GError **error)
 {
   json_t *spec = allocation->spec;
-  const char *address = json_str(spec, "clusterIP", "");
+  const json_t *old = json_object_get(allocation->request->old, "spec");
+  const char *address = json_str(spec, "clusterIP", ""), *before = json_str(old, "clusterIP", "");
+  const char *name = json_str(json_object_get(allocation->request->object, "metadata"), "name", "");
+  g_autoptr(FieldErrors) errors = field_errors_new();
   if (g_str_equal(json_str(spec, "type", "ClusterIP"), "ExternalName"))
     return true;
   /* one that changes is refused by validation: nothing is given out for it */
-  const char *before = json_str(json_object_get(allocation->request->old, "spec"), "clusterIP", "");
   if (*before && *address && !g_str_equal(before, address))
     return true;
-  if (*address && !g_str_equal(address, "None")) {
-    if (!claim_named_address(allocation, address, error))
-      return false;
-  } else if (!*address && !claim_new_address(allocation, error)) {
+  if (*address && json_array_size(json_object_get(spec, "clusterIPs")) == 0)
+    json_object_set_new(spec, "clusterIPs", json_pack("[s]", address));
+  service_families_complete(spec, old, &allocation->allocator->families, errors);
+  if (!field_errors_finish(errors, "Service", "", name, error))
     return false;
-  }
-  if (!json_array_size(json_object_get(spec, "clusterIPs")))
-    json_object_set_new(spec, "clusterIPs", json_pack("[O]", json_object_get(spec, "clusterIP")));
-  if (!json_object_get(spec, "ipFamilies"))
-    json_object_set_new(spec, "ipFamilies", json_pack("[s]", "IPv4"));
-  if (!json_object_get(spec, "ipFamilyPolicy"))
-    json_object_set_new(spec, "ipFamilyPolicy", json_string("SingleStack"));
-  return true;
+  return g_str_equal(address, "None") || claim_addresses(allocation, error);
 }
 
 static bool claim_named_port(Allocation *allocation, const char *field, int64_t number, GError **error)
@@ -330,14 +344,24 @@ static void finish(void *state, const AdmissionRequest *request)
 /* --- state ---------------------------------------------------------------------------------------------------------
  */
 
-static void set_range(Allocator *allocator, uint32_t network, unsigned bits)
+static bool set_ranges(Allocator *allocator, const char *list)
 {
-  allocator->size = 1u << (32 - bits);
-  allocator->network = network & ~(allocator->size - 1);
-  struct in_addr address = { htonl(allocator->network) };
-  char text[INET_ADDRSTRLEN];
-  g_free(allocator->range);
-  allocator->range = g_strdup_printf("%s/%u", inet_ntop(AF_INET, &address, text, sizeof text), bits);
+  IpRange ranges[IP_FAMILIES];
+  static const unsigned widest[IP_FAMILIES] = { 8, 108 }, narrowest[IP_FAMILIES] = { 29, 125 };
+  unsigned n_ranges = ip_ranges_parse(list, ranges);
+  for (unsigned i = 0; i < n_ranges; i++)
+    if (ranges[i].bits < widest[ranges[i].family] || ranges[i].bits > narrowest[ranges[i].family])
+      return false;
+  for (IpFamily family = 0; family < IP_FAMILIES; family++)
+    allocator->spaces[family].size = 0;
+  for (unsigned i = 0; i < n_ranges; i++) {
+    AddressSpace *space = &allocator->spaces[ranges[i].family];
+    space->range = ranges[i];
+    space->size = 1u << (ip_family_bits(ranges[i].family) - ranges[i].bits);
+    allocator->families.of[i] = ranges[i].family;
+  }
+  allocator->families.count = n_ranges;
+  return n_ranges > 0;
 }
 
 static void *create(Registry *registry)
@@ -345,8 +369,9 @@ static void *create(Registry *registry)
   Allocator *allocator = g_new0(Allocator, 1);
   g_mutex_init(&allocator->lock);
   allocator->registry = registry;
-  set_range(allocator, DEFAULT_NETWORK, DEFAULT_BITS);
-  allocator->addresses = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+  set_ranges(allocator, DEFAULT_RANGE);
+  for (IpFamily family = 0; family < IP_FAMILIES; family++)
+    allocator->spaces[family].addresses = g_hash_table_new_full(NULL, NULL, NULL, g_free);
   allocator->ports = g_hash_table_new_full(NULL, NULL, NULL, g_free);
   allocator->reserved = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_ptr_array_unref);
   registry_observe(registry, "", "services", observe, allocator);
@@ -357,11 +382,11 @@ static void destroy(void *state)
 {
   Allocator *allocator = state;
   registry_unobserve(allocator->registry, allocator);
-  g_hash_table_unref(allocator->addresses);
+  for (IpFamily family = 0; family < IP_FAMILIES; family++)
+    g_hash_table_unref(allocator->spaces[family].addresses);
   g_hash_table_unref(allocator->ports);
   g_hash_table_unref(allocator->reserved);
   g_mutex_clear(&allocator->lock);
-  g_free(allocator->range);
   g_free(allocator);
 }
 
@@ -381,15 +406,12 @@ static void load(void *state)
 bool admission_set_service_range(void *state, const char *range, GError **error)
 {
   Allocator *allocator = state;
-  g_auto(GStrv) parts = g_strsplit(range, "/", 2);
-  guint64 bits = 0;
-  uint32_t network;
-  if (!parts[0] || !parts[1] || !parse_address(parts[0], &network) ||
-      !g_ascii_string_to_unsigned(parts[1], 10, 8, 29, &bits, NULL))
-    return reason_set(error, REASON_CONFIG, "%s is not a usable IPv4 range of services", range);
   g_autoptr(GMutexLocker) held = g_mutex_locker_new(&allocator->lock);
-  set_range(allocator, network, (unsigned)bits);
-  return true;
+  return set_ranges(allocator, range) ||
+         reason_set(error, REASON_CONFIG,
+                    "%s is not usable for services: one range of a family, IPv4 from /8 to /29 or IPv6 from /108 to "
+                    "/125, or one of each",
+                    range);
 }
 
 const AdmissionPlugin admission_service_address = {
