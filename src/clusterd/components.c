@@ -163,13 +163,13 @@ const Component components[] = {
   { "scheduler", scheduler_begin, scheduler_end },
   { "proxy", proxy_make, proxy_end },
   { "dns", dns_make, dns_end },
+  { "docker", docker_begin, docker_end },
   { "node", node_make, node_end },
   /* Whoever uses informers stands above this row: it starts them when all handlers are known, and ends them first. */
   { "watches", informers_start, informers_stop },
   { "service rules", proxy_begin, NULL },
   { "node status", node_begin, NULL },
   { "dns answers", dns_begin, NULL },
-  { "docker", docker_begin, docker_end },
   { "ready", ready_begin, ready_end },
   { NULL, NULL, NULL },
 };

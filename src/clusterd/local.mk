@@ -7,6 +7,12 @@ bin_PROGRAMS += %D%/clusterd
 	%D%/options.c %D%/options.h %D%/options_help.c \
 	%D%/store_cli.c %D%/store_cli.h
 
+# The program of pause containers is linked statically, without sanitizers: its image has no libraries.
+pkglibexec_PROGRAMS += %D%/clusterd-pause
+%C%_clusterd_pause_SOURCES = %D%/node/sandbox/pause_main.c %D%/node/sandbox/pause.c %D%/node/sandbox/pause.h
+%C%_clusterd_pause_CFLAGS = -std=c17 -Wall -Wextra
+%C%_clusterd_pause_LDFLAGS = -static
+
 # In link order: each may use only those after it.
 clusterd_libs = src/clusterd/dns/libdns.a src/clusterd/proxy/libproxy.a src/clusterd/node/libnode.a \
 	src/clusterd/scheduler/libscheduler.a src/clusterd/controllers/libcontrollers.a src/clusterd/client/libclient.a \

@@ -1,5 +1,7 @@
 /* Service proxy, cluster DNS, kubelet and the docker daemon's sockets as components. Each is hooked to the informers
  * first and set to work once they run. */
+#include <unistd.h>
+
 #include "base/reason.h"
 #include "clusterd/components.h"
 #include "clusterd/node/machine.h"
@@ -142,16 +144,27 @@ bool node_begin(Clusterd *clusterd, GError **error)
   return true;
 }
 
+/* dockerd over TCP is for the machine's owner, who has certificates for it. */
+static bool has_docker_certificates(const ClusterConfig *config)
+{
+  g_autofree char *path = g_build_filename(config->pki_dir, "docker-ca.crt", NULL);
+  return access(path, F_OK) == 0;
+}
+
+/* Before the node: a runtime may want it. */
 bool docker_begin(Clusterd *clusterd, GError **error)
 {
+  const ClusterConfig *config = clusterd->config;
+  bool is_runtime = g_str_equal(config->runtime, "docker");
   DockerActivationConfig docker = { .socket_path = DOCKER_SOCKET,
-                                    .address = "0.0.0.0",
+                                    .address = has_docker_certificates(config) ? "0.0.0.0" : NULL,
                                     .port = DOCKER_PORT,
-                                    .pki_dir = clusterd->config->pki_dir,
+                                    .pki_dir = config->pki_dir,
                                     .data_root = DOCKER_ROOT,
                                     .run_dir = RUN_DIR,
-                                    .log_path = DOCKER_LOG };
-  if (!clusterd->config->with_node)
+                                    .log_path = DOCKER_LOG,
+                                    .keep_containers = is_runtime };
+  if (!config->with_node || (is_runtime && config->runtime_endpoint))
     return true;
   clusterd->docker = docker_activation_start(&docker, error);
   return clusterd->docker != NULL;

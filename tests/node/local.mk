@@ -1,13 +1,19 @@
 # Tests of the node with real containers, in namespaces of their own (sandbox.sh). They skip themselves without root.
-check_PROGRAMS += %D%/test-native-runtime
-%C%_test_native_runtime_SOURCES = %D%/test-native-runtime.c
-%C%_test_native_runtime_LDADD = src/clusterd/node/libnode.a src/base/libbase.a $(NETLINK_LIBS) $(ARCHIVE_LIBS) \
+check_PROGRAMS += %D%/test-runtime
+%C%_test_runtime_SOURCES = %D%/test-runtime.c %D%/runtime_fixture.c %D%/runtime_fixture.h
+%C%_test_runtime_LDADD = src/clusterd/node/libnode.a src/base/libbase.a $(NETLINK_LIBS) $(ARCHIVE_LIBS) \
 	$(BASE_LIBS) -lm
+dist_check_SCRIPTS += %D%/test-native.sh %D%/test-docker.sh
+TESTS += %D%/test-native.sh %D%/test-docker.sh
+dist_check_SCRIPTS += %D%/with-runtime
+EXTRA_DIST += %D%/runtime-contract
+%D%/test-native.log %D%/test-docker.log: %D%/test-runtime$(EXEEXT)
+%D%/test-docker.log: src/clusterd/clusterd-pause$(EXEEXT)
 dist_check_SCRIPTS += %D%/volumes.sh
 TESTS += %D%/volumes.sh
-dist_check_SCRIPTS += %D%/test-native.sh %D%/autoscale.sh %D%/metrics.sh %D%/node-api.sh %D%/sandbox.sh tests/images/make-image.py \
+dist_check_SCRIPTS += %D%/autoscale.sh %D%/metrics.sh %D%/node-api.sh %D%/sandbox.sh tests/images/make-image.py \
 	tests/images/serve-registry.py
-TESTS += %D%/test-native.sh %D%/autoscale.sh %D%/metrics.sh %D%/node-api.sh
+TESTS += %D%/autoscale.sh %D%/metrics.sh %D%/node-api.sh
 EXTRA_DIST += %D%/node-harness.sh
 
 dist_check_SCRIPTS += %D%/exit.sh

@@ -19,6 +19,8 @@
 #include "clusterd/node/native/command.h"
 
 #define BACKLOG 128
+#define DOCKERD_PID "dockerd.pid" /* files in the run folder */
+#define CONTAINERD_PID "containerd.pid"
 #define END_TIMEOUT_MS 10000
 #define BACKOFF_MAX_MS 30000
 #define STABLE_US (10 * G_USEC_PER_SEC) /* a dockerd that lived this long is started again at once */
@@ -30,6 +32,7 @@ struct DockerActivation {
   int listeners[LISTENERS_MAX];
   size_t n_listeners;
   uint16_t port;
+  bool keep_containers;
   int stop; /* eventfd */
   GThread *thread;
 };
@@ -129,7 +132,12 @@ static pid_t start_containerd(const DockerActivation *activation, GError **error
   const CommandFd fds[] = { { log, STDOUT_FILENO }, { log, STDERR_FILENO } };
   const CommandOptions options = { .env = env, .fds = fds, .n_fds = log >= 0 ? G_N_ELEMENTS(fds) : 0 };
   const char *const argv[] = { activation->containerd, "--config", config, "--log-level", "warn", NULL };
-  return command_start(argv, &options, error);
+  pid_t pid = command_start(argv, &options, error);
+  g_autofree char *pid_path = g_build_filename(activation->run_dir, CONTAINERD_PID, NULL);
+  g_autofree char *text = g_strdup_printf("%d", pid);
+  if (pid > 0 && !g_file_set_contents(pid_path, text, -1, NULL))
+    g_info("Cannot write %s", pid_path);
+  return pid;
 }
 
 /* Without iptables dockerd cannot publish ports, but builds and runs. */
@@ -146,7 +154,7 @@ static char **make_dockerd_argv(const DockerActivation *activation)
   g_autofree char *containerd = g_strdup_printf("--containerd=%s/containerd.sock", activation->run_dir);
   g_autofree char *data_root = g_strdup_printf("--data-root=%s", activation->data_root);
   g_autofree char *exec_root = g_strdup_printf("--exec-root=%s/docker", activation->run_dir);
-  g_autofree char *pid_file = g_strdup_printf("--pidfile=%s/dockerd.pid", activation->run_dir);
+  g_autofree char *pid_file = g_strdup_printf("--pidfile=%s/" DOCKERD_PID, activation->run_dir);
   g_autofree char *crun = g_strdup_printf("--add-runtime=crun=%s", activation->crun);
   /* the daemon wants its own pid in LISTEN_PID, which only a shell can know before it becomes the daemon */
   g_strv_builder_add_many(argv, "/bin/sh", "-c", "LISTEN_PID=$$ exec \"$@\"", "sh", activation->dockerd, "-H", "fd://",
@@ -154,6 +162,8 @@ static char **make_dockerd_argv(const DockerActivation *activation)
                           "--storage-driver=overlay2", "--exec-opt=native.cgroupdriver=cgroupfs", "--log-level=warn",
                           NULL);
   add_network_options(argv);
+  if (activation->keep_containers)
+    g_strv_builder_add(argv, "--live-restore");
   if (activation->pki_dir) {
     g_autofree char *ca = g_strdup_printf("--tlscacert=%s/docker-ca.crt", activation->pki_dir);
     g_autofree char *cert = g_strdup_printf("--tlscert=%s/docker-server.crt", activation->pki_dir);
@@ -165,6 +175,8 @@ static char **make_dockerd_argv(const DockerActivation *activation)
 
 static pid_t start_dockerd(const DockerActivation *activation, GError **error)
 {
+  g_autofree char *pid_path = g_build_filename(activation->run_dir, DOCKERD_PID, NULL);
+  unlink(pid_path); /* of one that was killed: it would be taken for alive if its number were another's now */
   g_auto(GStrv) argv = make_dockerd_argv(activation);
   g_autofree char *count = g_strdup_printf("LISTEN_FDS=%zu", activation->n_listeners);
   g_autofree char *path = make_path(activation, error);
@@ -206,8 +218,10 @@ static void end_process(pid_t pid)
   file_autofd int fd = open_pid(pid);
   struct pollfd wait = { .fd = fd, .events = POLLIN };
   kill(pid, SIGTERM);
-  if (fd < 0 || poll(&wait, 1, END_TIMEOUT_MS) <= 0)
+  if (fd < 0 || poll(&wait, 1, END_TIMEOUT_MS) <= 0) {
     kill(pid, SIGKILL);
+    poll(&wait, fd >= 0, END_TIMEOUT_MS); /* it need not be our child */
+  }
   command_wait(pid);
 }
 
@@ -266,6 +280,37 @@ static const char *or_default(const char *value, const char *fallback)
   return value ? value : fallback;
 }
 
+/* The caller frees. */
+static char *find_program(const char *given, const char *name, const char *usual)
+{
+  char *found = given ? g_strdup(given) : g_find_program_in_path(name);
+  return found ? found : g_strdup(usual);
+}
+
+/* Whether process PID runs PROGRAM: the number may be another's by now. */
+static bool runs_program(pid_t pid, const char *program)
+{
+  g_autofree char *link = g_strdup_printf("/proc/%d/exe", pid);
+  struct stat running, wanted;
+  return stat(link, &running) == 0 && stat(program, &wanted) == 0 && running.st_ino == wanted.st_ino &&
+         running.st_dev == wanted.st_dev;
+}
+
+/* A daemon that outlived who started it holds the sockets and the data. */
+static void end_leftover(const DockerActivation *activation, const char *pid_file, const char *program)
+{
+  g_autofree char *path = g_build_filename(activation->run_dir, pid_file, NULL);
+  g_autofree char *text = NULL;
+  if (!g_file_get_contents(path, &text, NULL, NULL))
+    return;
+  pid_t pid = (pid_t)g_ascii_strtoll(text, NULL, 10);
+  if (pid > 1 && runs_program(pid, program)) {
+    g_message("docker: ending process %d, which was left behind", pid);
+    end_process(pid);
+  }
+  unlink(path);
+}
+
 DockerActivation *docker_activation_start(const DockerActivationConfig *config, GError **error)
 {
   DockerActivation *activation = g_new0(DockerActivation, 1);
@@ -274,12 +319,15 @@ DockerActivation *docker_activation_start(const DockerActivationConfig *config, 
   activation->data_root = g_strdup(or_default(config->data_root, "/var/lib/docker"));
   activation->run_dir = g_strdup(config->run_dir);
   activation->log_path = g_strdup(config->log_path);
-  activation->dockerd = g_strdup(or_default(config->dockerd, "/usr/sbin/dockerd"));
-  activation->containerd = g_strdup(or_default(config->containerd, "/usr/bin/containerd"));
-  activation->crun = g_strdup(or_default(config->crun, "/usr/bin/crun"));
+  activation->keep_containers = config->keep_containers;
+  activation->dockerd = find_program(config->dockerd, "dockerd", "/usr/sbin/dockerd");
+  activation->containerd = find_program(config->containerd, "containerd", "/usr/bin/containerd");
+  activation->crun = find_program(config->crun, "crun", "/usr/bin/crun");
   activation->stop = eventfd(0, EFD_CLOEXEC);
   bool good = !config->address || config->pki_dir ||
               reason_set(error, REASON_RUNTIME, "docker over TCP needs certificates: without them it would be open");
+  end_leftover(activation, DOCKERD_PID, activation->dockerd);
+  end_leftover(activation, CONTAINERD_PID, activation->containerd);
   if (!good || !open_listeners(activation, config, error)) {
     docker_activation_stop(activation);
     return NULL;

@@ -16,12 +16,14 @@ typedef struct DockerActivationConfig {
   const char *data_root;                   /* /var/lib/docker */
   const char *run_dir;                     /* /run/launcher: containerd's configuration and socket, pid files */
   const char *log_path;                    /* what the daemons write; NULL: nowhere */
-  const char *dockerd, *containerd, *crun; /* programs; NULL: Debian's paths */
+  bool keep_containers;                    /* they outlive the daemons, which take them up again */
+  const char *dockerd, *containerd, *crun; /* programs; NULL: on the path */
 } DockerActivationConfig;
 
 typedef struct DockerActivation DockerActivation;
 
-/* Opens the sockets and waits on a thread of its own. CONFIG is copied. NULL with REASON_RUNTIME or REASON_FILE. */
+/* Opens the sockets and waits on a thread of its own. Daemons that an earlier process left behind when it was killed are
+ * ended first. CONFIG is copied. NULL with REASON_RUNTIME or REASON_FILE. */
 DockerActivation *docker_activation_start(const DockerActivationConfig *config, GError **error);
 
 /* The TCP port listened on; 0 without. */

@@ -12,6 +12,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/kubelet_private.h \
 	%D%/kubelet_view.c \
 	%D%/log_files.c %D%/log_files.h \
+	%D%/log_line.c %D%/log_line.h \
 	%D%/log_reader.c %D%/log_reader.h \
 	%D%/log_rotation.c %D%/log_rotation.h \
 	%D%/machine.c %D%/machine.h \
@@ -38,6 +39,21 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/static_manifest.c %D%/static_manifest.h \
 	%D%/static_pods.c %D%/static_pods.h \
 	%D%/docker_activation.c %D%/docker_activation.h \
+	%D%/docker/docker.c %D%/docker/docker.h \
+	%D%/docker/docker_carrier.c %D%/docker/docker_carrier.h \
+	%D%/docker/docker_container.c %D%/docker/docker_container.h \
+	%D%/docker/docker_events.c %D%/docker/docker_events.h \
+	%D%/docker/docker_hijack.c \
+	%D%/docker/docker_http.c %D%/docker/docker_http.h \
+	%D%/docker/docker_images.c %D%/docker/docker_images.h \
+	%D%/docker/docker_messages.c %D%/docker/docker_messages.h \
+	%D%/docker/docker_network.c %D%/docker/docker_network.h \
+	%D%/docker/docker_pause.c %D%/docker/docker_pause.h \
+	%D%/docker/docker_process.c %D%/docker/docker_process.h \
+	%D%/docker/docker_runtime.h \
+	%D%/docker/docker_sandbox.c %D%/docker/docker_sandbox.h \
+	%D%/docker/docker_spec.c %D%/docker/docker_spec.h \
+	%D%/docker/docker_usage.c %D%/docker/docker_usage.h \
 	%D%/image_cli.c %D%/image_cli.h \
 	%D%/images/docker_images.c %D%/images/docker_images.h \
 	%D%/images/docker_remove.c %D%/images/docker_remove.h \
@@ -68,7 +84,9 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/native/oci_seccomp.c \
 	%D%/native/oci_spec.c %D%/native/oci_spec.h \
 	%D%/native/oci_user.c %D%/native/oci_user.h \
+	%D%/sandbox/oom_score.c %D%/sandbox/oom_score.h \
 	%D%/sandbox/pause.c %D%/sandbox/pause.h \
+	%D%/sandbox/pod_socket.c %D%/sandbox/pod_socket.h \
 	%D%/native/rootfs.c %D%/native/rootfs.h \
 	%D%/native/sandbox.c %D%/native/sandbox.h \
 	%D%/native/sandbox_setup.c %D%/native/sandbox_setup.h \

@@ -11,26 +11,65 @@
 
 #define NAME_FORMAT "%Y%m%d-%H%M%S"
 #define NAME_LENGTH 22 /* 20261125-221923.000000: sorts by time */
+#define DOCKER_SUFFIX "-json.log"
+#define DOCKER_ID_LENGTH 64
+#define DOCKER_NUMBER_MAX 4 /* digits */
 
-/* Whether NAME is that of a file rotated out of BASE. */
-static bool is_rotated(const char *name, const char *base)
+/* What the link at PATH leads to, when it is one to a log of dockerd's; else NULL. The caller frees. */
+static char *docker_log(const char *path)
+{
+  g_autofree char *target = g_file_read_link(path, NULL);
+  if (!target)
+    return NULL;
+  g_autofree char *folder = g_path_get_dirname(target), *id = g_path_get_basename(folder);
+  g_autofree char *base = g_path_get_basename(target), *wanted = g_strconcat(id, DOCKER_SUFFIX, NULL);
+  bool good = g_path_is_absolute(target) && strlen(id) == DOCKER_ID_LENGTH &&
+              strspn(id, "0123456789abcdef") == DOCKER_ID_LENGTH && g_str_equal(base, wanted);
+  return good ? g_steal_pointer(&target) : NULL;
+}
+
+char *log_files_folder(const char *path)
+{
+  g_autofree char *target = docker_log(path);
+  return g_path_get_dirname(target ? target : path);
+}
+
+/* Whether NAME is that of a file rotated out of BASE: by us, or NUMBERED by dockerd. */
+static bool is_rotated(const char *name, const char *base, bool numbered)
 {
   gsize length = strlen(base);
-  if (!g_str_has_prefix(name, base) || name[length] != '.' || strlen(name + length + 1) != NAME_LENGTH)
+  if (!g_str_has_prefix(name, base) || name[length] != '.')
     return false;
-  return strspn(name + length + 1, "0123456789-.") == NAME_LENGTH;
+  const char *end = name + length + 1;
+  if (numbered)
+    return strlen(end) > 0 && strlen(end) <= DOCKER_NUMBER_MAX && strspn(end, "0123456789") == strlen(end);
+  return strlen(end) == NAME_LENGTH && strspn(end, "0123456789-.") == NAME_LENGTH;
+}
+
+static guint64 number_of(const char *name)
+{
+  return g_ascii_strtoull(strrchr(name, '.') + 1, NULL, 10);
+}
+
+/* The highest number is the oldest. */
+static int compare_numbers(const void *a, const void *b)
+{
+  guint64 one = number_of(*(char *const *)a), other = number_of(*(char *const *)b);
+  return one < other ? 1 : one > other ? -1 : 0;
 }
 
 GPtrArray *log_files_rotated(const char *path)
 {
   GPtrArray *files = g_ptr_array_new_with_free_func(g_free);
-  g_autofree char *folder = g_path_get_dirname(path), *base = g_path_get_basename(path);
+  g_autofree char *target = docker_log(path);
+  const char *real = target ? target : path;
+  g_autofree char *folder = g_path_get_dirname(real), *base = g_path_get_basename(real);
   g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
   const char *name;
   while (dir && (name = g_dir_read_name(dir)))
-    if (is_rotated(name, base))
+    if (is_rotated(name, base, target != NULL))
       g_ptr_array_add(files, g_build_filename(folder, name, NULL));
-  g_ptr_array_sort(files, pod_spec_compare_strings);
+  g_ptr_array_sort(files, target ? compare_numbers : pod_spec_compare_strings);
   return files;
 }
 
@@ -39,7 +78,8 @@ GPtrArray *log_files_rotated(const char *path)
 
 static int open_log(const char *path)
 {
-  return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  g_autofree char *target = docker_log(path);
+  return open(target ? target : path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 }
 
 int log_files_open_oldest(const char *path)
@@ -130,6 +170,9 @@ char *log_files_rotated_name(const char *path, int64_t time_us)
 
 void log_files_prune(const char *path, guint keep)
 {
+  g_autofree char *target = docker_log(path);
+  if (target)
+    return;
   g_autoptr(GPtrArray) files = log_files_rotated(path);
   for (guint i = 0; i + keep < files->len; i++)
     unlink(files->pdata[i]);

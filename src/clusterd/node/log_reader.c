@@ -13,8 +13,8 @@
 
 #include "base/file.h"
 #include "base/reason.h"
-#include "base/timestamp.h"
 #include "clusterd/node/log_files.h"
+#include "clusterd/node/log_line.h"
 
 #define READ_SIZE 65536
 #define CHAIN_MAX 64              /* files of one log that --tail looks back through */
@@ -31,26 +31,6 @@ typedef struct LogReader {
   bool in_line;     /* the last piece was partial: no timestamp before the next */
   GString *pending; /* an unfinished line */
 } LogReader;
-
-bool log_line_parse(const char *line, gsize length, int64_t *time_us, gsize *time_length, bool *partial,
-                    const char **text, gsize *text_length)
-{
-  const char *end = line + length, *first = memchr(line, ' ', length);
-  const char *second = first ? memchr(first + 1, ' ', (gsize)(end - first - 1)) : NULL;
-  const char *third = second ? memchr(second + 1, ' ', (gsize)(end - second - 1)) : NULL;
-  if (!second || first - line > 64)
-    return false;
-  char time[65];
-  memcpy(time, line, (gsize)(first - line));
-  time[first - line] = '\0';
-  if (!timestamp_parse(time, time_us))
-    return false;
-  *time_length = (gsize)(first - line);
-  *partial = second + 1 < end && second[1] == 'P';
-  *text = third ? third + 1 : end;
-  *text_length = (gsize)(end - *text);
-  return true;
-}
 
 /* False when nobody reads any more or the limit is reached. */
 static bool emit(LogReader *reader, const char *bytes, gsize length)
@@ -80,20 +60,24 @@ static bool emit_time(LogReader *reader, const char *time, gsize length)
   return emit(reader, time, is_utc ? length - offset : length) && emit(reader, is_utc ? "Z " : " ", is_utc ? 2 : 1);
 }
 
-static bool emit_line(LogReader *reader, const char *line, gsize length)
+static bool emit_text(LogReader *reader, const LogLine *line)
 {
-  int64_t time_us;
-  gsize time_length, text_length;
-  bool partial;
-  const char *text;
-  if (!log_line_parse(line, length, &time_us, &time_length, &partial, &text, &text_length))
-    return true; /* a line torn by a crash */
-  if (reader->options.since_us >= 0 && time_us < reader->options.since_us)
+  if (reader->options.since_us >= 0 && line->time_us < reader->options.since_us)
     return true;
-  if (reader->options.timestamps && !reader->in_line && !emit_time(reader, line, time_length))
+  if (reader->options.timestamps && !reader->in_line && !emit_time(reader, line->time, line->time_length))
     return false;
-  reader->in_line = partial;
-  return emit(reader, text, text_length) && (partial || emit(reader, "\n", 1));
+  reader->in_line = line->partial;
+  return emit(reader, line->text, line->text_length) && (line->partial || emit(reader, "\n", 1));
+}
+
+static bool emit_line(LogReader *reader, const char *bytes, gsize length)
+{
+  LogLine line;
+  if (!log_line_read(bytes, length, &line))
+    return true; /* torn by a crash */
+  bool go_on = emit_text(reader, &line);
+  log_line_clear(&line);
+  return go_on;
 }
 
 /* Hands on the complete lines of PENDING and BYTES. */
@@ -184,13 +168,15 @@ static bool wait_for_more(const LogReader *reader, int notify)
 
 static int open_log(const LogReader *reader, int notify)
 {
-  g_autofree char *dir = g_path_get_dirname(reader->path);
+  g_autofree char *dir = log_files_folder(reader->path);
   if (notify >= 0)
     inotify_add_watch(notify, dir, IN_CREATE | IN_MOVED_TO);
   int fd = log_files_open_oldest(reader->path);
   while (fd < 0 && notify >= 0 && reader->alive && reader->alive(reader->data)) {
     if (!wait_for_more(reader, notify))
       break;
+    g_free(dir);
+    dir = log_files_folder(reader->path);
     inotify_add_watch(notify, dir, IN_CREATE | IN_MOVED_TO); /* the folder may have come only now */
     fd = log_files_open_oldest(reader->path);
   }

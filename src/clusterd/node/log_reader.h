@@ -1,6 +1,5 @@
 #pragma once
-/* Container logs: from the CRI's format on disk ("TIME STREAM TAG TEXT") to what `kubectl logs` shows.
- * Source: kubernetes/design-proposals-archive kubelet-cri-logging. */
+/* Container logs: from what runtimes write on disk (log_line.h) to what `kubectl logs` shows. */
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,8 +23,3 @@ int log_reader_open(const char *path, const LogOptions *options, LogAlive alive,
 
 /* The last LINES lines, at most MAX bytes of text; "" when there is no log. The caller frees. */
 char *log_reader_tail(const char *path, unsigned lines, gsize max);
-
-/* Takes one line of LENGTH bytes (without its newline) apart. False when it is not of the format. *PARTIAL: the text
- * goes on in the next line. */
-bool log_line_parse(const char *line, gsize length, int64_t *time_us, gsize *time_length, bool *partial,
-                    const char **text, gsize *text_length);

@@ -243,6 +243,8 @@ static void remove_surplus(PodWorker *worker, const GPtrArray *surplus)
 static void watch_logs(PodWorker *worker)
 {
   LogRotation *logs = worker->host->logs;
+  if (worker->host->runtime->rotates_logs)
+    return;
   for (guint i = 0; i < worker->state.records->len; i++) {
     const ContainerRecord *record = worker->state.records->pdata[i];
     if (!record->current)

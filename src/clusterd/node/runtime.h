@@ -93,6 +93,7 @@ typedef struct Runtime Runtime;
 struct Runtime {
   const char *name;    /* "native"; the others of base/runtime_name.h */
   const char *version; /* of the daemon, or with native of the OCI runtime */
+  bool rotates_logs;   /* itself: reopen_log is not to be called */
 
   char *(*run_sandbox)(Runtime *runtime, const SandboxSpec *spec, GError **error); /* its id; the caller frees */
   bool (*stop_sandbox)(Runtime *runtime, const char *sandbox_id, GError **error); /* kills all containers; idempotent */

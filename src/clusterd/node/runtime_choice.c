@@ -4,6 +4,7 @@
 #include <sys/un.h>
 
 #include "base/reason.h"
+#include "clusterd/node/docker/docker.h"
 #include "clusterd/node/native/native.h"
 
 #define SCHEME "unix://"
@@ -17,13 +18,21 @@ static Runtime *open_native(const RuntimeChoice *choice, const char *socket_path
   return native_runtime_new(&config, error);
 }
 
+static Runtime *open_docker(const RuntimeChoice *choice, const char *socket_path, GError **error)
+{
+  DockerRuntimeConfig config = { .socket_path = socket_path,
+                                 .data_dir = choice->data_dir,
+                                 .pod_cidr = choice->pod_cidr };
+  return docker_runtime_new(&config, error);
+}
+
 static const struct RuntimeRow {
   const char *name;
   const char *socket_path; /* where its daemon listens; NULL: it has none */
   Runtime *(*open)(const RuntimeChoice *choice, const char *socket_path, GError **error); /* NULL: not there yet */
 } rows[] = {
   { "native", NULL, open_native },
-  { "docker", "/var/run/docker.sock", NULL },
+  { "docker", "/var/run/docker.sock", open_docker },
   { "containerd", "/run/containerd/containerd.sock", NULL },
   { "cri-o", "/var/run/crio/crio.sock", NULL },
 };

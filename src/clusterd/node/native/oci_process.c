@@ -6,6 +6,7 @@
 #include "base/reason.h"
 #include "clusterd/node/native/oci_spec.h"
 #include "clusterd/node/native/oci_user.h"
+#include "clusterd/node/sandbox/oom_score.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define OPEN_FILES_MAX 1048576
@@ -15,16 +16,6 @@ static const char *const default_capabilities[] = { "CHOWN",   "DAC_OVERRIDE", "
                                                     "MKNOD",   "NET_RAW",      "SETGID",           "SETUID",
                                                     "SETFCAP", "SETPCAP",      "NET_BIND_SERVICE", "SYS_CHROOT",
                                                     "KILL",    "AUDIT_WRITE" };
-
-/* What we have ourselves and can therefore pass on. In a machine that is a container it is less than the kernel knows.
- */
-static uint64_t own_capabilities(void)
-{
-  static const char key[] = "\nCapPrm:\t";
-  g_autofree char *text = NULL;
-  const char *line = g_file_get_contents("/proc/self/status", &text, NULL, NULL) ? strstr(text, key) : NULL;
-  return line ? g_ascii_strtoull(line + sizeof key - 1, NULL, 16) & capability_all() : capability_all();
-}
 
 static bool list_mask(const json_t *list, uint64_t all, uint64_t *mask, GError **error)
 {
@@ -150,17 +141,6 @@ static json_t *make_rlimits(void)
   return json_pack("[{s:s, s:I, s:I}]", "type", "RLIMIT_NOFILE", "soft", most, "hard", most);
 }
 
-/* Only who may claim resources can be likelier to survive than their parent: where this process may not, its own
- * score is the lowest it can give. */
-static int oom_score(int wanted)
-{
-  g_autofree char *text = NULL;
-  if (wanted >= 0 || (own_capabilities() & UINT64_C(1) << capability_number("SYS_RESOURCE")) ||
-      !g_file_get_contents("/proc/self/oom_score_adj", &text, NULL, NULL))
-    return wanted;
-  return MAX(wanted, (int)g_ascii_strtoll(text, NULL, 10));
-}
-
 static const char *working_dir(const OciInput *input)
 {
   const char *of_image = json_str(json_object_get(input->image->config, "config"), "WorkingDir", "");
@@ -182,5 +162,5 @@ json_t *oci_process_make(const OciInput *input, GError **error)
                    user.additional_gids, "args", args, "env", make_env(input, user.home), "cwd", working_dir(input),
                    "capabilities", "bounding", capabilities, "effective", capabilities, "permitted", capabilities,
                    "rlimits", make_rlimits(), "noNewPrivileges", json_is_false(escalation), "oomScoreAdj",
-                   oom_score(input->spec->oom_score_adj));
+                   oom_score_allowed(input->spec->oom_score_adj));
 }

@@ -13,6 +13,7 @@
 #include "clusterd/node/native/container.h"
 #include "clusterd/node/native/sandbox_setup.h"
 #include "clusterd/node/sandbox/namespace.h"
+#include "clusterd/node/sandbox/pod_socket.h"
 
 static char *facts_path(const NativeRuntime *native, const char *id)
 {
@@ -248,40 +249,6 @@ void sandbox_recover(NativeRuntime *native)
   }
 }
 
-typedef struct SocketCall {
-  const char *path; /* of the network namespace; NULL: the node's */
-  int family, fd;
-  GError **error;
-} SocketCall;
-
-static void open_socket(void *data)
-{
-  SocketCall *call = data;
-  if (call->path && !namespace_enter(call->path, call->error))
-    return;
-  call->fd = socket(call->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (call->fd < 0)
-    reason_set_errno(call->error, REASON_RUNTIME, errno, "Cannot make a socket");
-}
-
-/* A socket belongs to the namespace it was made in, wherever it is used. */
-static int connect_family(const char *namespace_path, int family, uint16_t port, GError **error)
-{
-  struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
-  struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-  SocketCall call = { namespace_path, family, -1, error };
-  namespace_run(open_socket, &call);
-  if (call.fd < 0)
-    return -1;
-  int failed = family == AF_INET ? connect(call.fd, (struct sockaddr *)&v4, sizeof v4)
-                                 : connect(call.fd, (struct sockaddr *)&v6, sizeof v6);
-  if (failed == 0)
-    return call.fd;
-  reason_set_errno(error, REASON_RUNTIME, errno, "failed to connect to localhost:%u inside the pod", port);
-  close(call.fd);
-  return -1;
-}
-
 int sandbox_connect(Runtime *runtime, const char *sandbox_id, uint16_t port, GError **error)
 {
   NativeRuntime *native = (NativeRuntime *)runtime;
@@ -289,11 +256,5 @@ int sandbox_connect(Runtime *runtime, const char *sandbox_id, uint16_t port, GEr
   if (!sandbox)
     return -1;
   g_autofree char *path = sandbox_namespace(native, sandbox, "net");
-  g_autoptr(GError) failure = NULL;
-  int fd = connect_family(path, AF_INET, port, &failure);
-  if (fd < 0) /* a server may listen on ::1 only */
-    fd = connect_family(path, AF_INET6, port, NULL);
-  if (fd < 0)
-    g_propagate_error(error, g_steal_pointer(&failure));
-  return fd;
+  return pod_socket_connect(path, port, error);
 }

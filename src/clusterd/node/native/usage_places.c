@@ -2,9 +2,7 @@
 
 #include "base/json.h"
 #include "clusterd/node/native/sandbox.h"
-#include "clusterd/node/sandbox/namespace.h"
-#include "clusterd/node/stats/stat_file.h"
-#include "clusterd/node/stats/stat_text.h"
+#include "clusterd/node/sandbox/pod_socket.h"
 
 char *usage_sandbox_cgroup(Runtime *runtime, const char *sandbox_id)
 {
@@ -28,27 +26,10 @@ char *usage_container_layer(Runtime *runtime, const char *container_id)
   return g_build_filename(folder, "upper", NULL);
 }
 
-typedef struct InterfaceCall {
-  const char *path;
-  GArray *interfaces;
-} InterfaceCall;
-
-/* The kernel shows the interfaces of the namespace of the thread that asks. */
-static void read_interfaces(void *data)
-{
-  InterfaceCall *call = data;
-  char text[STAT_FILE_MAX];
-  if (namespace_enter(call->path, NULL) && stat_file_read("/proc", "thread-self/net", "dev", text))
-    call->interfaces = stat_text_interfaces(text);
-}
-
 GArray *usage_sandbox_interfaces(Runtime *runtime, const char *sandbox_id)
 {
   const NativeRuntime *native = (NativeRuntime *)runtime;
   g_autoptr(Sandbox) sandbox = runtime_find_sandbox((NativeRuntime *)runtime, sandbox_id, NULL);
   g_autofree char *path = sandbox ? sandbox_namespace(native, sandbox, "net") : NULL;
-  InterfaceCall call = { .path = path };
-  if (path)
-    namespace_run(read_interfaces, &call);
-  return call.interfaces;
+  return path ? pod_interfaces_read(path) : NULL;
 }
