@@ -45,6 +45,13 @@ typedef struct ClusterConfig {
   double horizontal_tolerance;
   char *audit_policy_file, *audit_log_path;
   int64_t audit_log_max_size, audit_log_max_backups; /* MiB; files */
+  /* the node under pressure, as the kubelet's options */
+  char **eviction_hard, **eviction_soft, **eviction_soft_grace, **eviction_minimum_reclaim;
+  int64_t eviction_transition_seconds, eviction_max_pod_grace_seconds;
+  int64_t housekeeping_seconds;
+  int64_t image_gc_high, image_gc_low; /* percent */
+  int64_t image_minimum_seconds, image_maximum_seconds;
+  char **kube_reserved, **system_reserved;
   /* storage */
   char **etcd_servers; /* NULL: the embedded store */
   char *etcd_ca_file, *etcd_cert_file, *etcd_key_file;

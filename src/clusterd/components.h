@@ -32,6 +32,7 @@ typedef struct Clusterd {
   Turn *control_turn, *schedule_turn; /* in their place where several servers share the store */
   Client *kubelet_client, *dns_client;
   Runtime *runtime;
+  PressureSettings *pressure;
   Kubelet *kubelet;
   Proxy *proxy;
   Dns *dns;

@@ -92,6 +92,26 @@ static char *issue_token(void *data, const char *namespace_, const char *service
                                 pod_uid, expires_us, error);
 }
 
+#define ITEMS(list) ((const char *const *)(list))
+
+static PressureSettings *read_pressure(const ClusterConfig *config, GError **error)
+{
+  PressureFlags flags = { .thresholds = { .hard = ITEMS(config->eviction_hard),
+                                          .soft = ITEMS(config->eviction_soft),
+                                          .soft_grace = ITEMS(config->eviction_soft_grace),
+                                          .reclaim = ITEMS(config->eviction_minimum_reclaim) },
+                          .transition_seconds = config->eviction_transition_seconds,
+                          .interval_seconds = config->housekeeping_seconds,
+                          .max_pod_grace_seconds = config->eviction_max_pod_grace_seconds,
+                          .image_high = config->image_gc_high,
+                          .image_low = config->image_gc_low,
+                          .image_minimum_seconds = config->image_minimum_seconds,
+                          .image_maximum_seconds = config->image_maximum_seconds,
+                          .kube_reserved = ITEMS(config->kube_reserved),
+                          .system_reserved = ITEMS(config->system_reserved) };
+  return pressure_settings_new(&flags, error);
+}
+
 bool node_make(Clusterd *clusterd, GError **error)
 {
   const ClusterConfig *config = clusterd->config;
@@ -106,7 +126,11 @@ bool node_make(Clusterd *clusterd, GError **error)
   clusterd->runtime = runtime_choice_open(&choice, error);
   if (!clusterd->runtime)
     return false;
+  clusterd->pressure = read_pressure(config, error);
+  if (!clusterd->pressure)
+    return false;
   g_autofree char *pods_dir = g_build_filename(config->data_dir, "pods", NULL);
+  g_autofree char *image_records = g_build_filename(config->data_dir, "image-use.json", NULL);
   KubeletConfig kubelet = { .node_name = config->node_name,
                             .node_ip = clusterd->node_ip,
                             .pod_cidr = config->pod_cidr,
@@ -116,6 +140,8 @@ bool node_make(Clusterd *clusterd, GError **error)
                             .pods_dir = pods_dir,
                             .logs_dir = LOGS_DIR,
                             .static_pods_dir = config->static_pods_dir,
+                            .image_records = image_records,
+                            .pressure = clusterd->pressure,
                             .issue_token = issue_token,
                             .issuer = clusterd };
   clusterd->kubelet_client = client_new(clusterd->registry, "kubelet");
@@ -128,6 +154,7 @@ void node_end(Clusterd *clusterd)
 {
   api_server_set_node(clusterd->server, NULL);
   g_clear_pointer(&clusterd->kubelet, kubelet_free);
+  g_clear_pointer(&clusterd->pressure, pressure_settings_free);
   g_clear_pointer(&clusterd->kubelet_client, client_free);
   if (clusterd->runtime)
     clusterd->runtime->free(clusterd->runtime);

@@ -29,3 +29,6 @@ TESTS += %D%/network-policy.sh
 
 dist_check_SCRIPTS += %D%/services.sh
 TESTS += %D%/services.sh
+
+dist_check_SCRIPTS += %D%/pressure.sh
+TESTS += %D%/pressure.sh

@@ -4,8 +4,8 @@
 #include "base/json.h"
 #include "clusterd/node/kubelet_private.h"
 #include "clusterd/node/machine.h"
+#include "clusterd/node/pod_spec.h"
 #include "clusterd/node/static_manifest.h"
-#include "clusterd/node/volumes/volumes.h"
 
 PodWorker *kubelet_worker(Kubelet *kubelet, const char *namespace_, const char *name, const char *uid)
 {
@@ -78,6 +78,8 @@ static void on_pod(Object *old, Object *new_object, void *data)
     return;
   }
   const char *uid = object_uid(pod);
+  if (kubelet->eviction && (!new_object || pod_spec_is_over(object_json(pod))))
+    eviction_pod_over(kubelet->eviction);
   g_mutex_lock(&kubelet->lock);
   PodWorker *worker = g_hash_table_lookup(kubelet->workers, uid);
   if (!new_object) {
@@ -187,6 +189,7 @@ static void init_host(Kubelet *kubelet)
                                              .memory_bytes = machine_memory_bytes() },
                                    .pods_dir = kubelet->pods_dir,
                                    .logs_dir = kubelet->logs_dir,
+                                   .refuses = kubelet_refuses,
                                    .ended = on_ended,
                                    .data = kubelet };
 }
@@ -208,6 +211,7 @@ Kubelet *kubelet_new(Client *client, InformerSet *informers, Runtime *runtime, c
   kubelet->background = background_new();
   init_host(kubelet);
   kubelet->stats = node_stats_new(runtime);
+  kubelet_eviction_init(kubelet, config);
   kubelet_access_init(kubelet);
   if (config->static_pods_dir)
     kubelet->static_pods = static_pods_new(kubelet, config->static_pods_dir);
@@ -219,49 +223,27 @@ Kubelet *kubelet_new(Client *client, InformerSet *informers, Runtime *runtime, c
   return kubelet;
 }
 
-/* Sandboxes whose pods went while nobody looked. */
-static void remove_orphans(Kubelet *kubelet)
-{
-  Runtime *runtime = kubelet->runtime;
-  g_autoptr(json_t) sandboxes = runtime->list_sandboxes(runtime, NULL);
-  g_autoptr(ObjectList) pods = client_list(kubelet->client, "v1", "pods", NULL, NULL, NULL);
-  g_autoptr(GHashTable) uids = g_hash_table_new(g_str_hash, g_str_equal);
-  const json_t *sandbox;
-  size_t i;
-  if (!pods)
-    return;
-  for (guint k = 0; k < pods->objects->len; k++)
-    g_hash_table_add(uids, (gpointer)(uintptr_t)object_uid(pods->objects->pdata[k]));
-  json_array_foreach (sandboxes, i, sandbox) {
-    const char *id = json_str(sandbox, "id", ""), *uid = json_str(sandbox, "uid", "");
-    g_autofree char *dir = g_build_filename(kubelet->pods_dir, uid, NULL);
-    g_autoptr(GError) error = NULL;
-    if (g_hash_table_contains(uids, uid) || (kubelet->static_pods && static_pods_has(kubelet->static_pods, uid)))
-      continue;
-    g_message("Pod %s/%s is no more: its containers are removed", json_str(sandbox, "namespace", ""),
-              json_str(sandbox, "name", ""));
-    g_autoptr(PodVolumes) volumes = pod_volumes_new(dir);
-    if (!runtime->stop_sandbox(runtime, id, &error) || !runtime->remove_sandbox(runtime, id, &error) ||
-        !pod_volumes_tear_down(volumes, &error) || !file_remove_tree(dir, &error))
-      g_warning("Sandbox %s: %s", id, error->message);
-  }
-}
-
 bool kubelet_start(Kubelet *kubelet, GError **error)
 {
   NodeStatusConfig config = { .name = kubelet->node_name,
                               .ip = kubelet->node_ip,
                               .pod_cidr = kubelet->pod_cidr,
                               .version = kubelet->version,
-                              .data_dir = kubelet->pods_dir };
+                              .data_dir = kubelet->pods_dir,
+                              .pressure = kubelet->pressure,
+                              .eviction = kubelet->eviction };
   if (!file_make_dirs(kubelet->pods_dir, 0755, error) || !file_make_dirs(kubelet->logs_dir, 0755, error))
     return false;
+  if (kubelet->eviction)
+    eviction_look(kubelet->eviction);
   kubelet->node_status = node_status_start(kubelet->client, kubelet->runtime, kubelet->recorder, &config, error);
   if (!kubelet->node_status)
     return false;
+  if (kubelet->eviction)
+    eviction_start(kubelet->eviction);
   if (kubelet->static_pods)
     static_pods_load(kubelet->static_pods);
-  remove_orphans(kubelet);
+  kubelet_remove_orphans(kubelet);
   if (kubelet->static_pods)
     static_pods_start(kubelet->static_pods);
   return true;
@@ -291,6 +273,8 @@ void kubelet_free(Kubelet *kubelet)
 {
   if (!kubelet)
     return;
+  if (kubelet->eviction)
+    eviction_stop(kubelet->eviction);
   node_status_stop(kubelet->node_status);
   kubelet->runtime->set_event_handler(kubelet->runtime, NULL, NULL);
   static_pods_stop(kubelet->static_pods);
@@ -299,6 +283,7 @@ void kubelet_free(Kubelet *kubelet)
   log_rotation_free(kubelet->host.logs);
   image_pulls_free(kubelet->host.pulls);
   background_free(kubelet->background);
+  kubelet_eviction_free(kubelet);
   node_stats_free(kubelet->stats);
   g_hash_table_unref(kubelet->workers);
   g_hash_table_unref(kubelet->removed);

@@ -5,6 +5,7 @@
 
 #include "clusterd/client/informer.h"
 #include "clusterd/node/log_rotation.h"
+#include "clusterd/node/pressure/pressure_settings.h"
 #include "clusterd/node/runtime.h"
 #include "clusterd/server/node_access.h"
 
@@ -19,11 +20,14 @@ typedef struct KubeletConfig {
   const char *node_name, *node_ip;
   const char *pod_cidr; /* shown as the node's */
   const char *dns_ip, *dns_domain;
-  const char *kubernetes_version; /* "v1.32.0" */
-  const char *pods_dir;           /* "/var/lib/launcher/pods" */
-  const char *logs_dir;           /* "/var/log/pods" */
-  const char *static_pods_dir;    /* "/etc/kubernetes/manifests"; NULL: no static pods */
-  const LogLimits *log_limits;    /* NULL: upstream's */
+  const char *kubernetes_version;        /* "v1.32.0" */
+  const char *pods_dir;                  /* "/var/lib/launcher/pods" */
+  const char *logs_dir;                  /* "/var/log/pods" */
+  const char *static_pods_dir;           /* "/etc/kubernetes/manifests"; NULL: no static pods */
+  const LogLimits *log_limits;           /* NULL: upstream's */
+  const char *image_records;             /* a file: when images were last used; NULL: it is not remembered */
+  const PressureSettings *pressure;      /* outlives the kubelet; NULL: nobody looks for pressure */
+  const PressureSource *pressure_source; /* outlives the kubelet; NULL: the real one */
   TokenIssuer issue_token;
   void *issuer;
 } KubeletConfig;

@@ -1,8 +1,9 @@
 #pragma once
-/* Shared by kubelet.c, kubelet_view.c, static_pods.c and node_access.c alone. */
+/* Shared by kubelet.c, kubelet_eviction.c, kubelet_orphans.c, kubelet_view.c, static_pods.c and node_access.c alone. */
 #include "clusterd/node/kubelet.h"
 #include "clusterd/node/node_status.h"
 #include "clusterd/node/pod_worker.h"
+#include "clusterd/node/pressure/eviction.h"
 #include "clusterd/node/static_pods.h"
 #include "clusterd/node/stats/node_stats.h"
 
@@ -19,6 +20,9 @@ struct Kubelet {
   Background *background;
   NodeAccess access;
   NodeStatus *node_status;
+  const PressureSettings *pressure; /* NULL: nobody looks for it */
+  PressureSource *own_source;       /* NULL: another was given */
+  Eviction *eviction;               /* NULL as well */
   NodeStats *stats;
   StaticPods *static_pods; /* NULL: there are none here */
   GMutex lock;             /* guards workers, removed, claim_holders and n_threads */
@@ -32,6 +36,14 @@ struct Kubelet {
 /* kubelet_view.c: what workers read, out of the informers. */
 void kubelet_view_register(Kubelet *kubelet, InformerSet *informers);
 ClusterView kubelet_view(Kubelet *kubelet);
+
+/* kubelet_eviction.c */
+void kubelet_eviction_init(Kubelet *kubelet, const KubeletConfig *config);
+void kubelet_eviction_free(Kubelet *kubelet);
+char *kubelet_refuses(const json_t *pod, void *data);
+
+/* kubelet_orphans.c: removes what is left of pods that went while nobody looked. */
+void kubelet_remove_orphans(Kubelet *kubelet);
 
 /* node_access.c */
 void kubelet_access_init(Kubelet *kubelet);

@@ -9,6 +9,8 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/field_ref.c %D%/field_ref.h \
 	%D%/image_pulls.c %D%/image_pulls.h \
 	%D%/kubelet.c %D%/kubelet.h \
+	%D%/kubelet_eviction.c \
+	%D%/kubelet_orphans.c \
 	%D%/kubelet_private.h \
 	%D%/kubelet_view.c \
 	%D%/log_files.c %D%/log_files.h \
@@ -17,9 +19,12 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/log_rotation.c %D%/log_rotation.h \
 	%D%/machine.c %D%/machine.h \
 	%D%/node_access.c \
+	%D%/node_events.c %D%/node_events.h \
+	%D%/node_resources.c %D%/node_resources.h \
 	%D%/node_status.c %D%/node_status.h \
 	%D%/pod_conditions.c %D%/pod_conditions.h \
 	%D%/pod_container.c \
+	%D%/pod_evict.c \
 	%D%/pod_files.c %D%/pod_files.h \
 	%D%/pod_spec.c %D%/pod_spec.h \
 	%D%/pod_state.c %D%/pod_state.h \
@@ -100,6 +105,15 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/http/node_pods.c \
 	%D%/http/prometheus.c %D%/http/prometheus.h \
 	%D%/http/summary.c \
+	%D%/pressure/eviction.c %D%/pressure/eviction.h \
+	%D%/pressure/image_collector.c %D%/pressure/image_collector.h \
+	%D%/pressure/image_records.c %D%/pressure/image_records.h \
+	%D%/pressure/pod_use.c %D%/pressure/pod_use.h \
+	%D%/pressure/pressure_settings.c %D%/pressure/pressure_settings.h \
+	%D%/pressure/pressure_source.c %D%/pressure/pressure_source.h \
+	%D%/pressure/pressure_state.c %D%/pressure/pressure_state.h \
+	%D%/pressure/reservation.c %D%/pressure/reservation.h \
+	%D%/pressure/threshold.c %D%/pressure/threshold.h \
 	%D%/stats/cgroup.c %D%/stats/cgroup.h \
 	%D%/stats/disk.c %D%/stats/disk.h \
 	%D%/stats/node_sample.c %D%/stats/node_sample.h \

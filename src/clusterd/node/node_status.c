@@ -1,32 +1,43 @@
 #include "clusterd/node/node_status.h"
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "base/json.h"
-#include "base/quantity.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
 #include "clusterd/client/conditions.h"
 #include "clusterd/node/machine.h"
+#include "clusterd/node/node_events.h"
+#include "clusterd/node/node_resources.h"
 
 #define LEASE_NAMESPACE "kube-node-lease"
 #define LEASE_SECONDS 40
 #define RENEW_US (10 * (int64_t)G_USEC_PER_SEC)
 #define REPORT_US (300 * (int64_t)G_USEC_PER_SEC)
-#define PODS_MAX "110"
-#define IMAGES_MAX 50 /* as many as upstream reports */
+#define IMAGES_MAX 50     /* as many as upstream reports */
+#define IMAGE_NAMES_MAX 5 /* of each */
+#define CGROUP_ROOT "/sys/fs/cgroup"
 #define KUBELET_PORT 10250
+#define REBOOTED "Rebooted"
 
 struct NodeStatus {
   Client *client;
   Runtime *runtime;
   Recorder *recorder;
   char *name, *ip, *pod_cidr, *version, *data_dir;
+  const PressureSettings *pressure;
+  Eviction *eviction;
   GThread *thread;
-  GMutex lock; /* guards stopping */
+  GMutex lock; /* guards stopping and due */
   GCond wake;
-  bool stopping;
+  bool stopping, due; /* a report is due */
+  /* the thread's own, and node_status_start's before there is one */
+  bool started;        /* there was a report since the start */
+  int64_t images_time; /* when the folder of images was last changed */
+  bool enforced;       /* pods are held to what they may have */
+  GPtrArray *news;     /* what to tell of once a report is written: names of events, static */
 };
 
 static json_t *labels(const NodeStatus *status)
@@ -35,17 +46,6 @@ static json_t *labels(const NodeStatus *status)
                    "beta.kubernetes.io/os", "linux", "kubernetes.io/arch", machine_arch(), "kubernetes.io/hostname",
                    status->name, "kubernetes.io/os", "linux", "node-role.kubernetes.io/control-plane", "",
                    "node.kubernetes.io/exclude-from-external-load-balancers", "");
-}
-
-static json_t *resources(const NodeStatus *status)
-{
-  int64_t cpu = machine_cpu_milli();
-  g_autofree char *cpu_text =
-      cpu % 1000 == 0 ? g_strdup_printf("%d", (int)(cpu / 1000)) : g_strdup_printf("%dm", (int)cpu);
-  g_autofree char *memory = g_strdup_printf("%" G_GINT64_FORMAT "Ki", machine_memory_bytes() / 1024);
-  g_autofree char *disk = g_strdup_printf("%" G_GINT64_FORMAT "Ki", machine_disk_bytes(status->data_dir) / 1024);
-  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "cpu", cpu_text, "ephemeral-storage", disk, "hugepages-1Gi", "0",
-                   "hugepages-2Mi", "0", "memory", memory, "pods", PODS_MAX);
 }
 
 static json_t *node_info(const NodeStatus *status)
@@ -63,45 +63,87 @@ static json_t *node_info(const NodeStatus *status)
                    "osImage", os_image, "systemUUID", *system ? system : machine);
 }
 
+static gint compare_sizes(gconstpointer a, gconstpointer b)
+{
+  int64_t first = (*(ImageStatus *const *)a)->size_bytes, second = (*(ImageStatus *const *)b)->size_bytes;
+  return first > second ? -1 : first < second;
+}
+
+static void add_names(json_t *names, char **list)
+{
+  for (; list && *list && json_array_size(names) < IMAGE_NAMES_MAX; list++)
+    json_array_append_new(names, json_string(*list));
+}
+
+/* The largest ones: the scheduler wants to know where they are already. */
 static json_t *images(const NodeStatus *status)
 {
   json_t *list = json_array();
   g_autoptr(GPtrArray) known = status->runtime->list_images(status->runtime, NULL);
+  if (known)
+    g_ptr_array_sort(known, compare_sizes);
   for (guint i = 0; known && i < known->len && i < IMAGES_MAX; i++) {
     const ImageStatus *image = known->pdata[i];
     json_t *names = json_array();
-    for (char **name = image->repo_digests; name && *name; name++)
-      json_array_append_new(names, json_string(*name));
-    for (char **name = image->repo_tags; name && *name; name++)
-      json_array_append_new(names, json_string(*name));
+    add_names(names, image->repo_digests);
+    add_names(names, image->repo_tags);
     json_array_append_new(list, json_pack("{s:o, s:I}", "names", names, "sizeBytes", (json_int_t)image->size_bytes));
   }
   return list;
 }
 
-static const struct NodeCondition {
-  const char *type, *status, *reason, *message;
-} node_conditions[] = {
-  { "MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available" },
-  { "DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure" },
-  { "PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available" },
-  { "Ready", "True", "KubeletReady", "kubelet is posting ready status" },
+/* What a condition says when it is so, and when it is not. */
+typedef struct NodeCondition {
+  const char *type;
+  struct {
+    const char *status, *reason, *message, *event;
+  } no, yes;
+} NodeCondition;
+
+static const NodeCondition pressure_conditions[PRESSURE_COUNT] = {
+  [PRESSURE_MEMORY] = { "MemoryPressure",
+                        { "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available",
+                          "NodeHasSufficientMemory" },
+                        { "True", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available",
+                          "NodeHasInsufficientMemory" } },
+  [PRESSURE_DISK] = { "DiskPressure",
+                      { "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure", "NodeHasNoDiskPressure" },
+                      { "True", "KubeletHasDiskPressure", "kubelet has disk pressure", "NodeHasDiskPressure" } },
+  [PRESSURE_PROCESSES] = { "PIDPressure",
+                           { "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available",
+                             "NodeHasSufficientPID" },
+                           { "True", "KubeletHasInsufficientPID", "kubelet has insufficient PID available",
+                             "NodeHasInsufficientPID" } },
+};
+static const NodeCondition ready_condition = {
+  .type = "Ready", .yes = { "True", "KubeletReady", "kubelet is posting ready status", "NodeReady" }
 };
 
-static json_t *conditions(const json_t *old)
+/* Adds CONDITION to LIST as it is NOW; a change, and with TELL also what did not change, is to be told of. */
+static void add_condition(NodeStatus *status, json_t *list, const json_t *old, const NodeCondition *condition,
+                          bool holds, bool tell, const char *now)
+{
+  const json_t *before = condition_in(old, condition->type);
+  const char *value = holds ? condition->yes.status : condition->no.status;
+  bool same = before && g_str_equal(json_str(before, "status", ""), value);
+  json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "type", condition->type, "status", value,
+                                        "lastHeartbeatTime", now, "lastTransitionTime",
+                                        same ? json_str(before, "lastTransitionTime", now) : now, "reason",
+                                        holds ? condition->yes.reason : condition->no.reason, "message",
+                                        holds ? condition->yes.message : condition->no.message));
+  if (!same || tell)
+    g_ptr_array_add(status->news, (gpointer)(uintptr_t)(holds ? condition->yes.event : condition->no.event));
+}
+
+static json_t *conditions(NodeStatus *status, const json_t *old)
 {
   json_t *list = json_array(), *item;
   g_autofree char *now = timestamp_now();
   size_t i;
-  for (gsize k = 0; k < G_N_ELEMENTS(node_conditions); k++) {
-    const struct NodeCondition *one = &node_conditions[k];
-    const json_t *before = condition_in(old, one->type);
-    bool same = before && g_str_equal(json_str(before, "status", ""), one->status);
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "type", one->type, "status", one->status,
-                                          "lastHeartbeatTime", now, "lastTransitionTime",
-                                          same ? json_str(before, "lastTransitionTime", now) : now, "reason",
-                                          one->reason, "message", one->message));
-  }
+  for (unsigned k = 0; k < PRESSURE_COUNT; k++)
+    add_condition(status, list, old, &pressure_conditions[k], status->eviction && eviction_shows(status->eviction, k),
+                  !status->started, now);
+  add_condition(status, list, old, &ready_condition, true, false, now);
   json_array_foreach (old, i, item) /* others' conditions stay */
     if (!condition_in(list, json_str(item, "type", "")))
       json_array_append(list, item);
@@ -110,25 +152,59 @@ static json_t *conditions(const json_t *old)
 
 static bool change_status(json_t *value, void *data)
 {
-  const NodeStatus *status = data;
-  json_t *now = json_ensure_object(value, "status", NULL);
+  NodeStatus *status = data;
+  json_t *now = json_ensure_object(value, "status", NULL), *capacity = node_resources_capacity(status->data_dir);
+  g_ptr_array_set_size(status->news, 0); /* of a try that met with a conflict */
   json_object_set_new(now, "addresses",
                       json_pack("[{s:s, s:s}, {s:s, s:s}]", "type", "InternalIP", "address", status->ip, "type",
                                 "Hostname", "address", status->name));
-  json_object_set_new(now, "capacity", resources(status));
-  json_object_set_new(now, "allocatable", resources(status));
-  json_object_set_new(now, "conditions", conditions(json_object_get(now, "conditions")));
+  json_object_set_new(now, "capacity", capacity);
+  json_object_set_new(now, "allocatable", node_resources_allocatable(capacity, status->pressure));
+  json_object_set_new(now, "conditions", conditions(status, json_object_get(now, "conditions")));
   json_object_set_new(now, "daemonEndpoints", json_pack("{s:{s:i}}", "kubeletEndpoint", "Port", KUBELET_PORT));
-  json_object_set_new(now, "nodeInfo", node_info(status));
+  json_t *info = node_info(status);
+  const char *boot = json_str(json_object_get(now, "nodeInfo"), "bootID", "");
+  if (*boot && !g_str_equal(boot, json_str(info, "bootID", "")))
+    g_ptr_array_add(status->news, (gpointer)(uintptr_t)REBOOTED);
+  json_object_set_new(now, "nodeInfo", info);
   json_object_set_new(now, "images", images(status));
   return true;
+}
+
+/* Pods that have grown beyond a new limit may have to go first: what fails is tried again. */
+static void enforce(NodeStatus *status)
+{
+  g_autoptr(json_t) capacity = node_resources_capacity(status->data_dir);
+  g_autoptr(GError) error = NULL;
+  if (status->enforced || !status->pressure)
+    return;
+  status->enforced = node_resources_enforce(CGROUP_ROOT, capacity, status->pressure, &error);
+  if (status->enforced)
+    node_event(status->recorder, status->name, "Normal", "NodeAllocatableEnforced",
+               "Updated Node Allocatable limit across pods");
+  else
+    node_event(status->recorder, status->name, "Warning", "FailedNodeAllocatableEnforcement",
+               "Failed to update Node Allocatable Limits [\"kubepods\"]: %s", error->message);
 }
 
 static bool report(NodeStatus *status, GError **error)
 {
   g_autoptr(Object) node =
       client_modify(status->client, "v1", "nodes", NULL, status->name, "status", change_status, status, error);
-  return node != NULL;
+  if (!node)
+    return false;
+  status->started = true;
+  for (guint i = 0; i < status->news->len; i++) {
+    const char *reason = status->news->pdata[i];
+    const json_t *info = json_at(object_json(node), "status", "nodeInfo", NULL);
+    if (g_str_equal(reason, REBOOTED))
+      node_event(status->recorder, status->name, "Warning", REBOOTED, "Node %s has been rebooted, boot id: %s",
+                 status->name, json_str(info, "bootID", ""));
+    else
+      node_event_status(status->recorder, status->name, reason);
+  }
+  g_ptr_array_set_size(status->news, 0);
+  return true;
 }
 
 /* Labels people added stay; ours are brought up to date. */
@@ -193,43 +269,82 @@ static bool ensure_lease(NodeStatus *status, const Object *node, GError **error)
   return false;
 }
 
+/* Whether images came or went since this was last asked, as far as their folder's time shows it. */
+static bool images_changed(NodeStatus *status)
+{
+  Runtime *runtime = status->runtime;
+  g_autofree char *place = runtime->image_place ? runtime->image_place(runtime) : NULL;
+  struct stat info;
+  if (!place || stat(place, &info) < 0)
+    return false;
+  int64_t time = info.st_mtim.tv_sec * (int64_t)1000000000 + info.st_mtim.tv_nsec;
+  bool changed = time != status->images_time;
+  status->images_time = time;
+  return changed;
+}
+
+/* One round. LEASE: the lease is to be renewed; STATUS_DUE: the status is to be written whatever it says. */
+static bool turn(NodeStatus *status, bool lease, bool status_due, GError **error)
+{
+  g_autoptr(GError) inner = NULL;
+  bool ok = !lease || renew_lease(status, &inner);
+  if (!ok && reason_is(inner, REASON_NOT_FOUND)) { /* somebody deleted the node: come back */
+    g_clear_error(&inner);
+    g_autoptr(Object) node = ensure_node(status, &inner);
+    ok = node && ensure_lease(status, node, &inner);
+    status_due = true;
+  }
+  if (ok && status_due)
+    ok = report(status, &inner);
+  if (!ok)
+    g_propagate_error(error, g_steal_pointer(&inner));
+  return ok;
+}
+
+/* Sleeps until UNTIL (monotonic) or until a report is due. *DUE: one is. False: this is the end. */
+static bool wait_for_turn(NodeStatus *status, gint64 until, bool *due)
+{
+  g_mutex_lock(&status->lock);
+  while (!status->stopping && !status->due && g_cond_wait_until(&status->wake, &status->lock, until))
+    ;
+  *due = status->due;
+  status->due = false;
+  bool go_on = !status->stopping;
+  g_mutex_unlock(&status->lock);
+  return go_on;
+}
+
 static void *run(void *data)
 {
   NodeStatus *status = data;
-  gint64 next_report = g_get_monotonic_time() + REPORT_US;
-  g_mutex_lock(&status->lock);
-  while (!status->stopping) {
-    gint64 until = g_get_monotonic_time() + RENEW_US;
-    while (!status->stopping && g_cond_wait_until(&status->wake, &status->lock, until))
-      ;
-    if (status->stopping)
-      break;
-    g_mutex_unlock(&status->lock);
+  gint64 next_report = g_get_monotonic_time() + REPORT_US, next_lease = g_get_monotonic_time() + RENEW_US;
+  bool due;
+  while (wait_for_turn(status, next_lease, &due)) {
     g_autoptr(GError) error = NULL;
-    bool ok = renew_lease(status, &error);
-    if (!ok && reason_is(error, REASON_NOT_FOUND)) { /* somebody deleted the node: come back */
-      g_clear_error(&error);
-      g_autoptr(Object) node = ensure_node(status, &error);
-      ok = node && ensure_lease(status, node, &error) && report(status, &error);
-    }
-    if (ok && g_get_monotonic_time() >= next_report) {
-      ok = report(status, &error);
-      next_report = g_get_monotonic_time() + REPORT_US;
-    }
-    if (!ok)
+    bool lease = g_get_monotonic_time() >= next_lease;
+    if (lease)
+      next_lease = g_get_monotonic_time() + RENEW_US;
+    due = due || g_get_monotonic_time() >= next_report || (lease && images_changed(status));
+    if (turn(status, lease, due, &error)) {
+      if (due)
+        next_report = g_get_monotonic_time() + REPORT_US;
+    } else {
       g_warning("Node %s: %s", status->name, error->message);
-    g_mutex_lock(&status->lock);
+      if (due)
+        next_report = 0; /* with the next lease */
+    }
+    if (lease)
+      enforce(status);
   }
-  g_mutex_unlock(&status->lock);
   return NULL;
 }
 
-/* Upstream's events name the node itself as the uid of what they are about. */
-static void tell(NodeStatus *status, const char *reason, const char *message)
+void node_status_wake(NodeStatus *status)
 {
-  g_autoptr(json_t) about = json_pack("{s:s, s:s, s:{s:s, s:s}}", "apiVersion", "v1", "kind", "Node", "metadata",
-                                      "name", status->name, "uid", status->name);
-  recorder_event(status->recorder, about, NULL, "Normal", reason, "%s", message);
+  g_mutex_lock(&status->lock);
+  status->due = true;
+  g_cond_signal(&status->wake);
+  g_mutex_unlock(&status->lock);
 }
 
 NodeStatus *node_status_start(Client *client, Runtime *runtime, Recorder *recorder, const NodeStatusConfig *config,
@@ -243,17 +358,20 @@ NodeStatus *node_status_start(Client *client, Runtime *runtime, Recorder *record
                           .ip = g_strdup(config->ip),
                           .pod_cidr = g_strdup(config->pod_cidr),
                           .version = g_strdup(config->version),
-                          .data_dir = g_strdup(config->data_dir) };
+                          .data_dir = g_strdup(config->data_dir),
+                          .pressure = config->pressure,
+                          .eviction = config->eviction,
+                          .news = g_ptr_array_new() };
   g_mutex_init(&status->lock);
   g_cond_init(&status->wake);
-  tell(status, "Starting", "Starting kubelet.");
+  node_event(recorder, status->name, "Normal", "Starting", "Starting kubelet.");
+  images_changed(status);
   g_autoptr(Object) node = ensure_node(status, error);
   if (!node || !ensure_lease(status, node, error) || !report(status, error)) {
     node_status_stop(status);
     return NULL;
   }
-  g_autofree char *message = g_strdup_printf("Node %s status is now: NodeReady", status->name);
-  tell(status, "NodeReady", message);
+  enforce(status);
   status->thread = g_thread_new("node-status", run, status);
   return status;
 }
@@ -269,6 +387,7 @@ void node_status_stop(NodeStatus *status)
     g_mutex_unlock(&status->lock);
     g_thread_join(status->thread);
   }
+  g_ptr_array_unref(status->news);
   g_free(status->name);
   g_free(status->ip);
   g_free(status->pod_cidr);

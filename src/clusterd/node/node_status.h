@@ -4,6 +4,7 @@
 
 #include "clusterd/client/client.h"
 #include "clusterd/client/recorder.h"
+#include "clusterd/node/pressure/eviction.h"
 #include "clusterd/node/runtime.h"
 
 typedef struct NodeStatus NodeStatus;
@@ -12,6 +13,9 @@ typedef struct NodeStatusConfig {
   const char *name, *ip, *pod_cidr;
   const char *version;  /* "v1.32.0" */
   const char *data_dir; /* whose file system pods fill */
+  /* Outlive it; NULL: everything is for pods, and there is no pressure. */
+  const PressureSettings *pressure;
+  Eviction *eviction;
 } NodeStatusConfig;
 
 /* Makes or updates the Node and its lease, then renews the lease every ten seconds and the status every five minutes.
@@ -19,3 +23,6 @@ typedef struct NodeStatusConfig {
 NodeStatus *node_status_start(Client *client, Runtime *runtime, Recorder *recorder, const NodeStatusConfig *config,
                               GError **error);
 void node_status_stop(NodeStatus *status);
+
+/* Has the status written now: something in it has changed. From any thread; does not block. */
+void node_status_wake(NodeStatus *status);

@@ -136,6 +136,16 @@ static json_t *condition_json(const Condition *condition, const json_t *old, con
   return value;
 }
 
+/* Why the node ended a pod that had done nothing wrong. */
+static json_t *disruption_json(const PodState *state, const json_t *old, const char *now)
+{
+  const json_t *before = condition_in(old, "DisruptionTarget");
+  bool same = before && g_str_equal(json_str(before, "status", ""), "True");
+  return json_pack("{s:s, s:s, s:n, s:s, s:s, s:s}", "type", "DisruptionTarget", "status", "True", "lastProbeTime",
+                   "lastTransitionTime", same ? json_str(before, "lastTransitionTime", now) : now, "reason",
+                   "TerminationByKubelet", "message", state->message);
+}
+
 static bool is_ours(const char *type)
 {
   static const char *const types[] = { "PodReadyToStartContainers", "Initialized",  "Ready",
@@ -159,10 +169,12 @@ json_t *pod_conditions_build(const PodState *state, const json_t *old, const cha
     json_array_append_new(conditions, condition_json(&all[i], old, now));
     g_free(all[i].message);
   }
+  if (state->disrupted)
+    json_array_append_new(conditions, disruption_json(state, old, now));
   json_t *item;
   size_t i;
   json_array_foreach (old, i, item)
-    if (!is_ours(json_str(item, "type", "")))
+    if (!is_ours(json_str(item, "type", "")) && !condition_in(conditions, json_str(item, "type", "")))
       json_array_append(conditions, item);
   return conditions;
 }

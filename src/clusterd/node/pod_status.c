@@ -121,7 +121,8 @@ json_t *pod_status_build(const PodState *state, const json_t *old, int64_t now_u
   if (message)
     json_object_set_new(status, "message", json_string(message));
   add_addresses(status, state, old);
-  add_containers(status, state);
+  if (!state->refused)
+    add_containers(status, state);
   json_object_set_new(status, "conditions",
                       pod_conditions_build(state, json_object_get(old, "conditions"), phase, now));
   return status;

@@ -128,6 +128,12 @@ static bool stop_sidecars(PodWorker *worker, int64_t grace, bool hurry)
   return true;
 }
 
+int64_t pod_worker_grace(const PodWorker *worker)
+{
+  int64_t grace = pod_spec_grace_seconds(worker->state.pod);
+  return worker->grace_limit >= 0 ? MIN(grace, worker->grace_limit) : grace;
+}
+
 bool pod_stop_all(PodWorker *worker, int64_t grace_seconds)
 {
   bool hurry = worker->stop_grace >= 0 && grace_seconds < worker->stop_grace, any = false;
@@ -169,12 +175,13 @@ static bool delete_object(PodWorker *worker, GError **error)
 bool pod_stop_remove(PodWorker *worker, bool gone)
 {
   g_autoptr(GError) error = NULL;
-  int64_t grace = pod_spec_grace_seconds(worker->state.pod);
+  int64_t grace = pod_worker_grace(worker);
   image_pulls_forget(worker->host->pulls, worker->uid);
   /* of a static pod nobody but its file can say that it is to go: it gets its time */
   if (!pod_stop_all(worker, gone && !worker->is_static ? MIN(grace, GONE_GRACE_SECONDS) : grace))
     return false;
-  if (!gone || worker->is_static)
+  bool known = !worker->finished || worker->sandboxes->len > 0; /* else the status says more than is here */
+  if ((!gone || worker->is_static) && known)
     pod_worker_write_status(worker);
   if (clear_away(worker, &error) && (gone || delete_object(worker, &error)))
     return true;

@@ -46,6 +46,9 @@ void pod_worker_unref(PodWorker *worker)
   g_hash_table_unref(worker->waiting);
   g_ptr_array_unref(worker->sandboxes);
   g_hash_table_unref(worker->ending);
+  g_free(worker->evict_message);
+  g_free(worker->end_message);
+  g_cond_clear(&worker->released);
   g_free(worker->namespace_);
   g_free(worker->name);
   g_free(worker->uid);
@@ -64,6 +67,14 @@ const char *pod_worker_uid(const PodWorker *worker)
 bool pod_worker_is_static(const PodWorker *worker)
 {
   return worker->is_static;
+}
+
+Object *pod_worker_pod(PodWorker *worker)
+{
+  g_mutex_lock(&worker->lock);
+  Object *pod = object_ref(worker->latest);
+  g_mutex_unlock(&worker->lock);
+  return pod;
 }
 
 void pod_worker_set_pod(PodWorker *worker, Object *pod)
@@ -471,7 +482,7 @@ static void check_deadline(PodWorker *worker)
   pod_worker_event(worker, NULL, "Normal", state->reason, "%s", state->message);
 }
 
-/* A pod that has ended gives back its address and keeps its containers for their logs. */
+/* A pod that has ended gives back its address and its volumes, and keeps its containers for their logs. */
 static void finish(PodWorker *worker)
 {
   Runtime *runtime = worker->host->runtime;
@@ -481,6 +492,9 @@ static void finish(PodWorker *worker)
   if (worker->state.sandbox_id && !runtime->stop_sandbox(runtime, worker->state.sandbox_id, &error) &&
       !reason_is(error, REASON_INTERRUPTED))
     g_warning("Sandbox of pod %s/%s: %s", worker->namespace_, worker->name, error->message);
+  g_clear_error(&error);
+  if (!pod_volumes_tear_down(worker->volumes, &error))
+    g_warning("Volumes of pod %s/%s: %s", worker->namespace_, worker->name, error->message);
   worker->state.sandbox_ready = false;
   worker->finished = true;
 }
@@ -491,18 +505,20 @@ static bool pass(PodWorker *worker, bool gone, const GPtrArray *verdicts)
   PodState *state = &worker->state;
   pod_worker_observe(worker);
   apply_verdicts(worker, verdicts);
+  pod_evict_take(worker);
   if (gone || pod_spec_is_terminating(state->pod))
     return pod_stop_remove(worker, gone);
   if (is_final(json_str(json_object_get(state->pod, "status"), "phase", ""))) {
-    if (pod_stop_all(worker, pod_spec_grace_seconds(state->pod)))
+    if (pod_stop_all(worker, pod_worker_grace(worker)))
       finish(worker);
     return false;
   }
   check_deadline(worker);
+  pod_evict_admit(worker);
   if (!state->reason)
     pod_sync(worker);
   if (is_final(pod_status_phase(state))) {
-    if (!pod_stop_all(worker, pod_spec_grace_seconds(state->pod)))
+    if (!pod_stop_all(worker, pod_worker_grace(worker)))
       return false; /* the end is told when it is there */
     finish(worker);
   }
@@ -547,6 +563,7 @@ static void *run(void *data)
   adopt(worker);
   while (!removed && wait_for_news(worker, &gone, &verdicts)) {
     removed = pass(worker, gone, verdicts);
+    pod_evict_release(worker);
     g_ptr_array_unref(verdicts);
   }
   if (!removed)
@@ -569,6 +586,7 @@ PodWorker *pod_worker_new(const PodWorkerHost *host, Object *pod, bool is_static
   worker->log_dir = g_strdup_printf("%s/%s_%s_%s", host->logs_dir, worker->namespace_, worker->name, worker->uid);
   g_mutex_init(&worker->lock);
   g_cond_init(&worker->wake);
+  g_cond_init(&worker->released);
   worker->latest = object_ref(pod);
   worker->dirty = true;
   worker->verdicts = g_ptr_array_new_with_free_func((GDestroyNotify)verdict_free);
@@ -578,7 +596,7 @@ PodWorker *pod_worker_new(const PodWorkerHost *host, Object *pod, bool is_static
   worker->sandboxes = g_ptr_array_new_with_free_func(g_free);
   worker->ending = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   worker->volumes = pod_volumes_new(worker->dir);
-  worker->stop_grace = -1;
+  worker->stop_grace = worker->grace_limit = -1;
   worker->next_wake_us = INT64_MAX;
   pod_state_init(&worker->state);
   worker->state.host_ip = host->node.ip;

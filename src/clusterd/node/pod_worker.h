@@ -30,6 +30,9 @@ typedef struct PodWorkerHost {
   NodeFacts node;
   const char *pods_dir; /* of the node's own files of pods */
   const char *logs_dir; /* "/var/log/pods" */
+  /* Why POD, which has not begun, may not ("The node had condition: [DiskPressure]. "); NULL: it may. The caller frees.
+   */
+  char *(*refuses)(const json_t *pod, void *data);
   /* Called at the end of the worker's thread: REMOVED when nothing is left of the pod on this node. */
   void (*ended)(PodWorker *worker, bool removed, void *data);
   void *data;
@@ -43,6 +46,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PodWorker, pod_worker_unref)
 
 const char *pod_worker_uid(const PodWorker *worker);
 bool pod_worker_is_static(const PodWorker *worker);
+
+/* The newest version of the pod; a new reference. */
+Object *pod_worker_pod(PodWorker *worker);
 
 /* The rest may be called from any thread and never blocks for long. */
 
@@ -67,6 +73,13 @@ char *pod_worker_container(PodWorker *worker, const char *name, bool *running);
 
 /* True when the newest attempt has ended and waits to be started again: it is then the previous one to whoever asks. */
 bool pod_worker_container_waits(PodWorker *worker, const char *name);
+
+/* Ends the pod, which fails with reason Evicted and MESSAGE, in GRACE_SECONDS at most. DISRUPTED: it did nothing wrong.
+ * Once ended it stays so. */
+void pod_worker_evict(PodWorker *worker, int64_t grace_seconds, const char *message, bool disrupted);
+
+/* Removes the containers and logs of a pod that is over; waits for that, but not for long. */
+void pod_worker_release(PodWorker *worker);
 
 /* Ends the thread and leaves the containers as they are. */
 void pod_worker_stop(PodWorker *worker);

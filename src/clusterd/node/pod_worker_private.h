@@ -1,5 +1,5 @@
 #pragma once
-/* Shared by pod_worker.c, pod_sync.c, pod_container.c and pod_stop.c alone. */
+/* Shared by pod_worker.c, pod_sync.c, pod_container.c, pod_stop.c and pod_evict.c alone. */
 #include "clusterd/node/container_plan.h"
 #include "clusterd/node/pod_state.h"
 #include "clusterd/node/pod_worker.h"
@@ -27,9 +27,16 @@ struct PodWorker {
   GHashTable *waiting;   /* names of those that have ended and will be started again */
   GPtrArray *sandboxes;  /* char*, ids by attempt; the last is the present one */
   GHashTable *ending;    /* set of ids of containers that a thread is stopping */
+  char *evict_message;   /* the pod is to be evicted; NULL: it is not, or that was taken up */
+  int64_t evict_grace;   /* seconds it gets for that at most */
+  bool evict_disrupted;
+  bool release;   /* what is left of the pod's containers is to go */
+  GCond released; /* that is no longer so */
 
   /* The worker thread's own. */
   PodState state;
+  char *end_message;   /* owned; what the state's message may be */
+  int64_t grace_limit; /* seconds every stop may take at most; -1: what the pod says */
   PodVolumes *volumes;
   bool volumes_ready, finished;
   unsigned volume_failures, sandbox_failures;
@@ -50,6 +57,16 @@ void pod_worker_observe(PodWorker *worker);
 
 /* Writes the pod's status where it differs. False when the API could not be written. */
 bool pod_worker_write_status(PodWorker *worker);
+
+/* Seconds the pod may take to end. */
+int64_t pod_worker_grace(const PodWorker *worker);
+
+/* pod_evict.c: takes up an eviction that was asked for. */
+void pod_evict_take(PodWorker *worker);
+/* Refuses a pod that may not begin now. */
+void pod_evict_admit(PodWorker *worker);
+/* Does what pod_worker_release asked for, if the pod is over. */
+void pod_evict_release(PodWorker *worker);
 
 /* pod_sync.c: brings a pod that should run a step further. */
 void pod_sync(PodWorker *worker);

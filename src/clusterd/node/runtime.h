@@ -81,7 +81,8 @@ typedef struct ImageStatus {
   char **repo_tags; /* "docker.io/library/busybox:latest" */
   char **repo_digests;
   int64_t size_bytes;
-  char *user; /* of the config; "" for root */
+  char *user;  /* of the config; "" for root */
+  bool pinned; /* is never removed to gain space */
 } ImageStatus;
 void image_status_free(ImageStatus *status);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImageStatus, image_status_free)
@@ -125,6 +126,9 @@ struct Runtime {
   char *(*container_cgroup)(Runtime *runtime, const char *container_id);   /* "/kubepods/podUID/ID" */
   char *(*container_layer)(Runtime *runtime, const char *container_id);    /* the folder of what it wrote itself */
   GArray *(*sandbox_interfaces)(Runtime *runtime, const char *sandbox_id); /* InterfaceUsage; none of the node's own */
+
+  /* The folder images lie in, whose file system they fill. NULL: not on this machine. The caller frees. */
+  char *(*image_place)(Runtime *runtime);
 
   /* REFERENCE as a pod spec writes it ("nginx", "busybox:1.36"). NULL with REASON_RUNTIME_NOT_FOUND when absent. */
   ImageStatus *(*image_status)(Runtime *runtime, const char *reference, GError **error);

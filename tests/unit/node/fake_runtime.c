@@ -24,12 +24,19 @@ typedef struct FakeContainer {
 
 enum ImagePlace { IMAGE_FAR = 1, IMAGE_HERE, IMAGE_TOO_FAR };
 
+typedef struct FakeImage {
+  char *id;
+  int64_t size_bytes;
+  bool pinned;
+} FakeImage;
+
 typedef struct FakeRuntime {
   Runtime base;
   GMutex lock;
   GCond changed;
   GPtrArray *sandboxes, *containers;
   GHashTable *images; /* reference → GINT of ImagePlace */
+  GPtrArray *stored;  /* FakeImage* */
   GHashTable *stubborn;
   GString *history;
   unsigned next_id;
@@ -373,7 +380,45 @@ static ImageStatus *pull_image(Runtime *runtime, const char *reference, const js
 
 static GPtrArray *list_images(Runtime *runtime, GError **error)
 {
-  return g_ptr_array_new_with_free_func((GDestroyNotify)image_status_free);
+  FakeRuntime *self = fake(runtime);
+  GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)image_status_free);
+  g_mutex_lock(&self->lock);
+  for (guint i = 0; i < self->stored->len; i++) {
+    const FakeImage *stored = self->stored->pdata[i];
+    ImageStatus *image = image_of(stored->id);
+    g_free(image->id);
+    image->id = g_strdup(stored->id);
+    image->repo_tags = g_strsplit(stored->id, ",", 1);
+    image->size_bytes = stored->size_bytes;
+    image->pinned = stored->pinned;
+    g_ptr_array_add(list, image);
+  }
+  g_mutex_unlock(&self->lock);
+  return list;
+}
+
+static void image_free(void *data)
+{
+  FakeImage *image = data;
+  g_free(image->id);
+  g_free(image);
+}
+
+static bool remove_image(Runtime *runtime, const char *reference, GError **error)
+{
+  FakeRuntime *self = fake(runtime);
+  bool used = false, found = false;
+  g_mutex_lock(&self->lock);
+  for (guint i = 0; i < self->containers->len; i++)
+    used = used || g_str_equal(((FakeContainer *)self->containers->pdata[i])->status.image_id, reference);
+  for (guint i = 0; i < self->stored->len && !used && !found; i++) {
+    const FakeImage *image = self->stored->pdata[i];
+    found = g_str_equal(image->id, reference);
+    if (found)
+      g_ptr_array_remove_index(self->stored, i);
+  }
+  g_mutex_unlock(&self->lock);
+  return found || reason_set(error, used ? REASON_CONFLICT : REASON_RUNTIME_NOT_FOUND, "image %s", reference);
 }
 
 static void set_event_handler(Runtime *runtime, RuntimeEvent handler, void *data)
@@ -401,6 +446,7 @@ static void free_runtime(Runtime *runtime)
   g_ptr_array_unref(self->sandboxes);
   g_ptr_array_unref(self->containers);
   g_hash_table_unref(self->images);
+  g_ptr_array_unref(self->stored);
   g_hash_table_unref(self->stubborn);
   g_string_free(self->history, TRUE);
   g_cond_clear(&self->changed);
@@ -429,6 +475,7 @@ Runtime *fake_runtime_new(void)
                           .image_status = image_status,
                           .pull_image = pull_image,
                           .list_images = list_images,
+                          .remove_image = remove_image,
                           .set_event_handler = set_event_handler,
                           .interrupt = interrupt,
                           .free = free_runtime };
@@ -437,6 +484,7 @@ Runtime *fake_runtime_new(void)
   self->sandboxes = g_ptr_array_new_with_free_func((GDestroyNotify)sandbox_free);
   self->containers = g_ptr_array_new_with_free_func((GDestroyNotify)container_free);
   self->images = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  self->stored = g_ptr_array_new_with_free_func(image_free);
   self->stubborn = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   self->history = g_string_new(NULL);
   return &self->base;
@@ -464,6 +512,27 @@ void fake_runtime_make_execs_hang(Runtime *runtime)
   g_mutex_lock(&self->lock);
   self->execs_hang = true;
   g_mutex_unlock(&self->lock);
+}
+
+void fake_runtime_store_image(Runtime *runtime, const char *id, int64_t size_bytes, bool pinned)
+{
+  FakeRuntime *self = fake(runtime);
+  FakeImage *image = g_new(FakeImage, 1);
+  *image = (FakeImage){ g_strdup(id), size_bytes, pinned };
+  g_mutex_lock(&self->lock);
+  g_ptr_array_add(self->stored, image);
+  g_mutex_unlock(&self->lock);
+}
+
+char *fake_runtime_stored(Runtime *runtime)
+{
+  FakeRuntime *self = fake(runtime);
+  GString *ids = g_string_new(NULL);
+  g_mutex_lock(&self->lock);
+  for (guint i = 0; i < self->stored->len; i++)
+    g_string_append_printf(ids, "%s%s", i > 0 ? " " : "", ((const FakeImage *)self->stored->pdata[i])->id);
+  g_mutex_unlock(&self->lock);
+  return g_string_free(ids, FALSE);
 }
 
 bool fake_runtime_exit(Runtime *runtime, const char *pod_uid, const char *name, int exit_code)

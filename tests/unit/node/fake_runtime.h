@@ -10,6 +10,13 @@ void fake_runtime_add_image(Runtime *runtime, const char *reference, bool local)
 /* Makes REFERENCE an image whose pull lasts until it is interrupted. */
 void fake_runtime_add_hanging_image(Runtime *runtime, const char *reference);
 
+/* Has list_images tell of one more image, which remove_image can take away while no container was made from it. Those
+ * of fake_runtime_add_image are not told of: their id is "sha256:1234". */
+void fake_runtime_store_image(Runtime *runtime, const char *id, int64_t size_bytes, bool pinned);
+
+/* The ids of those that are still there, "a b c". The caller frees. */
+char *fake_runtime_stored(Runtime *runtime);
+
 /* Ends the newest attempt of a container of pod POD_UID with EXIT_CODE and tells the event handler. False: none runs.
  */
 bool fake_runtime_exit(Runtime *runtime, const char *pod_uid, const char *container, int exit_code);

@@ -38,6 +38,9 @@ void start_kubelet(Fixture *fixture)
                            .logs_dir = fixture->logs,
                            .static_pods_dir = fixture->manifests,
                            .log_limits = &log_limits,
+                           .image_records = fixture->image_records,
+                           .pressure = fixture->pressure,
+                           .pressure_source = fixture->pressure_source,
                            .issue_token = issue_token };
   fixture->informers = informer_set_new(fixture->registry);
   fixture->kubelet = kubelet_new(fixture->client, fixture->informers, fixture->runtime, &config);

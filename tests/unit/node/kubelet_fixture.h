@@ -30,6 +30,10 @@ typedef struct Fixture {
   Client *client;
   Runtime *runtime;
   Kubelet *kubelet;
+  /* what the kubelet is told, when the test sets them before set_up; NULL: nobody looks for pressure */
+  const PressureSettings *pressure;
+  const PressureSource *pressure_source;
+  char *image_records;
 } Fixture;
 
 #define ONE "containers: [{name: c, image: 'test:1'}]"

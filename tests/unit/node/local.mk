@@ -65,3 +65,13 @@ check_PROGRAMS += %D%/test-address-pool
 TESTS += %D%/test-address-pool
 %C%_test_address_pool_SOURCES = %D%/test-address-pool.c
 %C%_test_address_pool_LDADD = $(clusterd_libs) $(clusterd_system_libs)
+
+check_PROGRAMS += %D%/test-pressure
+TESTS += %D%/test-pressure
+%C%_test_pressure_SOURCES = %D%/test-pressure.c
+%C%_test_pressure_LDADD = $(clusterd_libs) $(clusterd_system_libs)
+
+check_PROGRAMS += %D%/test-kubelet-pressure
+TESTS += %D%/test-kubelet-pressure
+%C%_test_kubelet_pressure_SOURCES = %D%/test-kubelet-pressure.c $(kubelet_fixture_sources)
+%C%_test_kubelet_pressure_LDADD = $(clusterd_libs) $(clusterd_system_libs)

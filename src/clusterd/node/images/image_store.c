@@ -142,10 +142,13 @@ GPtrArray *image_store_list(ImageStore *store, GError **error)
   g_autoptr(GPtrArray) images = g_ptr_array_new_with_free_func((GDestroyNotify)image_free);
   if (!list_in(store->dir, images, error))
     return NULL;
+  guint own = images->len;
   if (store->docker_root)
     docker_images_list(store->docker_root, images);
   if (store->below)
     list_in(store->below, images, NULL);
+  for (guint i = own; i < images->len; i++)
+    ((Image *)images->pdata[i])->read_only = true;
   return merge_by_id(g_steal_pointer(&images));
 }
 

@@ -29,6 +29,7 @@ typedef struct Image {
   char **repo_tags; /* "docker.io/library/busybox:latest" */
   char **repo_digests;
   int64_t size_bytes;
+  bool read_only; /* as image_store_list sets it: lies below, or is dockerd's */
 } Image;
 void image_free(Image *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Image, image_free)

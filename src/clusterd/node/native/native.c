@@ -25,6 +25,7 @@ static ImageStatus *image_status_of(const Image *image)
   status->repo_tags = g_strdupv(image->repo_tags);
   status->repo_digests = g_strdupv(image->repo_digests);
   status->size_bytes = image->size_bytes;
+  status->pinned = image->read_only;
   status->user = g_strdup(json_str(json_object_get(image->config, "config"), "User", ""));
   return status;
 }
@@ -55,6 +56,11 @@ static GPtrArray *native_list_images(Runtime *runtime, GError **error)
 static bool native_remove_image(Runtime *runtime, const char *reference, GError **error)
 {
   return image_store_remove(((NativeRuntime *)runtime)->images, reference, error);
+}
+
+static char *native_image_place(Runtime *runtime)
+{
+  return g_build_filename(((NativeRuntime *)runtime)->data_dir, "images", NULL);
 }
 
 static bool native_load_image(Runtime *runtime, int fd, json_t **loaded, GError **error)
@@ -118,6 +124,7 @@ static const Runtime native_table = {
   .container_cgroup = usage_container_cgroup,
   .container_layer = usage_container_layer,
   .sandbox_interfaces = usage_sandbox_interfaces,
+  .image_place = native_image_place,
   .image_status = native_image_status,
   .pull_image = native_pull_image,
   .list_images = native_list_images,
