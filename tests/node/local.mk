@@ -32,3 +32,6 @@ TESTS += %D%/services.sh
 
 dist_check_SCRIPTS += %D%/pressure.sh
 TESTS += %D%/pressure.sh
+
+dist_check_SCRIPTS += %D%/volume-kinds.sh
+TESTS += %D%/volume-kinds.sh

@@ -296,7 +296,8 @@ static void test_mounts(void)
   g_assert_true(g_file_set_contents(file, "content", -1, NULL));
   g_assert_cmpint(mkdir(inner, 0755), ==, 0);
   /* the inner one is written first: it must be mounted last */
-  ContainerMount mounts[] = { { inner, "/data/sub", false, NULL }, { folder, "/data", true, NULL } };
+  ContainerMount mounts[] = { { .host_path = inner, .container_path = "/data/sub" },
+                              { .host_path = folder, .container_path = "/data", .read_only = true } };
   ContainerSpec changes = { .mounts = mounts, .n_mounts = G_N_ELEMENTS(mounts) };
   const char *const env[] = { "A=1", "PATH=/bin", NULL };
   changes.env = env;

@@ -7,8 +7,8 @@
 
 typedef struct ClusterView {
   void *data;
-  /* An object of core/v1 by plural ("configmaps", "secrets", "persistentvolumeclaims", "persistentvolumes", "nodes");
-   * NAMESPACE_ is NULL for cluster-scoped kinds. New reference; NULL: absent. */
+  /* An object of core/v1 by plural ("configmaps", "secrets", "persistentvolumeclaims", "persistentvolumes", "nodes"),
+   * or one of "runtimeclasses"; NAMESPACE_ is NULL for cluster-scoped kinds. New reference; NULL: absent. */
   json_t *(*object)(void *data, const char *plural, const char *namespace_, const char *name);
   /* The services of a namespace: json_t*, elements freed with the array. */
   GPtrArray *(*services)(void *data, const char *namespace_);

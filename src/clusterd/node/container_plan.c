@@ -22,6 +22,7 @@ void container_plan_free(ContainerPlan *plan)
   g_strfreev(plan->args);
   g_strfreev(plan->env);
   g_array_unref(plan->mounts);
+  g_array_unref(plan->devices);
   g_ptr_array_unref(plan->strings);
   g_free(plan->log_path);
   g_free(plan->termination_path);
@@ -44,7 +45,9 @@ char *container_plan_log_path(const char *log_dir, const char *container, unsign
 static void add_mount(ContainerPlan *plan, char *host_path, const char *container_path, bool read_only,
                       const char *propagation)
 {
-  ContainerMount mount = { host_path, container_path, read_only, propagation };
+  ContainerMount mount = {
+    .host_path = host_path, .container_path = container_path, .read_only = read_only, .propagation = propagation
+  };
   g_ptr_array_add(plan->strings, host_path);
   g_array_append_val(plan->mounts, mount);
 }
@@ -63,19 +66,76 @@ static const char *propagation_of(const json_t *mount)
   return g_str_equal(asked, "Bidirectional") ? "rshared" : g_str_equal(asked, "HostToContainer") ? "rslave" : "private";
 }
 
-static bool add_volume_mount(ContainerPlan *plan, const PlanContext *context, const Env *env, const json_t *mount,
-                             GError **error)
+/* Where the node has what MOUNT, the container's number INDEX, shows; the caller frees. */
+static char *mount_source(const PlanContext *context, const ContainerRecord *record, const Env *env,
+                          const json_t *mount, size_t index, GError **error)
 {
-  const char *name = json_str(mount, "name", ""), *root = pod_volumes_path(context->volumes, name);
-  const char *expression = json_str(mount, "subPathExpr", "");
-  g_autofree char *sub_path = *expression ? env_expand(env, expression) : g_strdup(json_str(mount, "subPath", ""));
+  const char *name = json_str(mount, "name", ""), *expression = json_str(mount, "subPathExpr", "");
+  const char *root = pod_volumes_path(context->volumes, name);
+  g_autofree char *sub_path =
+      *expression ? env_expand_known(env, expression, error) : g_strdup(json_str(mount, "subPath", ""));
+  if (!sub_path)
+    return NULL;
   if (!root)
-    return reason_set(error, REASON_INVALID, "volume \"%s\" not found", name);
-  char *path = *sub_path ? volume_sub_path(root, sub_path, error) : g_strdup(root);
+    reason_set(error, REASON_INVALID, "volume \"%s\" not found", name);
+  if (!root || !*sub_path)
+    return g_strdup(root);
+  g_autoptr(GError) inner = NULL;
+  char *path = pod_volumes_sub_path(context->volumes, name, sub_path, record->name, index, &inner);
+  if (!path) {
+    g_message("%s: %s", context->pod_dir, inner->message);
+    reason_set(error, REASON_INVALID, "failed to prepare subPath for volumeMount \"%s\" of container \"%s\"", name,
+               record->name);
+  }
+  return path;
+}
+
+/* Sets whether what is mounted below MOUNT's volume is read-only with it. */
+static bool read_below(const PlanContext *context, const json_t *mount, bool *recursive, GError **error)
+{
+  const char *asked = json_str(mount, "recursiveReadOnly", "Disabled");
+  *recursive = context->recursive_read_only && !g_str_equal(asked, "Disabled") && json_flag(mount, "readOnly", false);
+  return *recursive || !g_str_equal(asked, "Enabled") ||
+         reason_set(
+             error, REASON_INVALID,
+             "failed to resolve recursive read-only mode: volume \"%s\" requested recursive read-only mode, but it "
+             "is not supported by the runtime",
+             json_str(mount, "name", ""));
+}
+
+static bool add_volume_mount(ContainerPlan *plan, const PlanContext *context, const ContainerRecord *record,
+                             const Env *env, size_t index, GError **error)
+{
+  const json_t *mount = json_array_get(json_object_get(record->spec, "volumeMounts"), index);
+  const char *name = json_str(mount, "name", "");
+  const json_t *volume = json_find(json_at(context->state->pod, "spec", "volumes", NULL), "name", name);
+  bool recursive;
+  if (!read_below(context, mount, &recursive, error))
+    return false;
+  char *path = mount_source(context, record, env, mount, index, error);
   if (!path)
     return false;
   bool read_only = json_flag(mount, "readOnly", false) || pod_volumes_is_read_only(context->volumes, name);
   add_mount(plan, path, json_str(mount, "mountPath", ""), read_only, propagation_of(mount));
+  ContainerMount *added = &g_array_index(plan->mounts, ContainerMount, plan->mounts->len - 1);
+  added->recursive_read_only = recursive;
+  added->no_exec = json_object_get(volume, "image") != NULL;
+  return true;
+}
+
+static bool add_devices(ContainerPlan *plan, const PlanContext *context, const ContainerRecord *record, GError **error)
+{
+  const json_t *device;
+  size_t i;
+  json_array_foreach (json_object_get(record->spec, "volumeDevices"), i, device) {
+    const char *name = json_str(device, "name", ""), *path = pod_volumes_device(context->volumes, name);
+    if (!path)
+      return reason_set(error, REASON_INVALID, "volume \"%s\" not found", name);
+    ContainerDevice entry = { g_strdup(path), json_str(device, "devicePath", ""),
+                              pod_volumes_is_read_only(context->volumes, name) ? "r" : "rwm" };
+    g_ptr_array_add(plan->strings, (char *)(uintptr_t)entry.host_path);
+    g_array_append_val(plan->devices, entry);
+  }
   return true;
 }
 
@@ -148,6 +208,8 @@ static void fill_spec(ContainerPlan *plan, const PlanContext *context, const Con
     .env = (const char *const *)plan->env,
     .mounts = (const ContainerMount *)(void *)plan->mounts->data,
     .n_mounts = plan->mounts->len,
+    .devices = (const ContainerDevice *)(void *)plan->devices->data,
+    .n_devices = plan->devices->len,
     .log_path = plan->log_path,
     .tty = json_flag(spec, "tty", false),
     .stdin_ = json_flag(spec, "stdin", false),
@@ -172,8 +234,7 @@ ContainerPlan *container_plan_new(const PlanContext *context, const ContainerRec
                              .view = context->view,
                              .node = context->node,
                              .pod_ip = context->state->ip };
-  const json_t *mount;
-  size_t i;
+  plan->devices = g_array_new(FALSE, FALSE, sizeof(ContainerDevice));
   plan->mounts = g_array_new(FALSE, FALSE, sizeof(ContainerMount));
   plan->strings = g_ptr_array_new_with_free_func(g_free);
   g_autoptr(Env) env = env_build(&env_context, &plan->skipped_env, error);
@@ -182,9 +243,11 @@ ContainerPlan *container_plan_new(const PlanContext *context, const ContainerRec
   plan->env = env_strings(env);
   plan->command = env_expand_all(env, json_object_get(record->spec, "command"));
   plan->args = env_expand_all(env, json_object_get(record->spec, "args"));
-  json_array_foreach (json_object_get(record->spec, "volumeMounts"), i, mount)
-    if (!add_volume_mount(plan, context, env, mount, error))
+  for (size_t i = 0; i < json_array_size(json_object_get(record->spec, "volumeMounts")); i++)
+    if (!add_volume_mount(plan, context, record, env, i, error))
       return NULL;
+  if (!add_devices(plan, context, record, error))
+    return NULL;
   add_own_files(plan, context);
   if (!add_termination_log(plan, context, record, error))
     return NULL;

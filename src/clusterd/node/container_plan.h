@@ -12,14 +12,16 @@ typedef struct PlanContext {
   const ClusterView *view;
   const NodeFacts *node;
   const PodVolumes *volumes;
-  const char *pod_dir; /* the node's own files of the pod: hosts, resolv.conf, termination logs */
-  const char *log_dir; /* /var/log/pods/NS_NAME_UID */
+  const char *pod_dir;      /* the node's own files of the pod: hosts, resolv.conf, termination logs */
+  const char *log_dir;      /* /var/log/pods/NS_NAME_UID */
+  bool recursive_read_only; /* the runtime can make what is mounted below a volume read-only */
 } PlanContext;
 
 typedef struct ContainerPlan {
   ContainerSpec spec; /* points into the rest */
   char **command, **args, **env;
   GArray *mounts;     /* ContainerMount */
+  GArray *devices;    /* ContainerDevice */
   GPtrArray *strings; /* what the mounts point to */
   char *log_path, *termination_path;
   GPtrArray *skipped_env; /* char*: names from envFrom that are no variable names */

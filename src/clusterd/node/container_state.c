@@ -60,6 +60,26 @@ bool container_state_waits(const ContainerRecord *record)
          (record->waiting_reason && !record_is_running(record));
 }
 
+/* How the container that is there has its volumes. */
+static json_t *volume_mounts(const PodState *state, const ContainerRecord *record)
+{
+  json_t *list = json_array();
+  const json_t *mount;
+  size_t i;
+  json_array_foreach (json_object_get(record->spec, "volumeMounts"), i, mount) {
+    json_t *entry =
+        json_pack("{s:s, s:s}", "name", json_str(mount, "name", ""), "mountPath", json_str(mount, "mountPath", ""));
+    json_array_append_new(list, entry);
+    if (!json_flag(mount, "readOnly", false))
+      continue;
+    bool below =
+        state->mounts_read_only_below && !g_str_equal(json_str(mount, "recursiveReadOnly", "Disabled"), "Disabled");
+    json_object_set_new(entry, "readOnly", json_true());
+    json_object_set_new(entry, "recursiveReadOnly", json_string(below ? "Enabled" : "Disabled"));
+  }
+  return list;
+}
+
 json_t *container_state_status(const PodState *state, const ContainerRecord *record, bool initialized)
 {
   const ContainerStatus *shown = record->current;
@@ -91,5 +111,7 @@ json_t *container_state_status(const PodState *state, const ContainerRecord *rec
   if (shown)
     json_object_set_new(status, "containerID", container_id(state, shown));
   json_object_set_new(status, "started", json_boolean(running && record->started));
+  if (shown && json_object_get(record->spec, "volumeMounts"))
+    json_object_set_new(status, "volumeMounts", volume_mounts(state, record));
   return status;
 }

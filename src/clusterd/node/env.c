@@ -233,7 +233,8 @@ char **env_strings(const Env *env)
   return strings;
 }
 
-char *env_expand(const Env *env, const char *text)
+/* *UNKNOWN (may be NULL) gets the first name that is unknown, to be freed. */
+static char *expand(const Env *env, const char *text, char **unknown)
 {
   GString *out = g_string_new(NULL);
   while (*text) {
@@ -246,11 +247,28 @@ char *env_expand(const Env *env, const char *text)
       const char *value = g_hash_table_lookup(env->values, name);
       g_string_append_len(out, value ? value : text, value ? -1 : end + 1 - text);
       text = end + 1;
+      if (!value && unknown && !*unknown)
+        *unknown = g_steal_pointer(&name);
     } else {
       g_string_append_c(out, *text++);
     }
   }
   return g_string_free(out, FALSE);
+}
+
+char *env_expand(const Env *env, const char *text)
+{
+  return expand(env, text, NULL);
+}
+
+char *env_expand_known(const Env *env, const char *text, GError **error)
+{
+  g_autofree char *unknown = NULL;
+  g_autofree char *expanded = expand(env, text, &unknown);
+  if (!unknown)
+    return g_steal_pointer(&expanded);
+  reason_set(error, REASON_INVALID, "missing value for \"%s\"", unknown);
+  return NULL;
 }
 
 char **env_expand_all(const Env *env, const json_t *values)

@@ -29,5 +29,8 @@ char **env_strings(const Env *env);
 /* TEXT with every $(NAME) of the environment replaced and $$ as $; unknown names stay as they are. The caller frees. */
 char *env_expand(const Env *env, const char *text);
 
+/* As env_expand(), but NULL with REASON_INVALID where a name is unknown ("missing value for "X""). */
+char *env_expand_known(const Env *env, const char *text, GError **error);
+
 /* A JSON array of strings, each expanded. NULL when VALUES is absent or empty. The caller frees with g_strfreev. */
 char **env_expand_all(const Env *env, const json_t *values);

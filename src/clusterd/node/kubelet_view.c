@@ -22,8 +22,10 @@ static json_t *get_object(void *data, const char *plural, const char *namespace_
 {
   const Kubelet *kubelet = data;
   /* A pod comes here at the moment its claim is bound: what informers show of that may be a step behind. */
-  if (g_str_has_prefix(plural, "persistentvolume")) {
-    g_autoptr(Object) now = client_get(kubelet->client, "v1", plural, namespace_, name, NULL);
+  bool rare = g_str_equal(plural, "runtimeclasses"); /* not worth a watch */
+  if (rare || g_str_has_prefix(plural, "persistentvolume")) {
+    const char *version = rare ? "node.k8s.io/v1" : "v1";
+    g_autoptr(Object) now = client_get(kubelet->client, version, plural, namespace_, name, NULL);
     return now ? json_incref(object_json(now)) : NULL;
   }
   const struct {

@@ -30,6 +30,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/pod_state.c %D%/pod_state.h \
 	%D%/pod_status.c %D%/pod_status.h \
 	%D%/pod_stop.c \
+	%D%/pod_image.c %D%/pod_image.h \
 	%D%/pod_sync.c \
 	%D%/pod_worker.c %D%/pod_worker.h \
 	%D%/pod_worker_private.h \
@@ -81,6 +82,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/native/exec.c %D%/native/exec.h \
 	%D%/native/exit_watch.c %D%/native/exit_watch.h \
 	%D%/sandbox/namespace.c %D%/sandbox/namespace.h \
+	%D%/images/image_mount.c %D%/images/image_mount.h \
 	%D%/native/native.c %D%/native/native.h \
 	%D%/native/native_runtime.c %D%/native/native_runtime.h \
 	%D%/sandbox/network.c %D%/sandbox/network.h \
@@ -125,6 +127,10 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/stats/stat_text.c %D%/stats/stat_text.h \
 	%D%/stats/usage.c %D%/stats/usage.h \
 	%D%/volumes/atomic_dir.c %D%/volumes/atomic_dir.h \
+	%D%/volumes/block_volume.c %D%/volumes/block_volume.h \
+	%D%/volumes/loop_device.c %D%/volumes/loop_device.h \
+	%D%/volumes/mounts.c %D%/volumes/mounts.h \
+	%D%/volumes/sub_path.c %D%/volumes/sub_path.h \
 	%D%/volumes/claim_volume.c %D%/volumes/claim_volume.h \
 	%D%/volumes/host_path.c %D%/volumes/host_path.h \
 	%D%/volumes/nfs_volume.c %D%/volumes/nfs_volume.h \

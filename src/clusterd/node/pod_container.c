@@ -2,10 +2,10 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
+#include "clusterd/node/pod_image.h"
 #include "clusterd/node/pod_spec.h"
 #include "clusterd/node/pod_worker_private.h"
 #include "clusterd/node/probe.h"
-#include "clusterd/node/pull_secrets.h"
 
 #define CONFIG_RETRY_US (10 * (int64_t)G_USEC_PER_SEC) /* when nothing that is waited for changes before */
 #define HOOK_TIMEOUT_SECONDS 3600 /* a postStart hook has no limit of its own; this one keeps a thread from staying */
@@ -17,42 +17,6 @@ static void hold(PodWorker *worker, ContainerRecord *record, const char *reason,
     pod_worker_event(worker, record, "Warning", "Failed", "Error: %s", message);
   record_set_waiting(record, reason, message);
   pod_worker_wake_at(worker, retry_us);
-}
-
-static void wake_worker(gpointer worker, gpointer unused)
-{
-  pod_worker_wake(worker);
-}
-
-/* The image, or NULL while it is not there. */
-static ImageStatus *ensure_image(PodWorker *worker, ContainerRecord *record)
-{
-  const char *reference = json_str(record->spec, "image", "");
-  g_autoptr(GPtrArray) news = g_ptr_array_new_with_free_func((GDestroyNotify)image_news_free);
-  g_autoptr(json_t) auth = pull_secrets_find(&worker->host->view, worker->state.pod, reference);
-  ImageRequest request = { .reference = reference,
-                           .policy = json_str(record->spec, "imagePullPolicy", "IfNotPresent"),
-                           .pod_uid = worker->uid,
-                           .container = record->name,
-                           .attempt = record->next_attempt,
-                           .auth = auth,
-                           .wake = wake_worker,
-                           .wake_data = worker };
-  ImageStatus *image = NULL;
-  const char *reason = NULL;
-  g_autofree char *message = NULL;
-  int64_t retry_us = 0;
-  ImageResult result = image_pulls_ensure(worker->host->pulls, &request, news, &image, &reason, &message, &retry_us);
-  bool known = result == IMAGE_FAILED && g_strcmp0(record->waiting_reason, reason) == 0;
-  for (guint i = 0; i < news->len && !known; i++) {
-    const ImageNews *item = news->pdata[i];
-    pod_worker_event(worker, record, item->type, item->reason, "%s", item->message);
-  }
-  if (result == IMAGE_FAILED) {
-    record_set_waiting(record, reason, message);
-    pod_worker_wake_at(worker, retry_us);
-  }
-  return image;
 }
 
 static void tell_skipped(PodWorker *worker, const ContainerRecord *record, const GPtrArray *skipped)
@@ -189,11 +153,13 @@ void pod_container_start(PodWorker *worker, ContainerRecord *record)
                           .view = &worker->host->view,
                           .node = &worker->host->node,
                           .volumes = worker->volumes,
+                          .recursive_read_only = worker->host->runtime->mounts_read_only_below,
                           .pod_dir = worker->dir,
                           .log_dir = worker->log_dir };
   g_autoptr(GError) error = NULL;
-  g_autoptr(ImageStatus) image = ensure_image(worker, record);
-  if (!image)
+  g_autoptr(ImageStatus) image = pod_image_ensure(worker, record);
+  bool has_volumes = pod_image_ensure_volumes(worker, record); /* also while the container's own is on its way */
+  if (!image || !has_volumes)
     return;
   g_autoptr(ContainerPlan) plan = container_plan_new(&context, record, image, &error);
   if (!plan) {

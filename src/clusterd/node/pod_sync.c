@@ -63,7 +63,7 @@ static bool ensure_volumes(PodWorker *worker)
   }
   worker->volume_retry_us = retry_time(worker->volume_failures++);
   pod_worker_wake_at(worker, worker->volume_retry_us);
-  pod_worker_event(worker, NULL, "Warning", "FailedMount", "%s", error->message);
+  pod_worker_event(worker, NULL, "Warning", pod_volumes_event(worker->volumes), "%s", error->message);
   return worker->volumes_ready;
 }
 
@@ -106,6 +106,20 @@ static bool check_hostname(const char *hostname, GError **error)
                     hostname, HOST_NAME_MAX, strlen(hostname));
 }
 
+/* What the pod's RuntimeClass names; the caller frees *HANDLER, NULL where the pod names none. */
+static bool find_handler(const PodWorker *worker, char **handler, GError **error)
+{
+  const ClusterView *view = &worker->host->view;
+  const char *name = json_str(json_object_get(worker->state.pod, "spec"), "runtimeClassName", "");
+  if (!*name)
+    return true;
+  g_autoptr(json_t) class = view->object(view->data, "runtimeclasses", NULL, name);
+  if (!class)
+    return reason_set(error, REASON_NOT_FOUND, "runtimeclass.node.k8s.io \"%s\" not found", name);
+  *handler = g_strdup(json_str(class, "handler", ""));
+  return true;
+}
+
 static char *run_sandbox(PodWorker *worker, GError **error)
 {
   Runtime *runtime = worker->host->runtime;
@@ -113,6 +127,9 @@ static char *run_sandbox(PodWorker *worker, GError **error)
   bool host_network = json_flag(spec, "hostNetwork", false);
   g_autofree char *cgroup = resources_cgroup_parent(worker->state.pod);
   g_autofree char *hostname = pod_files_hostname(worker->state.pod, &worker->host->node);
+  g_autofree char *handler = NULL;
+  if (!find_handler(worker, &handler, error))
+    return NULL;
   SandboxSpec sandbox = { .namespace_ = worker->namespace_,
                           .name = worker->name,
                           .uid = worker->uid,
@@ -124,6 +141,7 @@ static char *run_sandbox(PodWorker *worker, GError **error)
                           .share_process_namespace = json_flag(spec, "shareProcessNamespace", false),
                           .log_directory = worker->log_dir,
                           .cgroup_parent = cgroup,
+                          .runtime_handler = handler,
                           .sysctls = json_at(spec, "securityContext", "sysctls", NULL) };
   return check_hostname(sandbox.hostname, error) ? runtime->run_sandbox(runtime, &sandbox, error) : NULL;
 }

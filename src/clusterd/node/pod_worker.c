@@ -601,6 +601,7 @@ PodWorker *pod_worker_new(const PodWorkerHost *host, Object *pod, bool is_static
   pod_state_init(&worker->state);
   worker->state.host_ip = host->node.ip;
   worker->state.runtime_scheme = runtime_scheme(host->runtime);
+  worker->state.mounts_read_only_below = host->runtime->mounts_read_only_below;
   pod_state_set_pod(&worker->state, object_json(pod));
   g_thread_unref(g_thread_new("pod", run, worker));
   return worker;

@@ -17,6 +17,7 @@ typedef struct SandboxSpec {
   bool share_process_namespace;
   const char *log_directory;   /* /var/log/pods/NS_NAME_UID, made by the runtime */
   const char *cgroup_parent;   /* "/kubepods/burstable/podUID" relative to the node's cgroup root */
+  const char *runtime_handler; /* of the pod's RuntimeClass; NULL or "": the usual one */
   const json_t *sysctls;       /* [{name, value}], may be NULL */
   const json_t *port_mappings; /* [{protocol, hostPort, containerPort, hostIP}], may be NULL */
 } SandboxSpec;
@@ -33,8 +34,16 @@ void sandbox_status_clear(SandboxStatus *status);
 typedef struct ContainerMount {
   const char *host_path, *container_path;
   bool read_only;
-  const char *propagation; /* "private", "rslave", "rshared" */
+  const char *propagation;  /* "private", "rslave", "rshared" */
+  bool recursive_read_only; /* with READ_ONLY: what is mounted below it is read-only, too */
+  bool no_exec;             /* nothing on it is run, is a device or gives other rights */
 } ContainerMount;
+
+/* A device of the node in a container. */
+typedef struct ContainerDevice {
+  const char *host_path, *container_path;
+  const char *access; /* of the control group: "rwm", "r" */
+} ContainerDevice;
 
 typedef struct ContainerSpec {
   const char *name;
@@ -46,6 +55,8 @@ typedef struct ContainerSpec {
   const char *const *env;     /* "K=V", NULL-terminated, complete (image's own are added first by the runtime) */
   const ContainerMount *mounts;
   size_t n_mounts;
+  const ContainerDevice *devices;
+  size_t n_devices;
   const char *log_path; /* absolute; CRI log format, written by conmon */
   bool tty, stdin_, stdin_once;
   const json_t *security_context;     /* container's, merged with the pod's; may be NULL */
@@ -92,9 +103,10 @@ typedef void (*RuntimeEvent)(const char *sandbox_id, const char *container_id, v
 
 typedef struct Runtime Runtime;
 struct Runtime {
-  const char *name;    /* "native"; the others of base/runtime_name.h */
-  const char *version; /* of the daemon, or with native of the OCI runtime */
-  bool rotates_logs;   /* itself: reopen_log is not to be called */
+  const char *name;            /* "native"; the others of base/runtime_name.h */
+  const char *version;         /* of the daemon, or with native of the OCI runtime */
+  bool rotates_logs;           /* itself: reopen_log is not to be called */
+  bool mounts_read_only_below; /* knows ContainerMount.recursive_read_only */
 
   char *(*run_sandbox)(Runtime *runtime, const SandboxSpec *spec, GError **error); /* its id; the caller frees */
   bool (*stop_sandbox)(Runtime *runtime, const char *sandbox_id, GError **error); /* kills all containers; idempotent */
@@ -137,6 +149,10 @@ struct Runtime {
   bool (*remove_image)(Runtime *runtime, const char *reference, GError **error);
   /* A docker-archive or OCI archive from the descriptor. *LOADED gets the array of its references, new reference. */
   bool (*load_image)(Runtime *runtime, int fd, json_t **loaded, GError **error);
+
+  /* Mounts the content of an image, which is here, at the folder TARGET: read-only, nothing in it can be run. While it
+   * is mounted, whoever did it, the image is in use. NULL: this runtime cannot. */
+  bool (*mount_image)(Runtime *runtime, const char *image_id, const char *target, GError **error);
 
   void (*set_event_handler)(Runtime *runtime, RuntimeEvent handler, void *data);
   /* The node agent is about to go. Calls that wait for a container to end or for an image return at once with

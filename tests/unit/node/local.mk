@@ -75,3 +75,8 @@ check_PROGRAMS += %D%/test-kubelet-pressure
 TESTS += %D%/test-kubelet-pressure
 %C%_test_kubelet_pressure_SOURCES = %D%/test-kubelet-pressure.c $(kubelet_fixture_sources)
 %C%_test_kubelet_pressure_LDADD = $(clusterd_libs) $(clusterd_system_libs)
+
+check_PROGRAMS += %D%/test-volume-mounts
+TESTS += %D%/test-volume-mounts
+%C%_test_volume_mounts_SOURCES = %D%/test-volume-mounts.c
+%C%_test_volume_mounts_LDADD = $(clusterd_libs) $(clusterd_system_libs)

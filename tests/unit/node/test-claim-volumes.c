@@ -14,6 +14,8 @@
 
 static const NodeFacts node = { .name = "n1", .ip = "10.0.2.15", .cpu_milli = 1000, .memory_bytes = 1 << 30 };
 
+static const VolumeUse mounted = { .mounted = true };
+
 static json_t *parse(const char *text)
 {
   g_autoptr(GError) error = NULL;
@@ -101,12 +103,12 @@ static void test_texts(void)
     g_autoptr(GError) error = NULL;
     ClusterView view = view_of(cluster);
     VolumeContext context = { .pod = pod, .view = &view, .node = &node };
-    g_autofree char *path = claim_volume_path(&context, "/nonexistent", volume, &error);
+    g_autofree char *path = claim_volume_path(&context, "/nonexistent", volume, mounted, &error);
     g_assert_cmpstr(error ? error->message : NULL, ==, rows[i].text);
     g_assert_cmpstr(path, ==, rows[i].text ? NULL : "/tmp");
     /* A pod that has run with a claim that is being deleted is what holds it. */
     context.started = true;
-    g_autofree char *again = claim_volume_path(&context, "/nonexistent", volume, NULL);
+    g_autofree char *again = claim_volume_path(&context, "/nonexistent", volume, mounted, NULL);
     bool leaves = strstr(rows[i].cluster, "deletionTimestamp") != NULL;
     g_assert_cmpstr(again, ==, leaves ? "/tmp" : path);
   }
@@ -126,11 +128,11 @@ static void test_ephemeral(void)
   g_autoptr(GError) error = NULL;
   ClusterView view = view_of(own);
   VolumeContext context = { .pod = pod, .view = &view, .node = &node };
-  g_autofree char *path = claim_volume_path(&context, "/nonexistent", volume, &error);
+  g_autofree char *path = claim_volume_path(&context, "/nonexistent", volume, mounted, &error);
   g_assert_no_error(error);
   g_assert_cmpstr(path, ==, "/tmp");
   view = view_of(others);
-  g_assert_null(claim_volume_path(&context, "/nonexistent", volume, &error));
+  g_assert_null(claim_volume_path(&context, "/nonexistent", volume, mounted, &error));
   g_assert_nonnull(strstr(error->message, "default/p-v: PVC was not created for pod"));
   g_assert_true(pod_volumes_depend_on(pod, "persistentvolumeclaims", "p-v"));
   g_assert_false(pod_volumes_depend_on(pod, "persistentvolumeclaims", "v"));
@@ -207,7 +209,7 @@ static void test_fs_group(void)
   g_autofree char *cluster_text = g_strdup_printf("{" CLAIM("", "Bound") "," VOLUME("local: {path: %s}") "}", volume);
   g_autofree char *pod_text = g_strdup_printf(
       "{metadata: {name: p, namespace: default, uid: u1}, spec: {securityContext: {fsGroup: %u}, volumes: [{name: v, "
-      "persistentVolumeClaim: {claimName: data}}]}}",
+      "persistentVolumeClaim: {claimName: data}}], containers: [{name: c, volumeMounts: [{name: v, mountPath: /v}]}]}}",
       group);
   g_autoptr(json_t) cluster = parse(cluster_text);
   g_autoptr(json_t) pod = parse(pod_text);

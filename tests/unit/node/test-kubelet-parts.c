@@ -1,4 +1,4 @@
-/* The kubelet's pure parts: environment, files, resources, logs, folders that change at once, sub-paths, status. */
+/* The kubelet's pure parts: environment, files, resources, logs, folders that change at once, status. */
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -15,7 +15,6 @@
 #include "clusterd/node/resources.h"
 #include "clusterd/node/volumes/atomic_dir.h"
 #include "clusterd/node/volumes/host_path.h"
-#include "clusterd/node/volumes/volumes.h"
 
 static const NodeFacts node = { .name = "n1",
                                 .ip = "10.0.2.15",
@@ -312,26 +311,6 @@ static void test_atomic_dir(void)
   file_remove_tree(dir, NULL);
 }
 
-static void test_sub_path(void)
-{
-  g_autofree char *root = g_dir_make_tmp("root-XXXXXX", NULL);
-  g_autofree char *link = g_build_filename(root, "link", NULL);
-  g_autofree char *made = volume_sub_path(root, "x/y", NULL);
-  g_autofree char *wanted = g_build_filename(root, "x", "y", NULL);
-  g_assert_cmpstr(made, ==, wanted);
-  g_assert_true(g_file_test(made, G_FILE_TEST_IS_DIR));
-  g_assert_cmpint(symlink("/etc", link), ==, 0);
-  g_autoptr(GError) error = NULL;
-  g_autofree char *out = volume_sub_path(root, "link/passwd", &error);
-  g_assert_true(!out || g_str_has_prefix(out, root));
-  g_autofree char *up = volume_sub_path(root, "../x", NULL);
-  g_assert_null(up);
-  g_autofree char *dots = volume_sub_path(root, "a..b", NULL), *inside = volume_sub_path(root, "x/../y", NULL);
-  g_assert_true(g_str_has_suffix(dots, "/a..b"));
-  g_assert_null(inside);
-  file_remove_tree(root, NULL);
-}
-
 static void test_host_path(void)
 {
   g_autoptr(GError) error = NULL;
@@ -449,7 +428,6 @@ int main(int argc, char **argv)
   g_test_add_func("/parts/logs", test_logs);
   g_test_add_func("/parts/log-follow", test_log_follow);
   g_test_add_func("/parts/atomic-dir", test_atomic_dir);
-  g_test_add_func("/parts/sub-path", test_sub_path);
   g_test_add_func("/parts/host-path", test_host_path);
   g_test_add_func("/parts/pull-secrets", test_pull_secrets);
   g_test_add_func("/parts/status", test_status);

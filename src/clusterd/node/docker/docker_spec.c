@@ -168,6 +168,16 @@ static json_t *make_mounts(const ContainerSpec *spec)
   return mounts;
 }
 
+static json_t *make_devices(const ContainerSpec *spec)
+{
+  json_t *devices = json_array();
+  for (size_t i = 0; i < spec->n_devices; i++)
+    json_array_append_new(devices,
+                          json_pack("{s:s, s:s, s:s}", "PathOnHost", spec->devices[i].host_path, "PathInContainer",
+                                    spec->devices[i].container_path, "CgroupPermissions", spec->devices[i].access));
+  return devices;
+}
+
 static json_t *make_ulimits(void)
 {
   struct rlimit files = { OPEN_FILES_MAX, OPEN_FILES_MAX };
@@ -220,6 +230,7 @@ static json_t *make_host(const DockerRuntime *docker, const DockerSandbox *sandb
                 "Type", "json-file", "Config", "max-size", docker->log_size, "max-file", docker->log_files);
   add_namespaces(sandbox, host);
   add_resources(spec, host);
+  json_object_set_new(host, "Devices", make_devices(spec));
   add_rights(spec, host);
   return host;
 }

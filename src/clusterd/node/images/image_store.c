@@ -11,6 +11,7 @@
 #include "base/reason.h"
 #include "clusterd/node/images/docker_images.h"
 #include "clusterd/node/images/image_index.h"
+#include "clusterd/node/images/image_mount.h"
 #include "clusterd/node/images/image_reference.h"
 
 #define HOLD_TIMEOUT_MS 60000
@@ -152,10 +153,12 @@ GPtrArray *image_store_list(ImageStore *store, GError **error)
   return merge_by_id(g_steal_pointer(&images));
 }
 
-/* Ids of the images containers were made from ({id: true}), from the containers' states on disk. */
+/* Ids of the images containers were made from ({id: true}), from the containers' states on disk, and of those that are
+ * volumes. */
 static json_t *used_images(const ImageStore *store)
 {
   json_t *used = json_object();
+  image_mount_add_used(used);
   g_autoptr(GDir) folder = store->image_users_dir ? g_dir_open(store->image_users_dir, 0, NULL) : NULL;
   const char *name;
   while (folder && (name = g_dir_read_name(folder))) {

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/node/images/image_mount.h"
 #include "clusterd/node/images/registry.h"
 #include "clusterd/node/native/container.h"
 #include "clusterd/node/native/exec.h"
@@ -67,6 +68,11 @@ static bool native_load_image(Runtime *runtime, int fd, json_t **loaded, GError 
 {
   *loaded = image_store_load(((NativeRuntime *)runtime)->images, fd, error);
   return *loaded != NULL;
+}
+
+static bool native_mount_image(Runtime *runtime, const char *image_id, const char *target, GError **error)
+{
+  return image_mount(((NativeRuntime *)runtime)->images, image_id, target, error);
 }
 
 static void native_set_event_handler(Runtime *runtime, RuntimeEvent handler, void *data)
@@ -130,6 +136,8 @@ static const Runtime native_table = {
   .list_images = native_list_images,
   .remove_image = native_remove_image,
   .load_image = native_load_image,
+  .mount_image = native_mount_image,
+  .mounts_read_only_below = true,
   .set_event_handler = native_set_event_handler,
   .interrupt = native_interrupt,
   .free = native_free,

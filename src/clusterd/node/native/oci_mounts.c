@@ -65,7 +65,9 @@ static void add_volume(json_t *mounts, const ContainerMount *mount)
 {
   const char *propagation = mount->propagation ? mount->propagation : "private";
   const char *option = g_str_has_prefix(propagation, "r") ? propagation : "rprivate";
-  g_autofree char *options = g_strdup_printf("rbind,%s,%s", option, mount->read_only ? "ro" : "rw");
+  g_autofree char *options = g_strdup_printf("rbind,%s,%s%s%s", option, mount->read_only ? "ro" : "rw",
+                                             mount->read_only && mount->recursive_read_only ? ",rro" : "",
+                                             mount->no_exec ? ",noexec,nosuid,nodev" : "");
   json_array_append_new(mounts, make_mount(mount->container_path, "bind", mount->host_path, options));
 }
 

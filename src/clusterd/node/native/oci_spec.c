@@ -1,5 +1,6 @@
 #include "clusterd/node/native/oci_spec.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -70,6 +71,38 @@ static void allow_device(json_t *list, const char *type, int major, int minor, c
   json_array_append_new(list, rule);
 }
 
+/* The type and number of a device of the node; false with an error. */
+static bool look_at(const ContainerDevice *device, struct stat *info, GError **error)
+{
+  if (stat(device->host_path, info) != 0)
+    return reason_set_errno(error, REASON_RUNTIME, errno, "device %s", device->host_path);
+  return S_ISBLK(info->st_mode) || S_ISCHR(info->st_mode) ||
+         reason_set(error, REASON_RUNTIME, "%s is not a device", device->host_path);
+}
+
+static json_t *device_node(const char *path, const struct stat *info)
+{
+  return json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i}", "path", path, "type", S_ISCHR(info->st_mode) ? "c" : "b",
+                   "major", (int)major(info->st_rdev), "minor", (int)minor(info->st_rdev), "fileMode",
+                   (int)(info->st_mode & 07777), "uid", (int)info->st_uid, "gid", (int)info->st_gid);
+}
+
+/* Adds the nodes of the container's own devices to NODES, and to RULES that they may be used. */
+static bool add_devices(const OciInput *input, json_t *nodes, json_t *rules, GError **error)
+{
+  for (size_t i = 0; i < input->spec->n_devices; i++) {
+    const ContainerDevice *device = &input->spec->devices[i];
+    struct stat info;
+    if (!look_at(device, &info, error))
+      return false;
+    json_array_append_new(nodes, device_node(device->container_path, &info));
+    if (!oci_privileged(input)) /* to whom all is allowed already */
+      allow_device(rules, S_ISCHR(info.st_mode) ? "c" : "b", (int)major(info.st_rdev), (int)minor(info.st_rdev),
+                   device->access);
+  }
+  return true;
+}
+
 /* crun makes the standard nodes; the cgroup must let them be used. Source: OCI runtime specification, default devices.
  */
 static json_t *make_device_rules(const OciInput *input)
@@ -104,24 +137,19 @@ static json_t *make_resources(const OciInput *input)
   return resources;
 }
 
-/* The node's own devices, for a privileged container. Terminals and what /dev mounts are left out. */
-static json_t *make_host_devices(void)
+/* Adds the node's own devices, for a privileged container. Terminals and what /dev mounts are left out. */
+static void add_host_devices(json_t *nodes)
 {
-  json_t *list = json_array();
   g_autoptr(GDir) folder = g_dir_open("/dev", 0, NULL);
   const char *name;
   while (folder && (name = g_dir_read_name(folder))) {
     g_autofree char *path = g_build_filename("/dev", name, NULL);
     struct stat info;
-    bool skipped = g_str_has_prefix(name, "tty") || g_str_equal(name, "console") || g_str_equal(name, "ptmx");
-    if (skipped || lstat(path, &info) < 0 || !(S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode)))
-      continue;
-    json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i}", "path", path, "type",
-                                          S_ISCHR(info.st_mode) ? "c" : "b", "major", (int)major(info.st_rdev), "minor",
-                                          (int)minor(info.st_rdev), "fileMode", (int)(info.st_mode & 07777), "uid",
-                                          (int)info.st_uid, "gid", (int)info.st_gid));
+    bool skipped = g_str_has_prefix(name, "tty") || g_str_equal(name, "console") || g_str_equal(name, "ptmx") ||
+                   json_find(nodes, "path", path);
+    if (!skipped && lstat(path, &info) == 0 && (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode)))
+      json_array_append_new(nodes, device_node(path, &info));
   }
-  return list;
 }
 
 static json_t *make_strings(const char *const *list, size_t count)
@@ -180,8 +208,12 @@ static json_t *make_linux(const OciInput *input, const json_t *process, GError *
     json_object_set_new(linux_, "maskedPaths", make_strings(masked_paths, G_N_ELEMENTS(masked_paths)));
     json_object_set_new(linux_, "readonlyPaths", make_strings(readonly_paths, G_N_ELEMENTS(readonly_paths)));
   }
+  json_t *devices = json_array();
+  json_object_set_new(linux_, "devices", devices);
+  if (!add_devices(input, devices, json_at(linux_, "resources", "devices", NULL), error))
+    return NULL;
   if (oci_privileged(input))
-    json_object_set_new(linux_, "devices", make_host_devices());
+    add_host_devices(devices);
   if (propagation)
     json_object_set_new(linux_, "rootfsPropagation", json_string(propagation));
   return add_seccomp(input, linux_, process, error) ? g_steal_pointer(&linux_) : NULL;

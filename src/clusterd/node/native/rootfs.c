@@ -68,6 +68,26 @@ bool rootfs_mount(const char *const *layers, const char *dir, const char *target
   return good;
 }
 
+bool rootfs_mount_read_only(const char *const *layers, const char *source, const char *empty, const char *target,
+                            GError **error)
+{
+  g_autoptr(GArray) fds = g_array_new(FALSE, FALSE, sizeof(int));
+  g_autoptr(GString) options = g_string_new(NULL);
+  g_autoptr(GPtrArray) all = g_ptr_array_new();
+  g_ptr_array_add(all, (gpointer)(uintptr_t)empty); /* without a writable layer overlayfs wants two others */
+  for (const char *const *layer = layers; *layer; layer++)
+    g_ptr_array_add(all, (gpointer)(uintptr_t)*layer);
+  g_ptr_array_add(all, NULL);
+  bool good = open_layers((const char *const *)(void *)all->pdata, fds, options, error);
+  if (good && options->len > OPTIONS_MAX)
+    good = reason_set(error, REASON_RUNTIME, "Cannot mount %s: too many image layers", target);
+  unsigned long flags = MS_RDONLY | MS_NOEXEC | MS_NODEV | MS_NOSUID;
+  if (good && mount(source, target, "overlay", flags, options->str) != 0)
+    good = reason_set_errno(error, REASON_RUNTIME, errno, "Cannot mount an image at %s", target);
+  close_all(fds);
+  return good;
+}
+
 void rootfs_unmount(const char *target)
 {
   umount2(target, MNT_DETACH);

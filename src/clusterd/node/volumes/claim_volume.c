@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/client/volume_match.h"
+#include "clusterd/node/volumes/block_volume.h"
 #include "clusterd/node/volumes/host_path.h"
 #include "clusterd/node/volumes/nfs_volume.h"
 #include "clusterd/node/volumes/volume_owner.h"
@@ -51,7 +52,7 @@ static char *obstacle(const VolumeContext *context, const json_t *volume, const 
   return NULL;
 }
 
-static char *volume_obstacle(const char *name, const json_t *volume, const json_t *claim)
+static char *volume_obstacle(const char *name, const json_t *volume, const json_t *claim, VolumeUse use)
 {
   const json_t *reference = json_at(volume, "spec", "claimRef", NULL);
   const char *uid = json_str(reference, "uid", "");
@@ -63,7 +64,10 @@ static char *volume_obstacle(const char *name, const json_t *volume, const json_
   if (strcmp(uid, uid_of(claim)) != 0)
     return g_strdup_printf("found PV object %s but its pv.Spec.ClaimRef.UID %s does not point to claim.UID %s", name,
                            uid, uid_of(claim));
-  if (strcmp(volume_mode(volume), "Block") == 0)
+  bool is_block = strcmp(volume_mode(volume), "Block") == 0;
+  if (!is_block && use.mapped)
+    return g_strdup_printf("volume %s has volumeMode %s, but is specified in volumeDevices", name, volume_mode(volume));
+  if (is_block && use.mounted)
     return g_strdup_printf("volume %s has volumeMode Block, but is specified in volumeMounts", name);
   return NULL;
 }
@@ -128,6 +132,20 @@ static char *mount(const VolumeContext *context, const char *folder, const char 
   return path;
 }
 
+static char *map(const char *folder, const char *name, const json_t *volume, GError **error)
+{
+  const json_t *local = json_at(volume, "spec", "local", NULL);
+  if (!local) {
+    reason_set(error, REASON_INVALID,
+               "MapVolume.FindMapperPluginBySpec failed for volume \"%s\" : no volume plugin matched", name);
+    return NULL;
+  }
+  char *device = block_volume_attach(folder, name, json_str(local, "path", ""), error);
+  if (!device)
+    g_prefix_error(error, "MapVolume.MapBlockVolume failed for volume \"%s\" : ", name);
+  return device;
+}
+
 static bool refuse(const VolumeContext *context, const json_t *volume, const char *claim, char *why, GError **error)
 {
   g_autofree char *owned = why;
@@ -138,7 +156,8 @@ static bool refuse(const VolumeContext *context, const json_t *volume, const cha
                     name, name, json_str(json_object_get(context->pod, "metadata"), "namespace", ""), claim, owned);
 }
 
-char *claim_volume_path(const VolumeContext *context, const char *folder, const json_t *volume, GError **error)
+char *claim_volume_path(const VolumeContext *context, const char *folder, const json_t *volume, VolumeUse use,
+                        GError **error)
 {
   const ClusterView *view = context->view;
   g_autofree char *claim_name = NULL;
@@ -153,17 +172,20 @@ char *claim_volume_path(const VolumeContext *context, const char *folder, const 
   }
   const char *name = json_str(json_object_get(claim, "spec"), "volumeName", "");
   g_autoptr(json_t) bound = view->object(view->data, "persistentvolumes", NULL, name);
-  why = volume_obstacle(name, bound, claim);
+  why = volume_obstacle(name, bound, claim, use);
   if (why)
     refuse(context, volume, claim_name, why, error);
   else if (!is_reached(context, bound))
     reason_set(error, REASON_INVALID,
-               "MountVolume.NodeAffinity check failed for volume \"%s\" : no matching NodeSelectorTerms", name);
+               "%sVolume.NodeAffinity check failed for volume \"%s\" : no matching NodeSelectorTerms",
+               use.mapped ? "Map" : "Mount", name);
   else if (is_taken(context, bound, claim))
     reason_set(error, REASON_INVALID,
-               "MountVolume.SetUp failed for volume \"%s\" : volume uses the ReadWriteOncePod access mode and is "
-               "already in use by another pod",
-               name);
+               "%s failed for volume \"%s\" : volume uses the ReadWriteOncePod access mode and is already in use by "
+               "another pod",
+               use.mapped ? "MapVolume.SetUpDevice" : "MountVolume.SetUp", name);
+  else if (use.mapped)
+    return map(folder, name, bound, error);
   else
     return mount(context, folder, name, bound, error);
   return NULL;

@@ -1,25 +1,14 @@
 #include "clusterd/node/volumes/nfs_volume.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/node/native/command.h"
+#include "clusterd/node/volumes/mounts.h"
 
 #define HELPER "mount.nfs"
-
-/* Says so without a question to the server, which may be gone. */
-static bool is_mounted(const char *path)
-{
-  struct statx info;
-  return statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, 0, &info) == 0 &&
-         (info.stx_attributes & STATX_ATTR_MOUNT_ROOT);
-}
 
 /* The caller frees. */
 static char *make_device(const json_t *source)
@@ -65,19 +54,7 @@ char *nfs_volume_mount(const char *folder, const char *name, const json_t *sourc
                        GError **error)
 {
   g_autofree char *path = g_build_filename(folder, "nfs", name, NULL);
-  if (!is_mounted(path) && (!file_make_dirs(path, 0750, error) || !run_helper(source, options, path, error)))
+  if (!mounts_is_point(path) && (!file_make_dirs(path, 0750, error) || !run_helper(source, options, path, error)))
     return NULL;
   return g_steal_pointer(&path);
-}
-
-bool nfs_volume_unmount_all(const char *folder, GError **error)
-{
-  g_autofree char *all = g_build_filename(folder, "nfs", NULL);
-  g_autoptr(GDir) dir = g_dir_open(all, 0, NULL);
-  for (const char *name; dir && (name = g_dir_read_name(dir));) {
-    g_autofree char *path = g_build_filename(all, name, NULL);
-    if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL) /* EINVAL: nothing is mounted there */
-      return reason_set_errno(error, REASON_FILE, errno, "unmount %s", path);
-  }
-  return true;
 }

@@ -12,12 +12,30 @@
 #define TOKEN_SECONDS 3600
 #define TOKEN_AGE_MAX_US (86400 * (int64_t)G_USEC_PER_SEC) /* older ones are replaced, however long they live */
 
+typedef struct Token {
+  char *text;
+  int64_t renew_us; /* wall clock */
+} Token;
+
 typedef struct Reader {
   const VolumeContext *context;
+  const char *volume;
+  GHashTable *tokens; /* "VOLUME PATH" → Token */
   GPtrArray *files;
   mode_t default_mode;
   int64_t *refresh_us;
 } Reader;
+
+static void token_free(Token *token)
+{
+  g_free(token->text);
+  g_free(token);
+}
+
+GHashTable *volume_tokens_new(void)
+{
+  return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)token_free);
+}
 
 bool volume_files_handles(const json_t *volume)
 {
@@ -104,18 +122,33 @@ static bool add_downward(Reader *reader, const json_t *source, GError **error)
   return true;
 }
 
-/* A token is replaced when four fifths of its life, or a day, have passed. */
-static bool add_token(Reader *reader, const json_t *source, GError **error)
+/* A token is replaced when four fifths of its life, or a day, have passed. NULL with an error. */
+static const Token *find_token(Reader *reader, const json_t *source, GError **error)
 {
   const VolumeContext *context = reader->context;
-  int64_t seconds = json_int(source, "expirationSeconds", TOKEN_SECONDS), now = timestamp_now_us(), expires_us = 0;
-  g_autofree char *token = context->view->token(context->view->data, context->pod, json_str(source, "audience", NULL),
-                                                seconds, &expires_us, error);
+  int64_t seconds = json_int(source, "expirationSeconds", TOKEN_SECONDS), expires_us = 0;
+  int64_t now = context->now_us ? context->now_us : timestamp_now_us();
+  g_autofree char *key = g_strdup_printf("%s %s", reader->volume, json_str(source, "path", ""));
+  Token *token = g_hash_table_lookup(reader->tokens, key);
+  if (token && now < token->renew_us)
+    return token;
+  char *text = context->view->token(context->view->data, context->pod, json_str(source, "audience", NULL), seconds,
+                                    &expires_us, error);
+  if (!text)
+    return NULL;
+  token = g_new(Token, 1);
+  *token = (Token){ text, now + MIN((expires_us - now) / 5 * 4, TOKEN_AGE_MAX_US) };
+  g_hash_table_insert(reader->tokens, g_steal_pointer(&key), token);
+  return token;
+}
+
+static bool add_token(Reader *reader, const json_t *source, GError **error)
+{
+  const Token *token = find_token(reader, source, error);
   if (!token)
     return false;
-  int64_t life = (expires_us - now) / 5 * 4;
-  *reader->refresh_us = MIN(*reader->refresh_us, now + MIN(life, TOKEN_AGE_MAX_US));
-  add(reader, json_str(source, "path", "token"), token, strlen(token), reader->default_mode);
+  *reader->refresh_us = MIN(*reader->refresh_us, token->renew_us);
+  add(reader, json_str(source, "path", "token"), token->text, strlen(token->text), reader->default_mode);
   return true;
 }
 
@@ -139,11 +172,17 @@ static bool add_projected(Reader *reader, const json_t *projected, GError **erro
   return true;
 }
 
-GPtrArray *volume_files_read(const VolumeContext *context, const json_t *volume, int64_t *refresh_us, GError **error)
+GPtrArray *volume_files_read(const VolumeContext *context, const json_t *volume, GHashTable *tokens,
+                             int64_t *refresh_us, GError **error)
 {
   static const char *const types[] = { "configMap", "secret", "downwardAPI", "projected" };
   g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func((GDestroyNotify)atomic_file_free);
-  Reader reader = { .context = context, .files = files, .default_mode = DEFAULT_MODE, .refresh_us = refresh_us };
+  Reader reader = { .context = context,
+                    .volume = json_str(volume, "name", ""),
+                    .tokens = tokens,
+                    .files = files,
+                    .default_mode = DEFAULT_MODE,
+                    .refresh_us = refresh_us };
   const json_t *source = NULL;
   gsize type = 0;
   for (; type < G_N_ELEMENTS(types) && !source; type++)

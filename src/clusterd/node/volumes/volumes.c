@@ -1,12 +1,9 @@
 #include "clusterd/node/volumes/volumes.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -14,23 +11,40 @@
 #include "base/quantity.h"
 #include "base/reason.h"
 #include "clusterd/node/volumes/atomic_dir.h"
+#include "clusterd/node/volumes/block_volume.h"
 #include "clusterd/node/volumes/claim_volume.h"
 #include "clusterd/node/volumes/host_path.h"
+#include "clusterd/node/volumes/mounts.h"
 #include "clusterd/node/volumes/nfs_volume.h"
+#include "clusterd/node/volumes/sub_path.h"
+
+/* A volume that is there. */
+typedef struct Volume {
+  char *path;
+  bool read_only; /* whatever a container says */
+  bool is_device;
+} Volume;
 
 struct PodVolumes {
   char *dir;
-  GHashTable *paths;     /* name → host path */
-  GHashTable *read_only; /* set of names: whatever a container says */
+  GHashTable *table; /* name → Volume */
+  GHashTable *tokens;
   int64_t refresh_us;
+  bool failed_device; /* what failed last is a volume of mode Block */
 };
+
+static void volume_free(Volume *volume)
+{
+  g_free(volume->path);
+  g_free(volume);
+}
 
 PodVolumes *pod_volumes_new(const char *dir)
 {
   PodVolumes *volumes = g_new0(PodVolumes, 1);
   volumes->dir = g_build_filename(dir, "volumes", NULL);
-  volumes->paths = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-  volumes->read_only = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  volumes->table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)volume_free);
+  volumes->tokens = volume_tokens_new();
   volumes->refresh_us = INT64_MAX;
   return volumes;
 }
@@ -40,8 +54,8 @@ void pod_volumes_free(PodVolumes *volumes)
   if (!volumes)
     return;
   g_free(volumes->dir);
-  g_hash_table_unref(volumes->paths);
-  g_hash_table_unref(volumes->read_only);
+  g_hash_table_unref(volumes->table);
+  g_hash_table_unref(volumes->tokens);
   g_free(volumes);
 }
 
@@ -50,26 +64,40 @@ int64_t pod_volumes_refresh_us(const PodVolumes *volumes)
   return volumes->refresh_us;
 }
 
+const char *pod_volumes_event(const PodVolumes *volumes)
+{
+  return volumes->failed_device ? "FailedMapVolume" : "FailedMount";
+}
+
 const char *pod_volumes_path(const PodVolumes *volumes, const char *name)
 {
-  return g_hash_table_lookup(volumes->paths, name);
+  const Volume *volume = g_hash_table_lookup(volumes->table, name);
+  return volume && !volume->is_device ? volume->path : NULL;
+}
+
+const char *pod_volumes_device(const PodVolumes *volumes, const char *name)
+{
+  const Volume *volume = g_hash_table_lookup(volumes->table, name);
+  return volume && volume->is_device ? volume->path : NULL;
 }
 
 bool pod_volumes_is_read_only(const PodVolumes *volumes, const char *name)
 {
-  return g_hash_table_contains(volumes->read_only, name);
+  const Volume *volume = g_hash_table_lookup(volumes->table, name);
+  return volume && volume->read_only;
+}
+
+/* Takes PATH. */
+static void add(PodVolumes *volumes, const char *name, char *path, bool read_only, bool is_device)
+{
+  Volume *volume = g_new(Volume, 1);
+  *volume = (Volume){ path, read_only, is_device };
+  g_hash_table_insert(volumes->table, g_strdup(name), volume);
 }
 
 static gid_t fs_group(const json_t *pod)
 {
   return (gid_t)json_int(json_at(pod, "spec", "securityContext", NULL), "fsGroup", -1);
-}
-
-static bool is_mount_point(const char *path)
-{
-  struct stat here, above;
-  g_autofree char *parent = g_build_filename(path, "..", NULL);
-  return stat(path, &here) == 0 && stat(parent, &above) == 0 && here.st_dev != above.st_dev;
 }
 
 static bool mount_memory(const char *path, const json_t *source, GError **error)
@@ -79,7 +107,7 @@ static bool mount_memory(const char *path, const json_t *source, GError **error)
   g_autofree char *options = text && quantity_parse(text, &limit, NULL) && limit.nano > 0
                                  ? g_strdup_printf("mode=0777,size=%" G_GINT64_FORMAT, quantity_value(limit))
                                  : g_strdup("mode=0777");
-  if (is_mount_point(path))
+  if (mounts_is_point(path))
     return true; /* from before a restart of ours */
   return mount("tmpfs", path, "tmpfs", MS_NODEV | MS_NOSUID, options) == 0 ||
          reason_set_errno(error, REASON_FILE, errno, "tmpfs on %s", path);
@@ -87,7 +115,8 @@ static bool mount_memory(const char *path, const json_t *source, GError **error)
 
 static bool set_up_empty_dir(const char *path, const json_t *source, gid_t group, GError **error)
 {
-  if (!file_make_dirs(path, 0777, error))
+  g_autofree char *parent = g_path_get_dirname(path);
+  if (!file_make_dirs(parent, 0700, error) || !file_make_dirs(path, 0777, error))
     return false;
   if (g_str_equal(json_str(source, "medium", ""), "Memory") && !mount_memory(path, source, error))
     return false;
@@ -99,15 +128,44 @@ static bool set_up_empty_dir(const char *path, const json_t *source, gid_t group
 static bool set_up_files(PodVolumes *volumes, const VolumeContext *context, const json_t *volume, const char *path,
                          GError **error)
 {
-  g_autoptr(GPtrArray) files = volume_files_read(context, volume, &volumes->refresh_us, error);
+  g_autoptr(GPtrArray) files = volume_files_read(context, volume, volumes->tokens, &volumes->refresh_us, error);
   return files && file_make_dirs(path, 0755, error) && atomic_dir_write(path, files, fs_group(context->pod), error);
 }
 
-/* What is mounted stays, whatever becomes of the claim: its pod runs. */
-static char *set_up_claim(const PodVolumes *volumes, const VolumeContext *context, const json_t *volume, GError **error)
+static bool names(const json_t *list, const char *name)
 {
-  const char *there = pod_volumes_path(volumes, json_str(volume, "name", ""));
-  return there ? g_strdup(there) : claim_volume_path(context, volumes->dir, volume, error);
+  return json_find(list, "name", name) != NULL;
+}
+
+/* Whether containers mount volume NAME, or want its device: what no container uses is none of the node's business. */
+static VolumeUse use_of(const json_t *pod, const char *name)
+{
+  static const char *const lists[] = { "initContainers", "containers", "ephemeralContainers" };
+  VolumeUse use = { 0 };
+  for (gsize i = 0; i < G_N_ELEMENTS(lists); i++) {
+    const json_t *container;
+    size_t k;
+    json_array_foreach (json_at(pod, "spec", lists[i], NULL), k, container) {
+      use.mounted = use.mounted || names(json_object_get(container, "volumeMounts"), name);
+      use.mapped = use.mapped || names(json_object_get(container, "volumeDevices"), name);
+    }
+  }
+  return use;
+}
+
+/* What is mounted stays, whatever becomes of the claim: its pod runs. */
+static bool set_up_claim(PodVolumes *volumes, const VolumeContext *context, const json_t *volume, VolumeUse use,
+                         GError **error)
+{
+  const char *name = json_str(volume, "name", "");
+  bool read_only = json_flag(json_object_get(volume, "persistentVolumeClaim"), "readOnly", false);
+  if (g_hash_table_contains(volumes->table, name))
+    return true;
+  char *path = claim_volume_path(context, volumes->dir, volume, use, error);
+  volumes->failed_device = !path && g_str_has_prefix((*error)->message, "MapVolume.");
+  if (path)
+    add(volumes, name, path, read_only, use.mapped);
+  return path != NULL;
 }
 
 static char *set_up(PodVolumes *volumes, const VolumeContext *context, const json_t *volume, GError **error)
@@ -126,6 +184,31 @@ static char *set_up(PodVolumes *volumes, const VolumeContext *context, const jso
   return g_steal_pointer(&path);
 }
 
+static char *image_target(const PodVolumes *volumes, const char *name)
+{
+  return g_build_filename(volumes->dir, "images", name, NULL);
+}
+
+char *pod_volumes_image_target(const PodVolumes *volumes, const char *name, GError **error)
+{
+  g_autofree char *target = image_target(volumes, name);
+  return file_make_dirs(target, 0700, error) ? g_steal_pointer(&target) : NULL;
+}
+
+void pod_volumes_add_image(PodVolumes *volumes, const char *name)
+{
+  add(volumes, name, image_target(volumes, name), true, false);
+}
+
+/* What is mounted from before a restart of ours stays as it is; the rest comes when the image is there. */
+static bool set_up_image(PodVolumes *volumes, const char *name)
+{
+  g_autofree char *target = image_target(volumes, name);
+  if (!g_hash_table_contains(volumes->table, name) && mounts_is_point(target))
+    pod_volumes_add_image(volumes, name);
+  return true;
+}
+
 static bool is_supported(const json_t *volume)
 {
   return volume_files_handles(volume) || json_object_get(volume, "emptyDir") || json_object_get(volume, "hostPath") ||
@@ -133,18 +216,27 @@ static bool is_supported(const json_t *volume)
          json_object_size(volume) <= 1; /* no source: an empty folder, as the API defaults it */
 }
 
-static char *set_up_any(PodVolumes *volumes, const VolumeContext *context, const json_t *volume, GError **error)
+static bool set_up_any(PodVolumes *volumes, const VolumeContext *context, const json_t *volume, GError **error)
 {
+  const char *name = json_str(volume, "name", "");
+  VolumeUse use = use_of(context->pod, name);
   char *path = NULL;
+  volumes->failed_device = false;
+  if (!use.mounted && !use.mapped)
+    return true;
   if (claim_volume_handles(context->pod, volume, NULL))
-    return set_up_claim(volumes, context, volume, error);
+    return set_up_claim(volumes, context, volume, use, error);
+  if (json_object_get(volume, "image"))
+    return set_up_image(volumes, name);
   if (is_supported(volume))
     path = set_up(volumes, context, volume, error);
   else
     reason_set(error, REASON_INVALID, "no volume plugin matched");
-  if (!path)
-    g_prefix_error(error, "MountVolume.SetUp failed for volume \"%s\" : ", json_str(volume, "name", ""));
-  return path;
+  if (path)
+    add(volumes, name, path, false, false);
+  else
+    g_prefix_error(error, "MountVolume.SetUp failed for volume \"%s\" : ", name);
+  return path != NULL;
 }
 
 bool pod_volumes_set_up(PodVolumes *volumes, const VolumeContext *context, GError **error)
@@ -153,13 +245,11 @@ bool pod_volumes_set_up(PodVolumes *volumes, const VolumeContext *context, GErro
   size_t i;
   volumes->refresh_us = INT64_MAX;
   json_array_foreach (json_at(context->pod, "spec", "volumes", NULL), i, volume) {
-    const char *name = json_str(volume, "name", "");
-    char *path = set_up_any(volumes, context, volume, error);
-    if (!path)
-      return false;
-    g_hash_table_insert(volumes->paths, g_strdup(name), path);
-    if (json_flag(json_object_get(volume, "persistentVolumeClaim"), "readOnly", false))
-      g_hash_table_add(volumes->read_only, g_strdup(name));
+    g_autoptr(GError) inner = NULL;
+    if (set_up_any(volumes, context, volume, &inner))
+      continue;
+    g_propagate_error(error, g_steal_pointer(&inner));
+    return false;
   }
   return true;
 }
@@ -188,47 +278,17 @@ bool pod_volumes_depend_on(const json_t *pod, const char *plural, const char *na
   return false;
 }
 
-/* RESOLVE_IN_ROOT makes ".." and links stay below ROOT, whatever a container wrote there. */
-static int open_beneath(int root, const char *path, uint64_t flags)
+char *pod_volumes_sub_path(const PodVolumes *volumes, const char *name, const char *sub_path, const char *container,
+                           size_t index, GError **error)
 {
-  struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-  return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
-}
-
-char *volume_sub_path(const char *root, const char *sub_path, GError **error)
-{
-  g_auto(GStrv) parts = g_strsplit(sub_path, "/", -1);
-  if (*sub_path == '/' || g_strv_contains((const char *const *)parts, "..")) {
-    reason_set(error, REASON_INVALID, "subPath \"%s\" must be relative and without \"..\"", sub_path);
-    return NULL;
-  }
-  file_autofd int base = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  g_autoptr(GString) so_far = g_string_new(".");
-  for (char **part = parts; *part; part++) {
-    file_autofd int parent = open_beneath(base, so_far->str, O_PATH | O_DIRECTORY);
-    g_string_append_printf(so_far, "/%s", *part);
-    file_autofd int there = open_beneath(base, so_far->str, O_PATH);
-    if (there < 0 && (errno != ENOENT || mkdirat(parent, *part, 0755) != 0)) {
-      reason_set_errno(error, REASON_FILE, errno, "subPath \"%s\"", sub_path);
-      return NULL;
-    }
-  }
-  file_autofd int fd = open_beneath(base, so_far->str, O_PATH);
-  g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", fd);
-  char *path = fd >= 0 ? g_file_read_link(link, NULL) : NULL;
-  if (!path)
-    reason_set_errno(error, REASON_FILE, errno, "subPath \"%s\"", sub_path);
-  return path;
+  const char *root = pod_volumes_path(volumes, name);
+  g_autofree char *number = g_strdup_printf("%zu", index);
+  g_autofree char *target = g_build_filename(volumes->dir, "sub-paths", name, container, number, NULL);
+  return sub_path_bind(root, sub_path, target, error) ? g_steal_pointer(&target) : NULL;
 }
 
 bool pod_volumes_tear_down(PodVolumes *volumes, GError **error)
 {
-  g_autofree char *dirs = g_build_filename(volumes->dir, "empty-dir", NULL);
-  g_autoptr(GDir) dir = g_dir_open(dirs, 0, NULL);
-  for (const char *name; dir && (name = g_dir_read_name(dir));) {
-    g_autofree char *path = g_build_filename(dirs, name, NULL);
-    if (is_mount_point(path) && umount2(path, MNT_DETACH) != 0)
-      return reason_set_errno(error, REASON_FILE, errno, "unmount %s", path);
-  }
-  return nfs_volume_unmount_all(volumes->dir, error) && file_remove_tree(volumes->dir, error);
+  return mounts_detach_below(volumes->dir, error) && block_volume_detach_all(volumes->dir, error) &&
+         file_remove_tree(volumes->dir, error);
 }
