@@ -2,6 +2,7 @@
 #include <glib.h>
 #include <ldns/ldns.h>
 
+#include "clusterd/dns/answer.h"
 #include "clusterd/dns/resolver.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -36,25 +37,35 @@ static bool namespace_exists(void *data, const char *namespace_)
   return namespace_[0] != 'x';
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static ldns_pkt *resolve(const Question *question)
 {
   const DnsFacts facts = { .service = service,
                            .slices = slices,
                            .namespace_exists = namespace_exists,
                            .services_at = services_at,
                            .slices_at = slices_at };
-  uint8_t rcode;
+  char name[] = "cluster.local";
+  const ClusterZone zone = { .name = name, .ttl = 30, .address = "10.96.0.10" };
   g_autofree char *chase = NULL;
-  ldns_pkt *query = resolver_parse(data, size, &rcode);
-  if (!query)
+  return resolver_answer(&facts, &zone, question->name, question->name_length, question->type, &chase);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+  Question question;
+  uint8_t out[UDP_SIZE_MAX];
+  int rcode = question_read(&question, data, size);
+  if (rcode == QUESTION_DROP)
     return 0;
-  ldns_pkt *answer =
-      rcode == 0 ? resolver_answer(&facts, "cluster.local", query, &chase) : resolver_refuse(query, rcode);
-  if (answer) {
-    g_autoptr(GBytes) wire = resolver_pack(answer, resolver_udp_limit(query));
-    g_assert_cmpuint(g_bytes_get_size(wire), <=, 1232);
-    ldns_pkt_free(answer);
-  }
-  ldns_pkt_free(query);
+  ldns_pkt *packet = rcode == 0 ? resolve(&question) : NULL;
+  g_autoptr(Answer) answer = packet ? answer_new(packet) : NULL;
+  size_t length = answer ? answer_write(answer, &question, 3, question_udp_limit(&question), out)
+                         : answer_refuse(&question, (uint8_t)rcode, out);
+  g_assert_cmpuint(length, <=, question_udp_limit(&question));
+  if (packet)
+    ldns_pkt_free(packet);
+  packet = NULL;
+  g_assert_cmpint(ldns_wire2pkt(&packet, out, length), ==, LDNS_STATUS_OK);
+  ldns_pkt_free(packet);
   return 0;
 }

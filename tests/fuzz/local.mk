@@ -26,7 +26,18 @@ check_PROGRAMS += %D%/fuzz-dns
 TESTS += %D%/fuzz-dns
 %C%_fuzz_dns_SOURCES = %D%/fuzz-dns.c $(fuzz_main)
 %C%_fuzz_dns_LDFLAGS = $(fuzz_ldflags)
-%C%_fuzz_dns_LDADD = src/clusterd/dns/libdns.a src/base/libbase.a $(LDNS_LIBS) $(BASE_LIBS)
+%C%_fuzz_dns_LDADD = $(dns_test_libs)
+check_PROGRAMS += %D%/fuzz-dns-reply
+TESTS += %D%/fuzz-dns-reply
+%C%_fuzz_dns_reply_SOURCES = %D%/fuzz-dns-reply.c $(fuzz_main)
+%C%_fuzz_dns_reply_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_dns_reply_LDADD = $(dns_test_libs)
+
+check_PROGRAMS += %D%/fuzz-corefile
+TESTS += %D%/fuzz-corefile
+%C%_fuzz_corefile_SOURCES = %D%/fuzz-corefile.c $(fuzz_main)
+%C%_fuzz_corefile_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_corefile_LDADD = $(dns_test_libs)
 
 fuzz_api_libs = src/clusterd/api/libapi.a src/base/libbase.a $(BASE_LIBS) -lm
 

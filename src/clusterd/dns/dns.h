@@ -1,5 +1,6 @@
 #pragma once
-/* Cluster DNS as a component: the address, the server behind it, and the Service kube-system/kube-dns that shows it. */
+/* Cluster DNS as a component: the address, the server behind it, the Service kube-system/kube-dns that shows it, and
+ * the ConfigMap kube-system/coredns that says what it does. */
 #include <glib.h>
 #include <stdbool.h>
 

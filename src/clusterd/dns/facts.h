@@ -4,10 +4,15 @@
 #include "clusterd/dns/resolver.h"
 
 typedef struct FactSource {
-  Informer *services, *slices, *namespaces, *config_maps;
+  Informer *services, *slices, *namespaces, *config_maps, *pods;
+  guint64 version; /* atomic */
+  /* Called on an informer's thread when a ConfigMap the server reads has changed. May be NULL. */
+  void (*config_changed)(void *data);
+  void *data;
 } FactSource;
 
-/* Gets the informers and adds the indexes: before informer_set_start. SOURCE must outlive the resolver. */
-void fact_source_init(FactSource *source, InformerSet *informers);
+/* Gets the informers and adds indexes and handlers: before informer_set_start. SOURCE must outlive the informers'
+ * threads and the resolver. CHANGED is called as config_changed is. */
+void fact_source_init(FactSource *source, InformerSet *informers, void (*changed)(void *data), void *data);
 
 DnsFacts fact_source_facts(FactSource *source);

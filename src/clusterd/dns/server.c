@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <event2/thread.h>
 #include <ldns/ldns.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -13,191 +12,112 @@
 
 #include "base/file.h"
 #include "base/reason.h"
+#include "clusterd/dns/batch.h"
 #include "clusterd/dns/stream.h"
-#include "clusterd/dns/upstream.h"
-
-#define MESSAGE_MAX 65535
-#define UDP_BURST 64 /* datagrams taken per wake-up, so that TCP gets its turn */
 
 struct DnsServer {
-  char *zone;
-  DnsFacts facts;
   struct event_base *base;
-  int udp, tcp, stop; /* stop: an eventfd */
+  int udp, tcp, stop, reload; /* the last two are eventfds */
   uint16_t port;
-  struct event *udp_event, *tcp_event, *stop_event;
-  Upstream *upstream;
-  json_t *config_map; /* what forwarding was made from; NULL: none */
-  Forwarding *forwarding;
+  struct event *udp_event, *tcp_event, *stop_event, *reload_event;
+  LookupSet *lookups;
   StreamSet *streams;
+  Batch *batch;
+  uint8_t stream_answer[MESSAGE_MAX];
   GThread *thread;
 };
 
 /* A question whose answer is not there yet, and who asked. */
 typedef struct Pending {
   DnsServer *server;
-  ldns_pkt *query;
-  ldns_pkt *answer;        /* ours so far, when an alias leads outside; else NULL */
+  Question question;
   struct sockaddr_in from; /* UDP */
   uint64_t stream;         /* TCP: its number; 0: UDP */
 } Pending;
 
-static void pending_free(Pending *pending)
+static void log_question(const Question *question, bool tcp, uint8_t rcode, size_t length)
 {
-  ldns_pkt_free(pending->query);
-  if (pending->answer)
-    ldns_pkt_free(pending->answer);
+  g_autofree char *name = name_to_text(question->asked, question->name_length);
+  ldns_rr_type type = question->type;
+  char *type_text = ldns_rr_type2str(type);
+  g_message("\"%s IN %s %s\" %u, %zu bytes", type_text, name, tcp ? "tcp" : "udp", rcode, length);
+  free(type_text);
+}
+
+/* ANSWER NULL: RCODE alone. */
+static size_t write_answer(const DnsServer *server, const Question *question, const Answer *answer, uint32_t age,
+                           uint8_t rcode, bool tcp, uint8_t *out)
+{
+  size_t limit = tcp ? MESSAGE_MAX : question_udp_limit(question);
+  size_t length = answer ? answer_write(answer, question, age, limit, out) : answer_refuse(question, rcode, out);
+  if (G_UNLIKELY(lookup_set_logs(server->lookups, question)))
+    log_question(question, tcp, answer ? answer_rcode(answer) : rcode, length);
+  return length;
+}
+
+static void on_answer(const Answer *answer, uint8_t rcode, void *data)
+{
+  Pending *pending = data;
+  DnsServer *server = pending->server;
+  uint8_t udp[UDP_SIZE_MAX];
+  bool tcp = pending->stream != 0;
+  uint8_t *out = tcp ? server->stream_answer : udp;
+  size_t length = write_answer(server, &pending->question, answer, 0, rcode, tcp, out);
+  if (tcp)
+    stream_set_send(server->streams, pending->stream, out, length);
+  else if (sendto(server->udp, out, length, MSG_NOSIGNAL, (const struct sockaddr *)&pending->from,
+                  sizeof pending->from) < 0)
+    g_debug("UDP answer: %s", g_strerror(errno));
   g_free(pending);
 }
 
-static void send_bytes(const Pending *pending, GBytes *bytes)
+static void look_up(DnsServer *server, const Question *question, const struct sockaddr_in *from, uint64_t stream)
 {
-  gsize length;
-  const void *wire = g_bytes_get_data(bytes, &length);
-  if (length == 0)
-    return;
-  if (pending->stream)
-    stream_set_send(pending->server->streams, pending->stream, bytes);
-  else if (sendto(pending->server->udp, wire, length, MSG_NOSIGNAL, (const struct sockaddr *)&pending->from,
-                  sizeof pending->from) < 0)
-    g_debug("UDP answer: %s", g_strerror(errno));
+  Pending *pending = g_new0(Pending, 1);
+  pending->server = server;
+  pending->question = *question;
+  pending->stream = stream;
+  if (from)
+    pending->from = *from;
+  lookup_set_start(server->lookups, question, on_answer, pending);
 }
 
-static void send_packet(const Pending *pending, ldns_pkt *answer)
+/* Writes the answer to MESSAGE into OUT when it is there at once: its length. 0: it comes later, or never. */
+static size_t answer_now(DnsServer *server, const uint8_t *message, size_t length, const struct sockaddr_in *from,
+                         uint64_t stream, uint8_t *out)
 {
-  g_autoptr(GBytes) bytes = resolver_pack(answer, pending->stream ? MESSAGE_MAX : resolver_udp_limit(pending->query));
-  send_bytes(pending, bytes);
+  Question question;
+  int rcode = question_read(&question, message, length);
+  if (rcode == QUESTION_DROP)
+    return 0;
+  if (rcode != 0)
+    return answer_refuse(&question, (uint8_t)rcode, out);
+  uint32_t age;
+  const Answer *answer = lookup_set_cached(server->lookups, &question, &age);
+  if (G_LIKELY(answer != NULL))
+    return write_answer(server, &question, answer, age, 0, stream != 0, out);
+  look_up(server, &question, from, stream);
+  return 0;
 }
 
-static void send_refusal(const Pending *pending, uint8_t rcode)
+static size_t on_datagram(const uint8_t *message, size_t length, const struct sockaddr_in *from, uint8_t *out,
+                          void *data)
 {
-  ldns_pkt *refusal = resolver_refuse(pending->query, rcode);
-  send_packet(pending, refusal);
-  ldns_pkt_free(refusal);
-}
-
-static void on_forwarded(GBytes *reply, void *data)
-{
-  Pending *pending = data;
-  if (reply)
-    send_bytes(pending, reply);
-  else
-    send_refusal(pending, LDNS_RCODE_SERVFAIL);
-  pending_free(pending);
-}
-
-/* What an alias outside the cluster leads to is put behind the alias. */
-static void on_chased(GBytes *reply, void *data)
-{
-  Pending *pending = data;
-  ldns_pkt *found = NULL;
-  if (reply && ldns_wire2pkt(&found, g_bytes_get_data(reply, NULL), g_bytes_get_size(reply)) == LDNS_STATUS_OK) {
-    ldns_rr_list *records = ldns_pkt_answer(found);
-    for (size_t i = 0; i < ldns_rr_list_rr_count(records); i++)
-      ldns_pkt_push_rr(pending->answer, LDNS_SECTION_ANSWER, ldns_rr_clone(ldns_rr_list_rr(records, i)));
-    ldns_pkt_free(found);
-  }
-  send_packet(pending, pending->answer);
-  pending_free(pending);
-}
-
-/* Whom to ask about NAME. Objects do not change: another one is read, the same is known. */
-static const NameServers *servers_for(DnsServer *server, const char *name)
-{
-  json_t *config_map = server->facts.config_map ? server->facts.config_map(server->facts.data) : NULL;
-  if (!server->forwarding || config_map != server->config_map) {
-    forwarding_free(server->forwarding);
-    server->forwarding = forwarding_new(config_map);
-    json_decref(server->config_map);
-    server->config_map = json_incref(config_map);
-  }
-  json_decref(config_map);
-  return forwarding_find(server->forwarding, name);
-}
-
-static void forward(Pending *pending, GBytes *wire)
-{
-  DnsServer *server = pending->server;
-  char *name = ldns_rdf2str(ldns_rr_owner(ldns_rr_list_rr(ldns_pkt_question(pending->query), 0)));
-  const NameServers *servers = servers_for(server, name ? name : "");
-  free(name);
-  upstream_ask(server->upstream, servers, wire, pending->stream != 0, on_forwarded, pending);
-}
-
-/* Takes PENDING. */
-static void chase(Pending *pending, const char *name)
-{
-  ldns_rr_type type = ldns_rr_get_type(ldns_rr_list_rr(ldns_pkt_question(pending->query), 0));
-  ldns_rdf *owner = ldns_dname_new_frm_str(name);
-  ldns_pkt *question = owner ? ldns_pkt_query_new(owner, type, LDNS_RR_CLASS_IN, LDNS_RD) : NULL;
-  if (!question) {
-    send_packet(pending, pending->answer);
-    pending_free(pending);
-    return;
-  }
-  g_autoptr(GBytes) wire = resolver_pack(question, MESSAGE_MAX);
-  ldns_pkt_free(question);
-  const NameServers *servers = servers_for(pending->server, name);
-  upstream_ask(pending->server->upstream, servers, wire, pending->stream != 0, on_chased, pending);
-}
-
-/* Takes PENDING, whose query came as WIRE. */
-static void answer(Pending *pending, const uint8_t *wire, size_t length)
-{
-  DnsServer *server = pending->server;
-  g_autofree char *alias = NULL;
-  pending->answer = resolver_answer(&server->facts, server->zone, pending->query, &alias);
-  if (!pending->answer) {
-    g_autoptr(GBytes) copy = g_bytes_new(wire, length);
-    forward(pending, copy);
-  } else if (alias) {
-    chase(pending, alias);
-  } else {
-    send_packet(pending, pending->answer);
-    pending_free(pending);
-  }
-}
-
-/* Takes PENDING, but for its query. */
-static void handle(Pending *pending, const uint8_t *wire, size_t length)
-{
-  uint8_t rcode;
-  pending->query = resolver_parse(wire, length, &rcode);
-  if (!pending->query) {
-    g_free(pending);
-    return;
-  }
-  if (rcode != LDNS_RCODE_NOERROR) {
-    send_refusal(pending, rcode);
-    pending_free(pending);
-    return;
-  }
-  answer(pending, wire, length);
+  return answer_now(data, message, length, from, 0, out);
 }
 
 static void on_udp(evutil_socket_t fd, short what, void *data)
 {
   DnsServer *server = data;
-  uint8_t buffer[MESSAGE_MAX];
-  for (unsigned i = 0; i < UDP_BURST; i++) {
-    Pending *pending = g_new0(Pending, 1);
-    socklen_t size = sizeof pending->from;
-    pending->server = server;
-    ssize_t n = recvfrom(fd, buffer, sizeof buffer, 0, (struct sockaddr *)&pending->from, &size);
-    if (n < 0) {
-      g_free(pending);
-      return;
-    }
-    handle(pending, buffer, (size_t)n);
-  }
+  batch_run(server->batch, fd, on_datagram, server);
 }
 
 static void on_stream_message(uint64_t stream, const uint8_t *message, size_t length, void *data)
 {
-  Pending *pending = g_new0(Pending, 1);
-  pending->server = data;
-  pending->stream = stream;
-  handle(pending, message, length);
+  DnsServer *server = data;
+  size_t n = answer_now(server, message, length, NULL, stream, server->stream_answer);
+  if (n > 0)
+    stream_set_send(server->streams, stream, server->stream_answer, n);
 }
 
 static void on_accept(evutil_socket_t fd, short what, void *data)
@@ -214,6 +134,14 @@ static void on_stop(evutil_socket_t fd, short what, void *data)
   event_base_loopbreak(server->base);
 }
 
+static void on_reload(evutil_socket_t fd, short what, void *data)
+{
+  DnsServer *server = data;
+  eventfd_t times;
+  eventfd_read(fd, &times);
+  lookup_set_reload(server->lookups);
+}
+
 static void *run(void *data)
 {
   DnsServer *server = data;
@@ -226,7 +154,7 @@ static int bound_socket(int type, const char *address, uint16_t port, GError **e
   struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
   int on = 1, fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0 || inet_pton(AF_INET, address, &at.sin_addr) != 1 ||
-      setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      (type == SOCK_STREAM && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) ||
       bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || (type == SOCK_STREAM && listen(fd, SOMAXCONN) != 0)) {
     reason_set_errno(error, REASON_LOCAL_NETWORK, errno, "DNS on %s port %u", address, port);
     file_close(&fd);
@@ -234,39 +162,41 @@ static int bound_socket(int type, const char *address, uint16_t port, GError **e
   return fd;
 }
 
-static bool listen_on(DnsServer *server, const DnsServerConfig *config, GError **error)
+static bool listen_on(DnsServer *server, const char *address, uint16_t port, GError **error)
 {
   struct sockaddr_in at;
   socklen_t size = sizeof at;
-  server->udp = bound_socket(SOCK_DGRAM, config->address, config->port, error);
+  server->udp = bound_socket(SOCK_DGRAM, address, port, error);
   if (server->udp < 0)
     return false;
   getsockname(server->udp, (struct sockaddr *)&at, &size);
   server->port = ntohs(at.sin_port);
-  server->tcp = bound_socket(SOCK_STREAM, config->address, server->port, error);
+  server->tcp = bound_socket(SOCK_STREAM, address, server->port, error);
   if (server->tcp < 0)
     return false;
   server->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  return server->stop >= 0 || reason_set_errno(error, REASON_LOCAL_NETWORK, errno, "eventfd");
+  server->reload = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return (server->stop >= 0 && server->reload >= 0) || reason_set_errno(error, REASON_LOCAL_NETWORK, errno, "eventfd");
 }
 
 DnsServer *dns_server_start(const DnsServerConfig *config, GError **error)
 {
   g_autoptr(DnsServer) server = g_new0(DnsServer, 1);
-  server->udp = server->tcp = server->stop = -1;
-  server->zone = g_strdup(config->zone);
-  server->facts = config->facts;
-  if (!listen_on(server, config, error))
+  server->udp = server->tcp = server->stop = server->reload = -1;
+  if (!listen_on(server, config->lookup.address, config->port, error))
     return NULL;
   server->base = event_base_new();
-  server->upstream = upstream_new(server->base, config->resolv_conf, config->upstream_port, config->address);
   server->streams = stream_set_new(server->base, on_stream_message, server);
+  server->batch = batch_new();
+  server->lookups = lookup_set_new(server->base, &config->lookup);
   server->udp_event = event_new(server->base, server->udp, EV_READ | EV_PERSIST, on_udp, server);
   server->tcp_event = event_new(server->base, server->tcp, EV_READ | EV_PERSIST, on_accept, server);
   server->stop_event = event_new(server->base, server->stop, EV_READ, on_stop, server);
+  server->reload_event = event_new(server->base, server->reload, EV_READ | EV_PERSIST, on_reload, server);
   event_add(server->udp_event, NULL);
   event_add(server->tcp_event, NULL);
   event_add(server->stop_event, NULL);
+  event_add(server->reload_event, NULL);
   server->thread = g_thread_new("dns", run, server);
   return g_steal_pointer(&server);
 }
@@ -274,6 +204,11 @@ DnsServer *dns_server_start(const DnsServerConfig *config, GError **error)
 uint16_t dns_server_port(const DnsServer *server)
 {
   return server->port;
+}
+
+void dns_server_reload(DnsServer *server)
+{
+  eventfd_write(server->reload, 1);
 }
 
 void dns_server_free(DnsServer *server)
@@ -284,21 +219,20 @@ void dns_server_free(DnsServer *server)
     eventfd_write(server->stop, 1);
     g_thread_join(server->thread);
   }
-  struct event *events[] = { server->udp_event, server->tcp_event, server->stop_event };
+  struct event *events[] = { server->udp_event, server->tcp_event, server->stop_event, server->reload_event };
   for (gsize i = 0; i < G_N_ELEMENTS(events); i++)
     if (events[i])
       event_free(events[i]);
+  lookup_set_free(server->lookups);
   g_clear_pointer(&server->streams, stream_set_free);
-  g_clear_pointer(&server->upstream, upstream_free);
   if (server->base) {
     event_base_loop(server->base, EVLOOP_NONBLOCK); /* connections are freed by callbacks of the loop */
     event_base_free(server->base);
   }
+  batch_free(server->batch);
   file_close(&server->udp);
   file_close(&server->tcp);
   file_close(&server->stop);
-  forwarding_free(server->forwarding);
-  json_decref(server->config_map);
-  g_free(server->zone);
+  file_close(&server->reload);
   g_free(server);
 }

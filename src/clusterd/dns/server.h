@@ -4,21 +4,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "clusterd/dns/resolver.h"
+#include "clusterd/dns/lookup.h"
 
 typedef struct DnsServer DnsServer;
 
 typedef struct DnsServerConfig {
-  const char *address; /* "10.96.0.10" */
   uint16_t port;       /* 53; 0: any free one, see dns_server_port */
-  const char *zone;    /* "cluster.local" */
-  DnsFacts facts;
-  const char *resolv_conf; /* "/etc/resolv.conf": its nameservers get what is not ours; read again when it changes */
-  uint16_t upstream_port;  /* 53 */
+  LookupConfig lookup; /* its address is the one listened on, of IPv4; its resolv_conf is "/etc/resolv.conf" */
 } DnsServerConfig;
 
 /* Listens and answers until dns_server_free. NULL with REASON_LOCAL_NETWORK. CONFIG is copied. */
 DnsServer *dns_server_start(const DnsServerConfig *config, GError **error);
 uint16_t dns_server_port(const DnsServer *server);
+
+/* Has the ConfigMaps read again, soon. Any thread. */
+void dns_server_reload(DnsServer *server);
+
 void dns_server_free(DnsServer *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DnsServer, dns_server_free)

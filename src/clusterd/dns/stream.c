@@ -83,14 +83,12 @@ void stream_set_add(StreamSet *set, int fd)
   g_hash_table_insert(set->streams, &stream->number, stream);
 }
 
-void stream_set_send(StreamSet *set, uint64_t number, GBytes *message)
+void stream_set_send(StreamSet *set, uint64_t number, const uint8_t *message, size_t length)
 {
   Stream *stream = g_hash_table_lookup(set->streams, &number);
-  gsize length;
-  const void *bytes = g_bytes_get_data(message, &length);
   if (!stream || evbuffer_get_length(bufferevent_get_output(stream->connection)) > OUTPUT_MAX)
     return;
   uint8_t head[2] = { (uint8_t)(length >> 8), (uint8_t)length };
   bufferevent_write(stream->connection, head, sizeof head);
-  bufferevent_write(stream->connection, bytes, length);
+  bufferevent_write(stream->connection, message, length);
 }

@@ -3,6 +3,7 @@
  * thread's event loop. */
 #include <event2/event.h>
 #include <glib.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct StreamSet StreamSet;
@@ -18,4 +19,4 @@ void stream_set_free(StreamSet *set);
 void stream_set_add(StreamSet *set, int fd);
 
 /* Sends MESSAGE on the connection; dropped when that is gone. */
-void stream_set_send(StreamSet *set, uint64_t stream, GBytes *message);
+void stream_set_send(StreamSet *set, uint64_t stream, const uint8_t *message, size_t length);

@@ -1,252 +1,202 @@
 #include "clusterd/dns/upstream.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
+#include <ldns/packet.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/file.h"
+#include "clusterd/dns/exchange.h"
+#include "clusterd/dns/question.h"
 
-#define PENDING_MAX 1000
-#define MESSAGE_MAX 65535
-#define RESOLV_CONF_MAX 65536
+#define DEADLINE_US (5 * G_USEC_PER_SEC)
+#define PASSES_MAX 2 /* each server is asked this often when answers do not come */
 
-static const struct timeval answer_timeout = { .tv_sec = 2 };
+#define PROBE_MS_MIN 500
+#define PROBE_MS_MAX 16000
 
 struct Upstream {
   struct event_base *base;
-  char *resolv_conf, *own_address;
-  uint16_t port;
-  struct timespec modified; /* of resolv.conf, as last read */
-  NameServers servers;
-  GHashTable *pending; /* set of Ask* */
+  GHashTable *pending, *probes; /* sets of Ask*, of Probe* */
 };
 
 typedef struct Ask {
   Upstream *upstream;
-  GBytes *query; /* with our id */
-  uint16_t id, asked_id;
-  bool tcp;
-  NameServers servers;
-  unsigned server; /* index of the one asked */
-  int fd;
-  struct event *event;
-  size_t sent;          /* TCP: bytes of length and query */
-  GByteArray *received; /* TCP */
+  ServerList *servers;
+  UpstreamOptions options;
+  GBytes *query;
+  unsigned order[NAMESERVERS_MAX], count, turn;
+  bool timed_out; /* some server gave no answer, which it may do when asked again */
+  gint64 deadline;
+  GByteArray *worse; /* the reply of a server that failed; empty: none */
+  Exchange *exchange;
   UpstreamReply reply;
   void *data;
 } Ask;
 
-static void read_nameservers(Upstream *upstream)
-{
-  struct stat info;
-  if (stat(upstream->resolv_conf, &info) != 0 ||
-      (info.st_mtim.tv_sec == upstream->modified.tv_sec && info.st_mtim.tv_nsec == upstream->modified.tv_nsec))
-    return;
-  g_autoptr(GBytes) bytes = file_read(upstream->resolv_conf, RESOLV_CONF_MAX, NULL);
-  if (!bytes)
-    return;
-  upstream->modified = info.st_mtim;
-  upstream->servers.count = 0;
-  g_autofree char *text = g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
-  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-  for (char **line = lines; *line && upstream->servers.count < NAMESERVERS_MAX; line++) {
-    g_auto(GStrv) words = g_strsplit_set(g_strstrip(*line), " \t", 3);
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(upstream->port) };
-    if (g_strcmp0(words[0], "nameserver") == 0 && words[1] && !g_str_equal(words[1], upstream->own_address) &&
-        inet_pton(AF_INET, words[1], &at.sin_addr) == 1)
-      upstream->servers.at[upstream->servers.count++] = at;
-  }
-}
-
-static void ask_stop(Ask *ask)
-{
-  if (ask->event)
-    event_free(ask->event);
-  ask->event = NULL;
-  file_close(&ask->fd);
-}
+/* A server that is down, asked now and then until it answers. */
+typedef struct Probe {
+  Upstream *upstream;
+  ServerList *servers;
+  unsigned server, wait_ms;
+  struct event *timer;
+  Exchange *exchange;
+} Probe;
 
 static void ask_free(Ask *ask)
 {
-  ask_stop(ask);
+  exchange_free(ask->exchange);
+  server_list_unref(ask->servers);
   g_bytes_unref(ask->query);
-  g_byte_array_unref(ask->received);
+  g_byte_array_unref(ask->worse);
   g_free(ask);
 }
 
-Upstream *upstream_new(struct event_base *base, const char *resolv_conf, uint16_t port, const char *own_address)
+static void probe_free(Probe *probe)
+{
+  exchange_free(probe->exchange);
+  event_free(probe->timer);
+  server_list_unref(probe->servers);
+  g_free(probe);
+}
+
+Upstream *upstream_new(struct event_base *base)
 {
   Upstream *upstream = g_new0(Upstream, 1);
-  *upstream = (Upstream){ .base = base,
-                          .resolv_conf = g_strdup(resolv_conf),
-                          .own_address = g_strdup(own_address),
-                          .port = port,
-                          .pending = g_hash_table_new_full(NULL, NULL, (GDestroyNotify)ask_free, NULL) };
+  upstream->base = base;
+  upstream->pending = g_hash_table_new_full(NULL, NULL, (GDestroyNotify)ask_free, NULL);
+  upstream->probes = g_hash_table_new_full(NULL, NULL, (GDestroyNotify)probe_free, NULL);
   return upstream;
 }
 
 void upstream_free(Upstream *upstream)
 {
+  if (!upstream)
+    return;
   g_hash_table_unref(upstream->pending);
-  g_free(upstream->resolv_conf);
-  g_free(upstream->own_address);
+  g_hash_table_unref(upstream->probes);
   g_free(upstream);
 }
 
-/* REPLY is a message with our id, or NULL. */
-static void finish(Ask *ask, const uint8_t *message, size_t length)
+static void probe_later(Probe *probe)
 {
-  g_autoptr(GBytes) bytes = NULL;
-  if (message) {
-    uint8_t *copy = g_memdup2(message, length);
-    copy[0] = (uint8_t)(ask->asked_id >> 8);
-    copy[1] = (uint8_t)ask->asked_id;
-    bytes = g_bytes_new_take(copy, length);
-  }
-  UpstreamReply reply = ask->reply;
-  void *data = ask->data;
-  g_hash_table_remove(ask->upstream->pending, ask);
-  reply(bytes, data);
+  const struct timeval wait = { probe->wait_ms / 1000, (suseconds_t)(probe->wait_ms % 1000) * 1000 };
+  event_add(probe->timer, &wait);
 }
 
-static bool is_answer(const Ask *ask, const uint8_t *message, size_t length)
+static void on_probed(const uint8_t *reply, size_t length, bool timed_out, void *data)
 {
-  return length >= 12 && message[0] == ask->id >> 8 && message[1] == (ask->id & 0xff) && (message[2] & 0x80);
+  Probe *probe = data;
+  NameServer *server = &probe->servers->server[probe->server];
+  if (!reply && server->down) {
+    probe->wait_ms = MIN(probe->wait_ms * 2, PROBE_MS_MAX);
+    g_clear_pointer(&probe->exchange, exchange_free);
+    probe_later(probe);
+    return;
+  }
+  server->down = false;
+  server->failures = 0;
+  g_hash_table_remove(probe->upstream->probes, probe);
+}
+
+/* Asks who serves the root, as CoreDNS does: every resolver knows. */
+static void on_probe_time(evutil_socket_t fd, short what, void *data)
+{
+  static const uint8_t query[] = { 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, LDNS_RR_TYPE_NS, 0, 1 };
+  Probe *probe = data;
+  const NameServer *server = &probe->servers->server[probe->server];
+  if (probe->servers->references == 1) { /* nobody uses the list any more */
+    g_hash_table_remove(probe->upstream->probes, probe);
+    return;
+  }
+  probe->exchange = exchange_start(probe->upstream->base, (const struct sockaddr *)&server->at, server->size, query,
+                                   sizeof query, false, on_probed, probe);
+  if (!probe->exchange)
+    on_probed(NULL, 0, false, probe);
+}
+
+static void note_failure(Ask *ask, unsigned at)
+{
+  NameServer *server = &ask->servers->server[at];
+  server->failures++;
+  if (server->down || ask->options.max_failures == 0 || server->failures < ask->options.max_failures)
+    return;
+  server->down = true;
+  Probe *probe = g_new0(Probe, 1);
+  *probe = (Probe){ .upstream = ask->upstream, .servers = server_list_ref(ask->servers), .server = at };
+  probe->wait_ms = PROBE_MS_MIN;
+  probe->timer = evtimer_new(ask->upstream->base, on_probe_time, probe);
+  g_hash_table_add(ask->upstream->probes, probe);
+  probe_later(probe);
+}
+
+static void finish(Ask *ask, const uint8_t *message, size_t length)
+{
+  UpstreamReply reply = ask->reply;
+  void *data = ask->data;
+  g_hash_table_steal(ask->upstream->pending, ask);
+  if (!message && ask->worse->len > 0)
+    reply(ask->worse->data, ask->worse->len, data);
+  else
+    reply(message, length, data);
+  ask_free(ask); /* last: MESSAGE is its exchange's */
 }
 
 static void try_server(Ask *ask);
 
-static void try_next(Ask *ask)
+static void on_reply(const uint8_t *message, size_t length, bool timed_out, void *data)
 {
-  ask_stop(ask);
-  ask->server++;
+  Ask *ask = data;
+  unsigned at = ask->order[ask->turn % ask->count];
+  if (message) {
+    uint16_t rcode = message_u16(message + 2) & FLAG_RCODE;
+    ask->servers->server[at].failures = 0;
+    ask->servers->server[at].down = false;
+    if ((rcode != LDNS_RCODE_SERVFAIL && rcode != LDNS_RCODE_REFUSED) || ask->turn + 1 >= ask->count) {
+      finish(ask, message, length);
+      return;
+    }
+    g_byte_array_set_size(ask->worse, 0);
+    g_byte_array_append(ask->worse, message, (guint)length);
+  } else {
+    ask->timed_out |= timed_out;
+    note_failure(ask, at);
+  }
+  g_clear_pointer(&ask->exchange, exchange_free);
+  ask->turn++;
   try_server(ask);
 }
 
-static void on_udp(evutil_socket_t fd, short what, void *data)
-{
-  Ask *ask = data;
-  uint8_t buffer[MESSAGE_MAX];
-  if (!(what & EV_READ)) {
-    try_next(ask);
-    return;
-  }
-  ssize_t n = recv(fd, buffer, sizeof buffer, 0);
-  if (n >= 0 && is_answer(ask, buffer, (size_t)n))
-    finish(ask, buffer, (size_t)n);
-  else if (n < 0 && errno != EAGAIN && errno != EINTR)
-    try_next(ask); /* refused */
-}
-
-static bool send_tcp(Ask *ask)
-{
-  gsize length;
-  const uint8_t *query = g_bytes_get_data(ask->query, &length);
-  uint8_t head[2] = { (uint8_t)(length >> 8), (uint8_t)length };
-  while (ask->sent < length + 2) {
-    const uint8_t *from = ask->sent < 2 ? head + ask->sent : query + ask->sent - 2;
-    size_t left = ask->sent < 2 ? 2 - ask->sent : length + 2 - ask->sent;
-    ssize_t n = send(ask->fd, from, left, MSG_NOSIGNAL);
-    if (n < 0)
-      return errno == EAGAIN || errno == EINTR;
-    ask->sent += (size_t)n;
-  }
-  return true;
-}
-
-static void on_tcp(evutil_socket_t fd, short what, void *data)
-{
-  Ask *ask = data;
-  uint8_t buffer[4096];
-  if (what & EV_TIMEOUT) {
-    try_next(ask);
-    return;
-  }
-  if ((what & EV_WRITE) && !send_tcp(ask)) {
-    try_next(ask);
-    return;
-  }
-  if (ask->sent == g_bytes_get_size(ask->query) + 2 && (what & EV_WRITE)) {
-    event_free(ask->event);
-    ask->event = event_new(ask->upstream->base, fd, EV_READ | EV_PERSIST, on_tcp, ask);
-    event_add(ask->event, &answer_timeout);
-    return;
-  }
-  if (!(what & EV_READ))
-    return;
-  ssize_t n = recv(fd, buffer, sizeof buffer, 0);
-  if (n <= 0) {
-    if (n == 0 || (errno != EAGAIN && errno != EINTR))
-      try_next(ask);
-    return;
-  }
-  g_byte_array_append(ask->received, buffer, (guint)n);
-  const uint8_t *got = ask->received->data;
-  if (ask->received->len < 2 || ask->received->len < 2u + (got[0] << 8 | got[1]))
-    return;
-  size_t length = (size_t)(got[0] << 8 | got[1]);
-  if (is_answer(ask, got + 2, length))
-    finish(ask, got + 2, length);
-  else
-    try_next(ask);
-}
-
-static bool connect_server(Ask *ask)
-{
-  const struct sockaddr_in *to = &ask->servers.at[ask->server];
-  int type = ask->tcp ? SOCK_STREAM : SOCK_DGRAM;
-  ask->fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (ask->fd < 0)
-    return false;
-  if (connect(ask->fd, (const struct sockaddr *)to, sizeof *to) != 0 && errno != EINPROGRESS)
-    return false;
-  gsize length;
-  const void *query = g_bytes_get_data(ask->query, &length);
-  return ask->tcp || send(ask->fd, query, length, MSG_NOSIGNAL) == (ssize_t)length;
-}
-
+/* The next one in turn; a second time round only when it may help. */
 static void try_server(Ask *ask)
 {
-  for (; ask->server < ask->servers.count; ask->server++, ask_stop(ask)) {
-    if (!connect_server(ask))
-      continue;
-    ask->sent = 0;
-    g_byte_array_set_size(ask->received, 0);
-    short what = ask->tcp ? EV_WRITE | EV_PERSIST : EV_READ | EV_PERSIST;
-    ask->event = event_new(ask->upstream->base, ask->fd, what, ask->tcp ? on_tcp : on_udp, ask);
-    event_add(ask->event, &answer_timeout);
-    return;
+  for (; ask->turn < ask->count * PASSES_MAX && g_get_monotonic_time() < ask->deadline; ask->turn++) {
+    if (ask->turn >= ask->count && !ask->timed_out)
+      break;
+    unsigned at = ask->order[ask->turn % ask->count];
+    const NameServer *server = &ask->servers->server[at];
+    gsize length;
+    const uint8_t *query = g_bytes_get_data(ask->query, &length);
+    ask->exchange = exchange_start(ask->upstream->base, (const struct sockaddr *)&server->at, server->size, query,
+                                   length, ask->options.tcp, on_reply, ask);
+    if (ask->exchange)
+      return;
+    note_failure(ask, at);
   }
   finish(ask, NULL, 0);
 }
 
-void upstream_ask(Upstream *upstream, const NameServers *servers, GBytes *query, bool tcp, UpstreamReply reply,
-                  void *data)
+void upstream_ask(Upstream *upstream, ServerList *servers, const UpstreamOptions *options, const uint8_t *query,
+                  size_t length, UpstreamReply reply, void *data)
 {
-  gsize length;
-  const uint8_t *wire = g_bytes_get_data(query, &length);
-  read_nameservers(upstream);
-  if (length < 12 || length > MESSAGE_MAX || g_hash_table_size(upstream->pending) >= PENDING_MAX) {
-    reply(NULL, data);
+  if (servers->count == 0 || g_hash_table_size(upstream->pending) >= UPSTREAM_PENDING_MAX) {
+    reply(NULL, 0, data);
     return;
   }
   Ask *ask = g_new0(Ask, 1);
-  uint8_t *copy = g_memdup2(wire, length);
-  *ask = (Ask){ .upstream = upstream, .tcp = tcp, .fd = -1, .reply = reply, .data = data };
-  ask->servers = servers ? *servers : upstream->servers;
-  ask->asked_id = (uint16_t)(wire[0] << 8 | wire[1]);
-  /* An id nobody can guess, beside the kernel's random source port (RFC 5452). */
-  if (getrandom(&ask->id, sizeof ask->id, 0) != (ssize_t)sizeof ask->id)
-    ask->id = (uint16_t)g_random_int();
-  copy[0] = (uint8_t)(ask->id >> 8);
-  copy[1] = (uint8_t)ask->id;
-  ask->query = g_bytes_new_take(copy, length);
-  ask->received = g_byte_array_new();
+  *ask = (Ask){ .upstream = upstream, .options = *options, .reply = reply, .data = data };
+  ask->servers = server_list_ref(servers);
+  ask->query = g_bytes_new(query, length);
+  ask->worse = g_byte_array_new();
+  ask->count = server_list_order(servers, options->policy, ask->order);
+  ask->deadline = g_get_monotonic_time() + DEADLINE_US;
   g_hash_table_add(upstream->pending, ask);
   try_server(ask);
 }

@@ -31,6 +31,10 @@ static bool is_slice_of(const json_t *item, const char *namespace_, const char *
 
 static bool has_cluster_ip(const json_t *item, const char *ip, const char *unused)
 {
+  const json_t *list = json_at(item, "spec", "clusterIPs", NULL);
+  for (size_t i = 0; i < json_array_size(list); i++)
+    if (g_str_equal(json_string_value(json_array_get(list, i)), ip))
+      return true;
   return g_str_equal(json_str(json_object_get(item, "spec"), "clusterIP", ""), ip);
 }
 
@@ -75,23 +79,40 @@ static GPtrArray *slices_at(void *data, const char *ip)
   return select_items(data, "slices", has_endpoint, ip, NULL);
 }
 
-static GMutex config_lock; /* guards config */
-static json_t *config;
-
-void cluster_set_config_map(json_t *value)
+static bool pod_at(void *data, const char *namespace_, const char *ip)
 {
+  return g_strcmp0(json_str(json_object_get(data, "pods"), ip, NULL), namespace_) == 0;
+}
+
+static GMutex config_lock; /* guards config */
+static json_t *config[2];
+static guint64 version = 1;
+
+void cluster_set_config_map(const char *name, json_t *value)
+{
+  bool first = g_str_equal(name, "coredns");
   g_mutex_lock(&config_lock);
-  json_decref(config);
-  config = value;
+  json_decref(config[first]);
+  config[first] = value;
   g_mutex_unlock(&config_lock);
 }
 
-static json_t *config_map(void *data)
+static json_t *config_map(void *data, const char *name)
 {
   g_mutex_lock(&config_lock);
-  json_t *value = json_incref(config);
+  json_t *value = json_incref(config[g_str_equal(name, "coredns")]);
   g_mutex_unlock(&config_lock);
   return value;
+}
+
+void cluster_changed(void)
+{
+  __atomic_fetch_add(&version, 1, __ATOMIC_RELEASE);
+}
+
+static uint64_t get_version(void *data)
+{
+  return __atomic_load_n(&version, __ATOMIC_ACQUIRE);
 }
 
 DnsFacts cluster_facts(json_t *file)
@@ -102,5 +123,7 @@ DnsFacts cluster_facts(json_t *file)
                      .namespace_exists = namespace_exists,
                      .services_at = services_at,
                      .slices_at = slices_at,
-                     .config_map = config_map };
+                     .pod_at = pod_at,
+                     .config_map = config_map,
+                     .version = get_version };
 }

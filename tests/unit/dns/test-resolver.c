@@ -6,51 +6,80 @@
 #include "cluster.h"
 
 static json_t *cluster;
+static char zone_name[] = "cluster.local";
+static ClusterZone zone = { .name = zone_name, .ttl = 30, .address = "10.96.0.10" };
+
+static ldns_pkt *resolve(const char *name, ldns_rr_type type, char **chase)
+{
+  DnsFacts facts = cluster_facts(cluster);
+  uint8_t wire[NAME_WIRE_MAX];
+  size_t length = name_from_text(name, wire);
+  g_assert_cmpuint(length, >, 0);
+  return resolver_answer(&facts, &zone, wire, length, (uint16_t)type, chase);
+}
 
 static gint compare_lines(gconstpointer a, gconstpointer b)
 {
   return g_strcmp0(*(char *const *)a, *(char *const *)b);
 }
 
-/* "NXDOMAIN", "NODATA", "forward", or the answer's records as "TYPE data" sorted and joined by "; ". */
+/* The records as "TYPE data" sorted and joined by "; ": of an SRV record, its port and target; of one in the additional
+ * section, its owner too. */
+static char *lines_of(const ldns_rr_list *list, bool owners)
+{
+  g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+  for (size_t i = 0; list && i < ldns_rr_list_rr_count(list); i++) {
+    ldns_rr *rr = ldns_rr_list_rr(list, i);
+    char *text = ldns_rr2str(rr);
+    g_auto(GStrv) words = g_strsplit_set(g_strchomp(text), "\t ", -1);
+    bool srv = ldns_rr_get_type(rr) == LDNS_RR_TYPE_SRV;
+    g_autofree char *data = g_strjoinv(" ", words + (srv ? 6 : 4));
+    g_assert_cmpuint(ldns_rr_ttl(rr), ==, 30);
+    g_ptr_array_add(lines, g_strdup_printf("%s%s%s %s", owners ? words[0] : "", owners ? " " : "", words[3], data));
+    free(text);
+  }
+  g_ptr_array_sort(lines, compare_lines);
+  g_ptr_array_add(lines, NULL);
+  return g_strjoinv("; ", (char **)lines->pdata);
+}
+
+/* "NXDOMAIN", "NODATA", "forward", or the answer's records. */
 static char *ask(const char *name, ldns_rr_type type)
 {
-  DnsFacts facts = cluster_facts(cluster);
   g_autofree char *chase = NULL;
-  ldns_pkt *query = ldns_pkt_query_new(ldns_dname_new_frm_str(name), type, LDNS_RR_CLASS_IN, LDNS_RD);
-  ldns_pkt *answer = resolver_answer(&facts, "cluster.local", query, &chase);
-  g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
-  ldns_pkt_free(query);
+  ldns_pkt *answer = resolve(name, type, &chase);
   if (!answer)
     return g_strdup("forward");
   uint8_t rcode = ldns_pkt_get_rcode(answer);
-  for (size_t i = 0; i < ldns_pkt_ancount(answer); i++) {
-    ldns_rr *rr = ldns_rr_list_rr(ldns_pkt_answer(answer), i);
-    char *type_text = ldns_rr_type2str(ldns_rr_get_type(rr));
-    char *data = ldns_rdf2str(ldns_rr_rdf(rr, ldns_rr_rd_count(rr) - 1));
-    g_ptr_array_add(lines, g_strdup_printf("%s %s", type_text, data));
-    free(type_text);
-    free(data);
-  }
-  bool has_soa = ldns_pkt_nscount(answer) == 1;
+  bool has_soa = ldns_pkt_nscount(answer) == 1, empty = ldns_pkt_ancount(answer) == 0;
+  g_assert_cmpint(has_soa, ==, empty);
+  g_assert_true(ldns_pkt_aa(answer));
+  g_autofree char *text = lines_of(ldns_pkt_answer(answer), false);
   ldns_pkt_free(answer);
-  g_assert_cmpint(has_soa, ==, lines->len == 0);
-  if (lines->len == 0)
+  if (empty)
     return g_strdup(rcode == LDNS_RCODE_NXDOMAIN ? "NXDOMAIN" : "NODATA");
   g_assert_cmpint(rcode, ==, LDNS_RCODE_NOERROR);
-  g_ptr_array_sort(lines, compare_lines);
-  g_ptr_array_add(lines, NULL);
-  g_autofree char *text = g_strjoinv("; ", (char **)lines->pdata);
   return chase ? g_strdup_printf("%s -> %s", text, chase) : g_steal_pointer(&text);
+}
+
+typedef struct Row {
+  const char *name;
+  ldns_rr_type type;
+  const char *answer;
+} Row;
+
+static void check_rows(const Row *rows, gsize n)
+{
+  for (gsize i = 0; i < n; i++) {
+    g_autofree char *answer = ask(rows[i].name, rows[i].type);
+    g_test_message("%s", rows[i].name);
+    g_assert_cmpstr(answer, ==, rows[i].answer);
+  }
 }
 
 static void test_names(void)
 {
-  static const struct {
-    const char *name;
-    ldns_rr_type type;
-    const char *answer;
-  } rows[] = {
+  static const Row rows[] = {
     { "web.default.svc.cluster.local.", LDNS_RR_TYPE_A, "A 10.96.0.5" },
     { "WEB.Default.SVC.cluster.LOCAL.", LDNS_RR_TYPE_A, "A 10.96.0.5" },
     { "web.default.svc.cluster.local.", LDNS_RR_TYPE_AAAA, "NODATA" },
@@ -60,21 +89,21 @@ static void test_names(void)
     { "default.svc.cluster.local.", LDNS_RR_TYPE_A, "NODATA" },
     { "nowhere.svc.cluster.local.", LDNS_RR_TYPE_A, "NXDOMAIN" },
     { "svc.cluster.local.", LDNS_RR_TYPE_A, "NODATA" },
-    { "cluster.local.", LDNS_RR_TYPE_NS, "NS ns.dns.cluster.local." },
+    { "cluster.local.", LDNS_RR_TYPE_NS, "NS kube-dns.kube-system.svc.cluster.local." },
     { "db.default.svc.cluster.local.", LDNS_RR_TYPE_A, "A 10.244.0.7; A 10.244.0.8" },
     { "db.default.svc.cluster.local.", LDNS_RR_TYPE_AAAA, "NODATA" },
     { "db-0.db.default.svc.cluster.local.", LDNS_RR_TYPE_A, "A 10.244.0.7" },
     { "10-244-0-8.db.default.svc.cluster.local.", LDNS_RR_TYPE_A, "A 10.244.0.8" },
     { "db-2.db.default.svc.cluster.local.", LDNS_RR_TYPE_A, "NXDOMAIN" },
     { "empty.default.svc.cluster.local.", LDNS_RR_TYPE_A, "NXDOMAIN" },
-    { "_http._tcp.web.default.svc.cluster.local.", LDNS_RR_TYPE_SRV, "SRV web.default.svc.cluster.local." },
+    { "_http._tcp.web.default.svc.cluster.local.", LDNS_RR_TYPE_SRV, "SRV 80 web.default.svc.cluster.local." },
     { "_http._udp.web.default.svc.cluster.local.", LDNS_RR_TYPE_SRV, "NXDOMAIN" },
     { "_http._tcp.web.default.svc.cluster.local.", LDNS_RR_TYPE_A, "NODATA" },
     { "bare.default.svc.cluster.local.", LDNS_RR_TYPE_A, "A 10.96.0.6" },
     { "_80._tcp.bare.default.svc.cluster.local.", LDNS_RR_TYPE_SRV, "NXDOMAIN" },
     { "_tcp.web.default.svc.cluster.local.", LDNS_RR_TYPE_SRV, "NODATA" },
     { "_pg._tcp.db.default.svc.cluster.local.", LDNS_RR_TYPE_SRV,
-      "SRV 10-244-0-8.db.default.svc.cluster.local.; SRV db-0.db.default.svc.cluster.local." },
+      "SRV 5432 10-244-0-8.db.default.svc.cluster.local.; SRV 5432 db-0.db.default.svc.cluster.local." },
     { "outside.default.svc.cluster.local.", LDNS_RR_TYPE_A, "CNAME www.example.org. -> www.example.org" },
     { "outside.default.svc.cluster.local.", LDNS_RR_TYPE_CNAME, "CNAME www.example.org." },
     { "alias.default.svc.cluster.local.", LDNS_RR_TYPE_A, "A 10.96.0.5; CNAME web.default.svc.cluster.local." },
@@ -87,82 +116,136 @@ static void test_names(void)
     { "1.1.1.1.in-addr.arpa.", LDNS_RR_TYPE_PTR, "forward" },
     { "www.example.org.", LDNS_RR_TYPE_A, "forward" },
     { "a.b.c.d.e.default.svc.cluster.local.", LDNS_RR_TYPE_A, "NXDOMAIN" },
+    { "10-244-0-20.web.default.svc.cluster.local.", LDNS_RR_TYPE_A, "A 10.244.0.20" },
+    { "eager.default.svc.cluster.local.", LDNS_RR_TYPE_A, "A 10.244.0.30" },
+    { "*.default.svc.cluster.local.", LDNS_RR_TYPE_A, "NXDOMAIN" },
+    { "any.default.svc.cluster.local.", LDNS_RR_TYPE_A, "NXDOMAIN" },
+    { "*._tcp.web.default.svc.cluster.local.", LDNS_RR_TYPE_SRV, "NXDOMAIN" },
+    { "web.default.svc.cluster.local.", LDNS_RR_TYPE_ANY, "NODATA" },
+    { "none.default.svc.cluster.local.", LDNS_RR_TYPE_ANY, "NXDOMAIN" },
+    { "cluster.local.", LDNS_RR_TYPE_SOA, "SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 30" },
+    { "cluster.local.", LDNS_RR_TYPE_A, "NODATA" },
+    { "ns.dns.cluster.local.", LDNS_RR_TYPE_A, "A 10.96.0.10" },
+    { "ns.dns.cluster.local.", LDNS_RR_TYPE_AAAA, "NODATA" },
+    { "dns.cluster.local.", LDNS_RR_TYPE_A, "NODATA" },
+    { "dns-version.cluster.local.", LDNS_RR_TYPE_A, "NODATA" },
+    { "dns-versions.cluster.local.", LDNS_RR_TYPE_TXT, "NXDOMAIN" },
+    { "_HTTP._TCP.Web.default.svc.cluster.local.", LDNS_RR_TYPE_SRV, "SRV 80 web.default.svc.cluster.local." },
+    { "web.default.svc.cluster.local.", LDNS_RR_TYPE_SRV,
+      "SRV 53 web.default.svc.cluster.local.; SRV 80 web.default.svc.cluster.local." },
+    { "20.0.244.10.in-addr.arpa.", LDNS_RR_TYPE_PTR, "PTR 10-244-0-20.web.default.svc.cluster.local." },
+    { "9.0.244.10.in-addr.arpa.", LDNS_RR_TYPE_PTR, "forward" },
+    { "5.0.96.10.in-addr.arpa.", LDNS_RR_TYPE_A, "NODATA" },
+    { "0.96.10.in-addr.arpa.", LDNS_RR_TYPE_PTR, "forward" },
+    { "x.default.pod.cluster.local.", LDNS_RR_TYPE_A, "NXDOMAIN" },
+    { "badname.default.svc.cluster.local.", LDNS_RR_TYPE_A, "NXDOMAIN" },
+    { "x.outside.default.svc.cluster.local.", LDNS_RR_TYPE_A, "NXDOMAIN" },
   };
-  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
-    g_autofree char *answer = ask(rows[i].name, rows[i].type);
-    g_test_message("%s", rows[i].name);
-    g_assert_cmpstr(answer, ==, rows[i].answer);
+  check_rows(rows, G_N_ELEMENTS(rows));
+}
+
+static void test_dual_stack(void)
+{
+  static const Row rows[] = {
+    { "dual.default.svc.cluster.local.", LDNS_RR_TYPE_A, "A 10.96.0.9" },
+    { "dual.default.svc.cluster.local.", LDNS_RR_TYPE_AAAA, "AAAA fd00:10::9" },
+    { "_https._tcp.dual.default.svc.cluster.local.", LDNS_RR_TYPE_SRV, "SRV 443 dual.default.svc.cluster.local." },
+    { "six.default.svc.cluster.local.", LDNS_RR_TYPE_A, "NODATA" },
+    { "six.default.svc.cluster.local.", LDNS_RR_TYPE_AAAA, "AAAA fd00:10::6" },
+    { "pets.default.svc.cluster.local.", LDNS_RR_TYPE_A, "A 10.3.0.100; A 10.3.0.101; A 10.3.0.102" },
+    { "pets.default.svc.cluster.local.", LDNS_RR_TYPE_AAAA, "AAAA fd00:3::100; AAAA fd00:3::102" },
+    { "my-pet.pets.default.svc.cluster.local.", LDNS_RR_TYPE_A, "A 10.3.0.100; A 10.3.0.101" },
+    { "my-pet.pets.default.svc.cluster.local.", LDNS_RR_TYPE_AAAA, "AAAA fd00:3::100" },
+    { "fd00-3--102.pets.default.svc.cluster.local.", LDNS_RR_TYPE_AAAA, "AAAA fd00:3::102" },
+    { "fd00-3--102.pets.default.svc.cluster.local.", LDNS_RR_TYPE_A, "NODATA" },
+    { "_https._tcp.pets.default.svc.cluster.local.", LDNS_RR_TYPE_SRV,
+      "SRV 443 10-3-0-102.pets.default.svc.cluster.local.; SRV 443 fd00-3--102.pets.default.svc.cluster.local.; "
+      "SRV 443 my-pet.pets.default.svc.cluster.local." },
+    { "fd00--5.default.pod.cluster.local.", LDNS_RR_TYPE_AAAA, "AAAA fd00::5" },
+    { "fd00--5.default.pod.cluster.local.", LDNS_RR_TYPE_A, "NODATA" },
+    { "9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.0.d.f.ip6.arpa.", LDNS_RR_TYPE_PTR,
+      "PTR dual.default.svc.cluster.local." },
+    { "2.0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.3.0.0.0.0.0.D.F.IP6.ARPA.", LDNS_RR_TYPE_PTR,
+      "PTR fd00-3--102.pets.default.svc.cluster.local." },
+    { "g.0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.3.0.0.0.0.0.d.f.ip6.arpa.", LDNS_RR_TYPE_PTR, "forward" },
+    { "0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.3.0.0.0.0.0.d.f.ip6.arpa.", LDNS_RR_TYPE_PTR, "forward" },
+  };
+  check_rows(rows, G_N_ELEMENTS(rows));
+}
+
+/* Each target's addresses come along; weights share a hundred. */
+static void test_srv_sections(void)
+{
+  g_autofree char *chase = NULL;
+  ldns_pkt *answer = resolve("_https._tcp.pets.default.svc.cluster.local.", LDNS_RR_TYPE_SRV, &chase);
+  g_autofree char *extra = lines_of(ldns_pkt_additional(answer), true);
+  g_assert_cmpstr(extra, ==,
+                  "10-3-0-102.pets.default.svc.cluster.local. A 10.3.0.102; "
+                  "fd00-3--102.pets.default.svc.cluster.local. AAAA fd00:3::102; "
+                  "my-pet.pets.default.svc.cluster.local. A 10.3.0.100; "
+                  "my-pet.pets.default.svc.cluster.local. A 10.3.0.101; "
+                  "my-pet.pets.default.svc.cluster.local. AAAA fd00:3::100");
+  for (size_t i = 0; i < 3; i++) {
+    const ldns_rr *rr = ldns_rr_list_rr(ldns_pkt_answer(answer), i);
+    g_assert_cmpuint(ldns_rdf2native_int16(ldns_rr_rdf(rr, 0)), ==, 0);
+    g_assert_cmpuint(ldns_rdf2native_int16(ldns_rr_rdf(rr, 1)), ==, 33);
   }
+  ldns_pkt_free(answer);
+  answer = resolve("_https._tcp.dual.default.svc.cluster.local.", LDNS_RR_TYPE_SRV, &chase);
+  g_autofree char *both = lines_of(ldns_pkt_additional(answer), true);
+  g_assert_cmpstr(both, ==,
+                  "dual.default.svc.cluster.local. A 10.96.0.9; dual.default.svc.cluster.local. AAAA fd00:10::9");
+  ldns_pkt_free(answer);
+}
+
+/* Denied for as long as records are kept. */
+static void test_soa(void)
+{
+  g_autofree char *chase = NULL;
+  ldns_pkt *answer = resolve("none.default.svc.cluster.local.", LDNS_RR_TYPE_A, &chase);
+  char *text = ldns_rr2str(ldns_rr_list_rr(ldns_pkt_authority(answer), 0));
+  g_assert_cmpstr(g_strchomp(text), ==,
+                  "cluster.local.\t30\tIN\tSOA\tns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 30");
+  free(text);
+  ldns_pkt_free(answer);
+}
+
+static void test_pod_records(void)
+{
+  static const Row verified[] = {
+    { "10-244-0-7.default.pod.cluster.local.", LDNS_RR_TYPE_A, "A 10.244.0.7" },
+    { "10-244-0-7.kube-system.pod.cluster.local.", LDNS_RR_TYPE_A, "NXDOMAIN" },
+    { "10-244-0-77.default.pod.cluster.local.", LDNS_RR_TYPE_A, "NXDOMAIN" },
+    { "fd00-3--102.default.pod.cluster.local.", LDNS_RR_TYPE_AAAA, "AAAA fd00:3::102" },
+  };
+  static const Row disabled[] = {
+    { "10-244-0-7.default.pod.cluster.local.", LDNS_RR_TYPE_A, "NXDOMAIN" },
+    { "web.default.svc.cluster.local.", LDNS_RR_TYPE_A, "A 10.96.0.5" },
+  };
+  zone.pods = POD_RECORDS_VERIFIED;
+  check_rows(verified, G_N_ELEMENTS(verified));
+  zone.pods = POD_RECORDS_DISABLED;
+  check_rows(disabled, G_N_ELEMENTS(disabled));
+  zone.pods = POD_RECORDS_INSECURE;
+}
+
+static void test_endpoint_pod_names(void)
+{
+  static const Row rows[] = {
+    { "pet-xyz.pets.default.svc.cluster.local.", LDNS_RR_TYPE_A, "A 10.3.0.102" },
+    { "10-3-0-102.pets.default.svc.cluster.local.", LDNS_RR_TYPE_A, "NXDOMAIN" },
+    { "my-pet.pets.default.svc.cluster.local.", LDNS_RR_TYPE_A, "A 10.3.0.100; A 10.3.0.101" },
+    { "102.0.3.10.in-addr.arpa.", LDNS_RR_TYPE_PTR, "PTR pet-xyz.pets.default.svc.cluster.local." },
+  };
+  zone.endpoint_pod_names = true;
+  check_rows(rows, G_N_ELEMENTS(rows));
+  zone.endpoint_pod_names = false;
 }
 
 static void test_alias_loop_ends(void)
 {
   g_autofree char *answer = ask("loop.default.svc.cluster.local.", LDNS_RR_TYPE_A);
   g_assert_true(g_str_has_prefix(answer, "CNAME loop"));
-}
-
-static void test_parse(void)
-{
-  static const uint8_t response[12] = { 0, 1, 0x80 }, short_query[5] = { 0 }, status[12] = { 0, 2, 0x10 };
-  static const uint8_t broken[] = { 0, 3, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 63, 'a' };
-  uint8_t rcode;
-  g_assert_null(resolver_parse(response, sizeof response, &rcode));
-  g_assert_null(resolver_parse(short_query, sizeof short_query, &rcode));
-  ldns_pkt *query = resolver_parse(status, sizeof status, &rcode);
-  g_assert_cmpint(rcode, ==, LDNS_RCODE_NOTIMPL);
-  ldns_pkt_free(query);
-  query = resolver_parse(broken, sizeof broken, &rcode);
-  g_assert_cmpint(rcode, ==, LDNS_RCODE_FORMERR);
-  g_assert_cmpint(ldns_pkt_id(query), ==, 3);
-  ldns_pkt_free(query);
-}
-
-static void test_truncation(void)
-{
-  g_autoptr(json_t) saved = json_deep_copy(cluster);
-  json_t *slice = json_array_get(json_object_get(saved, "slices"), 0);
-  json_t *endpoints = json_array();
-  for (int i = 1; i < 200; i++) {
-    g_autofree char *ip = g_strdup_printf("10.244.0.%d", i);
-    json_array_append_new(endpoints, json_pack("{s:[s]}", "addresses", ip));
-  }
-  json_object_set_new(slice, "endpoints", endpoints);
-  DnsFacts facts = cluster_facts(saved);
-  char *chase = NULL;
-  ldns_pkt *query = ldns_pkt_query_new(ldns_dname_new_frm_str("db.default.svc.cluster.local."), LDNS_RR_TYPE_A,
-                                       LDNS_RR_CLASS_IN, LDNS_RD);
-  ldns_pkt *answer = resolver_answer(&facts, "cluster.local", query, &chase);
-  g_assert_cmpuint(resolver_udp_limit(query), ==, 512);
-  g_autoptr(GBytes) all = resolver_pack(answer, 65535);
-  g_assert_false(ldns_pkt_tc(answer));
-  g_autoptr(GBytes) cut = resolver_pack(answer, 512);
-  g_assert_true(ldns_pkt_tc(answer));
-  g_assert_cmpuint(g_bytes_get_size(cut), <=, 512);
-  g_assert_cmpuint(g_bytes_get_size(cut), >, 400);
-  g_assert_cmpuint(g_bytes_get_size(all), >, 3000);
-  ldns_pkt_free(answer);
-  ldns_pkt_free(query);
-}
-
-static void test_edns(void)
-{
-  DnsFacts facts = cluster_facts(cluster);
-  char *chase = NULL;
-  ldns_pkt *query = ldns_pkt_query_new(ldns_dname_new_frm_str("web.default.svc.cluster.local."), LDNS_RR_TYPE_A,
-                                       LDNS_RR_CLASS_IN, LDNS_RD);
-  ldns_pkt_set_edns_udp_size(query, 800);
-  g_assert_cmpuint(resolver_udp_limit(query), ==, 800);
-  ldns_pkt_set_edns_udp_size(query, 65535);
-  g_assert_cmpuint(resolver_udp_limit(query), ==, 1232);
-  ldns_pkt *answer = resolver_answer(&facts, "cluster.local", query, &chase);
-  g_autoptr(GBytes) wire = resolver_pack(answer, 1232);
-  ldns_pkt *read_back = NULL;
-  g_assert_cmpint(ldns_wire2pkt(&read_back, g_bytes_get_data(wire, NULL), g_bytes_get_size(wire)), ==, LDNS_STATUS_OK);
-  g_assert_true(ldns_pkt_edns(read_back));
-  g_assert_cmpuint(ldns_pkt_edns_udp_size(read_back), ==, 1232);
-  ldns_pkt_free(read_back);
-  ldns_pkt_free(answer);
-  ldns_pkt_free(query);
 }
 
 int main(int argc, char **argv)
@@ -172,10 +255,12 @@ int main(int argc, char **argv)
   cluster = json_read_file(path, NULL);
   g_assert_nonnull(cluster);
   g_test_add_func("/resolver/names", test_names);
+  g_test_add_func("/resolver/dual-stack", test_dual_stack);
+  g_test_add_func("/resolver/srv-sections", test_srv_sections);
+  g_test_add_func("/resolver/soa", test_soa);
+  g_test_add_func("/resolver/pod-records", test_pod_records);
+  g_test_add_func("/resolver/endpoint-pod-names", test_endpoint_pod_names);
   g_test_add_func("/resolver/alias-loop-ends", test_alias_loop_ends);
-  g_test_add_func("/resolver/parse", test_parse);
-  g_test_add_func("/resolver/truncation", test_truncation);
-  g_test_add_func("/resolver/edns", test_edns);
   int result = g_test_run();
   json_decref(cluster);
   return result;
