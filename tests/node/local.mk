@@ -9,6 +9,9 @@ dist_check_SCRIPTS += %D%/with-runtime
 EXTRA_DIST += %D%/runtime-contract
 %D%/test-native.log %D%/test-docker.log: %D%/test-runtime$(EXEEXT)
 %D%/test-docker.log: src/clusterd/clusterd-pause$(EXEEXT)
+dist_check_SCRIPTS += %D%/dns.sh
+TESTS += %D%/dns.sh
+EXTRA_DIST += %D%/resolve.c
 dist_check_SCRIPTS += %D%/volumes.sh
 TESTS += %D%/volumes.sh
 dist_check_SCRIPTS += %D%/autoscale.sh %D%/metrics.sh %D%/node-api.sh %D%/sandbox.sh tests/images/make-image.py \

@@ -42,12 +42,14 @@ static ServerList *read_servers(const ResolvConf *conf)
   return servers;
 }
 
-/* The file's folder, and that of what it is a link to: files are replaced by another of their name. */
+/* The file's folder, and that of what it is a link to, as files are replaced by another of their name; and the file
+ * itself, which may be mounted there and written elsewhere. */
 static void watch(const ResolvConf *conf)
 {
   g_autofree char *folder = g_path_get_dirname(conf->path);
   char *target = realpath(conf->path, NULL);
   inotify_add_watch(conf->inotify, folder, WATCHED);
+  inotify_add_watch(conf->inotify, conf->path, IN_CLOSE_WRITE);
   if (target) {
     g_autofree char *other = g_path_get_dirname(target);
     inotify_add_watch(conf->inotify, other, WATCHED);
