@@ -36,6 +36,14 @@ static const Copied copied[] = {
   { "ssh/host_ed25519", "ssh/host_ed25519", 0600 },
 };
 
+/* A machine that is a container has the host's disk, which may be full for other reasons: that ends no pod, and takes
+ * no image away. */
+static void share_disk(json_t *cluster)
+{
+  json_object_set_new(cluster, "evictionHard", json_pack("[s]", "memory.available<100Mi"));
+  json_object_set_new(cluster, "imageGCHighThresholdPercent", json_integer(100));
+}
+
 static char *cluster_json(const Profile *profile)
 {
   g_autoptr(json_t) addons = json_array();
@@ -56,6 +64,8 @@ static char *cluster_json(const Profile *profile)
   if (profile->address && *profile->address)
     json_object_set_new(cluster, "loadBalancerAddress", json_string(profile->address));
   json_object_set_new(cluster, "loadBalancerReservedPorts", json_pack("[s, s, s]", api_port, ssh_port, docker_port));
+  if (g_strcmp0(profile->driver, "container") == 0)
+    share_disk(cluster);
   return json_text_pretty(cluster);
 }
 

@@ -81,9 +81,11 @@ char *field_ref_resource(const json_t *pod, const json_t *container, const json_
   }
   if (!text || !quantity_parse(text, &quantity, NULL)) {
     quantity.nano = 0;
-    if (g_str_equal(parts[0], "limits") && is_cpu)
+    const char *most = g_str_equal(parts[0], "limits") ? json_str(node->allocatable, parts[1], NULL) : NULL;
+    bool known = most && quantity_parse(most, &quantity, NULL);
+    if (!known && g_str_equal(parts[0], "limits") && is_cpu)
       quantity.nano = (__int128)node->cpu_milli * 1000000;
-    else if (g_str_equal(parts[0], "limits") && is_memory)
+    else if (!known && g_str_equal(parts[0], "limits") && is_memory)
       quantity.nano = (__int128)node->memory_bytes * 1000000000;
   }
   const char *divisor_text = json_str(ref, "divisor", "1");

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "clusterd/node/kubelet_private.h"
 #include "clusterd/node/machine.h"
+#include "clusterd/node/node_resources.h"
 #include "clusterd/node/pod_spec.h"
 #include "clusterd/node/static_manifest.h"
 
@@ -186,7 +187,8 @@ static void init_host(Kubelet *kubelet)
                                              .dns_ip = kubelet->dns_ip,
                                              .dns_domain = kubelet->dns_domain,
                                              .cpu_milli = machine_cpu_milli(),
-                                             .memory_bytes = machine_memory_bytes() },
+                                             .memory_bytes = machine_memory_bytes(),
+                                             .allocatable = kubelet->allocatable },
                                    .pods_dir = kubelet->pods_dir,
                                    .logs_dir = kubelet->logs_dir,
                                    .refuses = kubelet_refuses,
@@ -209,6 +211,8 @@ Kubelet *kubelet_new(Client *client, InformerSet *informers, Runtime *runtime, c
   kubelet_view_register(kubelet, informers);
   kubelet->pods = informer_set_get(informers, "v1", "pods");
   kubelet->background = background_new();
+  g_autoptr(json_t) capacity = node_resources_capacity(kubelet->pods_dir);
+  kubelet->allocatable = node_resources_allocatable(capacity, config->pressure);
   init_host(kubelet);
   kubelet->stats = node_stats_new(runtime);
   kubelet_eviction_init(kubelet, config);
@@ -289,6 +293,7 @@ void kubelet_free(Kubelet *kubelet)
   g_hash_table_unref(kubelet->removed);
   g_hash_table_unref(kubelet->claim_holders);
   static_pods_free(kubelet->static_pods);
+  json_decref(kubelet->allocatable);
   recorder_free(kubelet->recorder);
   char *texts[] = { kubelet->node_name,  kubelet->node_ip, kubelet->pod_cidr, kubelet->dns_ip,
                     kubelet->dns_domain, kubelet->version, kubelet->pods_dir, kubelet->logs_dir };

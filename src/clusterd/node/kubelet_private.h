@@ -20,6 +20,7 @@ struct Kubelet {
   Background *background;
   NodeAccess access;
   NodeStatus *node_status;
+  json_t *allocatable;              /* what pods may have of the node */
   const PressureSettings *pressure; /* NULL: nobody looks for it */
   PressureSource *own_source;       /* NULL: another was given */
   Eviction *eviction;               /* NULL as well */

@@ -16,6 +16,7 @@
 #define LEASE_SECONDS 40
 #define RENEW_US (10 * (int64_t)G_USEC_PER_SEC)
 #define REPORT_US (300 * (int64_t)G_USEC_PER_SEC)
+#define ENFORCE_RETRY_US (60 * (int64_t)G_USEC_PER_SEC)
 #define IMAGES_MAX 50     /* as many as upstream reports */
 #define IMAGE_NAMES_MAX 5 /* of each */
 #define CGROUP_ROOT "/sys/fs/cgroup"
@@ -36,7 +37,7 @@ struct NodeStatus {
   /* the thread's own, and node_status_start's before there is one */
   bool started;        /* there was a report since the start */
   int64_t images_time; /* when the folder of images was last changed */
-  bool enforced;       /* pods are held to what they may have */
+  gint64 enforce_us;   /* when it is tried (again) to hold pods to what they may have; INT64_MAX: they are */
   GPtrArray *news;     /* what to tell of once a report is written: names of events, static */
 };
 
@@ -176,10 +177,11 @@ static void enforce(NodeStatus *status)
 {
   g_autoptr(json_t) capacity = node_resources_capacity(status->data_dir);
   g_autoptr(GError) error = NULL;
-  if (status->enforced || !status->pressure)
+  if (!status->pressure || g_get_monotonic_time() < status->enforce_us)
     return;
-  status->enforced = node_resources_enforce(CGROUP_ROOT, capacity, status->pressure, &error);
-  if (status->enforced)
+  bool enforced = node_resources_enforce(CGROUP_ROOT, capacity, status->pressure, &error);
+  status->enforce_us = enforced ? INT64_MAX : g_get_monotonic_time() + ENFORCE_RETRY_US;
+  if (enforced)
     node_event(status->recorder, status->name, "Normal", "NodeAllocatableEnforced",
                "Updated Node Allocatable limit across pods");
   else

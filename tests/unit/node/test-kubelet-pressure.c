@@ -430,6 +430,15 @@ static void test_node(Fixture *fixture, gconstpointer data)
   g_assert_cmpint(node_amount(fixture, "allocatable", "ephemeral-storage"), <,
                   node_amount(fixture, "capacity", "ephemeral-storage"));
   g_assert_cmpint(node_amount(fixture, "allocatable", "pods"), ==, 110 * 1000);
+  /* a container without a limit may have what pods may have */
+  run_pod(fixture, "p", "containers: [{name: c, image: 'test:1', env: [{name: M, valueFrom: {resourceFieldRef: "
+                        "{resource: limits.memory}}}, {name: C, valueFrom: {resourceFieldRef: {resource: limits.cpu, "
+                        "divisor: 1m}}}]}]");
+  g_autofree char *memory =
+      g_strdup_printf("M=%" G_GINT64_FORMAT, node_amount(fixture, "allocatable", "memory") / 1000);
+  g_autofree char *cpu = g_strdup_printf("C=%" G_GINT64_FORMAT, node_amount(fixture, "allocatable", "cpu"));
+  g_assert_true(fake_runtime_has_env(fixture->runtime, "c", memory));
+  g_assert_true(fake_runtime_has_env(fixture->runtime, "c", cpu));
 }
 
 static bool set_boot(json_t *value, void *data)

@@ -1,13 +1,18 @@
 /* The kubelet's thresholds, who has to go first and what is said about it: numbers in, texts out. */
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/yaml.h"
+#include "clusterd/node/machine.h"
+#include "clusterd/node/node_resources.h"
 #include "clusterd/node/pressure/image_records.h"
 #include "clusterd/node/pressure/pod_use.h"
 #include "clusterd/node/pressure/pressure_settings.h"
+#include "clusterd/node/pressure/pressure_source.h"
 #include "clusterd/node/pressure/pressure_state.h"
 #include "clusterd/node/pressure/reservation.h"
 #include "clusterd/node/runtime.h"
@@ -508,6 +513,100 @@ static void test_records(void)
   g_rmdir(folder);
 }
 
+/* --- the machine ---------------------------------------------------------------------------------------------------
+ */
+
+static json_t *no_sandboxes(Runtime *runtime, GError **error)
+{
+  return json_array();
+}
+
+static char *shm(Runtime *runtime)
+{
+  return g_strdup("/dev/shm");
+}
+
+/* The real numbers are of this machine and hang together. */
+static void test_source(void)
+{
+  g_autofree char *folder = g_dir_make_tmp("source-XXXXXX", NULL);
+  Runtime runtime = { .name = "none", .list_sandboxes = no_sandboxes };
+  NodeStats *stats = node_stats_new(&runtime);
+  PressureSource *source = pressure_source_new(&runtime, stats, folder, folder);
+  Observations seen = { 0 };
+  struct statvfs disk;
+  source->look(source->data, &seen);
+  g_assert_cmpint(statvfs(folder, &disk), ==, 0);
+  g_assert_cmpint(seen.of[SIGNAL_NODE_SPACE].capacity, ==, (int64_t)(disk.f_blocks * disk.f_frsize));
+  g_assert_cmpint(seen.of[SIGNAL_IMAGE_SPACE].capacity, ==, seen.of[SIGNAL_NODE_SPACE].capacity);
+  g_assert_false(seen.images_apart);
+  g_assert_cmpint(seen.of[SIGNAL_MEMORY].capacity, ==, machine_memory_bytes());
+  for (gsize i = 0; i < SIGNAL_COUNT; i++) {
+    const Observation *one = &seen.of[i];
+    bool sure = i == SIGNAL_MEMORY || i == SIGNAL_NODE_SPACE || i == SIGNAL_PROCESSES;
+    g_assert_true(one->known || !sure);
+    g_assert_true(one->available >= 0 && one->available <= one->capacity);
+  }
+  runtime.image_place = shm;
+  source->look(source->data, &seen);
+  g_assert_cmpint(statvfs("/dev/shm", &disk), ==, 0);
+  g_assert_cmpint(seen.of[SIGNAL_IMAGE_SPACE].capacity, ==, (int64_t)(disk.f_blocks * disk.f_frsize));
+  g_assert_true(seen.images_apart);
+  pressure_source_free(source);
+  node_stats_free(stats);
+  g_rmdir(folder);
+}
+
+static void check_file(const char *folder, const char *path, const char *wanted)
+{
+  g_autofree char *full = g_build_filename(folder, path, NULL);
+  g_autofree char *text = NULL;
+  g_assert_true(g_file_get_contents(full, &text, NULL, NULL));
+  g_assert_cmpstr(text, ==, wanted);
+}
+
+/* The group of all pods gets what is not reserved; thresholds do not count. */
+static void test_enforce(void)
+{
+  static const struct {
+    const char *files[4]; /* what the kernel has */
+    const char *path, *text, *second_path, *second_text;
+  } rows[] = { { { "memory/kubepods/memory.limit_in_bytes", "cpu/kubepods/cpu.shares" },
+                 "memory/kubepods/memory.limit_in_bytes",
+                 "1073741824",
+                 "cpu/kubepods/cpu.shares",
+                 "1536" },
+               { { "cgroup.controllers", "cgroup.subtree_control", "kubepods/memory.max", "kubepods/cpu.weight" },
+                 "kubepods/memory.max",
+                 "1073741824",
+                 "kubepods/cpu.weight",
+                 "59" } };
+  static const char *const hard[] = { "memory.available<500Mi", NULL };
+  static const char *const kube[] = { "cpu=500m", "memory=1Gi", NULL };
+  PressureFlags flags = { .thresholds = { .hard = hard }, .image_high = 85, .image_low = 80, .kube_reserved = kube };
+  g_autoptr(PressureSettings) settings = pressure_settings_new(&flags, NULL);
+  g_autoptr(json_t) capacity = yaml("{cpu: '2', memory: 2Gi}");
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *folder = g_dir_make_tmp("cgroup-XXXXXX", NULL);
+    g_autoptr(GError) error = NULL;
+    for (gsize k = 0; k < G_N_ELEMENTS(rows[i].files) && rows[i].files[k]; k++) {
+      g_autofree char *path = g_build_filename(folder, rows[i].files[k], NULL);
+      g_autofree char *dir = g_path_get_dirname(path);
+      g_assert_cmpint(g_mkdir_with_parents(dir, 0755), ==, 0);
+      g_assert_true(g_file_set_contents(path, "", 0, NULL));
+    }
+    node_resources_enforce(folder, capacity, settings, &error);
+    g_assert_no_error(error);
+    check_file(folder, rows[i].path, rows[i].text);
+    check_file(folder, rows[i].second_path, rows[i].second_text);
+    g_autofree char *gone = g_build_filename(folder, rows[i].path, NULL);
+    g_remove(gone);
+    g_assert_false(node_resources_enforce(folder, capacity, settings, &error));
+    g_assert_true(reason_is(error, REASON_FILE));
+    file_remove_tree(folder, NULL);
+  }
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -525,5 +624,7 @@ int main(int argc, char **argv)
   g_test_add_func("/pressure/container-limit", test_container_limit);
   g_test_add_func("/pressure/allocatable", test_allocatable);
   g_test_add_func("/pressure/image-records", test_records);
+  g_test_add_func("/pressure/source", test_source);
+  g_test_add_func("/pressure/enforce", test_enforce);
   return g_test_run();
 }

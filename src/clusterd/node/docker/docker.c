@@ -66,6 +66,11 @@ static void docker_free(Runtime *runtime)
   g_free(docker);
 }
 
+static char *image_place(Runtime *runtime)
+{
+  return g_strdup(((DockerRuntime *)runtime)->root_dir);
+}
+
 static const Runtime docker_table = {
   .name = "docker",
   .rotates_logs = true,
@@ -88,6 +93,7 @@ static const Runtime docker_table = {
   .container_cgroup = docker_container_cgroup,
   .container_layer = docker_container_layer,
   .sandbox_interfaces = docker_sandbox_interfaces,
+  .image_place = image_place,
   .image_status = docker_image_status,
   .pull_image = docker_image_pull,
   .list_images = docker_image_list,

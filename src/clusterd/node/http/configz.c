@@ -1,6 +1,41 @@
 /* /configz: what the node agent goes by, as a KubeletConfiguration. Source: k8s.io/kubelet/config/v1beta1. */
 #include "base/json.h"
+#include "base/timestamp.h"
 #include "clusterd/node/http/node_http_private.h"
+
+static void set_duration(json_t *config, const char *key, int64_t duration_us)
+{
+  g_autofree char *text = timestamp_go_duration(duration_us);
+  json_object_set_new(config, key, json_string(text));
+}
+
+/* "memory.available": "100Mi" of the hard thresholds, or of the soft ones. */
+static json_t *thresholds_json(const GArray *thresholds, bool soft)
+{
+  json_t *map = json_object();
+  for (guint i = 0; i < thresholds->len; i++) {
+    const Threshold *one = &g_array_index(thresholds, Threshold, i);
+    if ((one->grace_us > 0) != soft || one->signal == SIGNAL_ALLOCATABLE_MEMORY)
+      continue;
+    g_autofree char *text = one->value.part > 0 ? g_strdup_printf("%g%%", (double)one->value.part * 100)
+                                                : quantity_text(one->value.quantity);
+    json_object_set_new(map, signal_name(one->signal), json_string(text));
+  }
+  return map;
+}
+
+static void add_pressure(json_t *config, const PressureSettings *settings)
+{
+  json_object_set_new(config, "evictionHard", thresholds_json(settings->thresholds, false));
+  json_object_set_new(config, "evictionSoft", thresholds_json(settings->thresholds, true));
+  set_duration(config, "evictionPressureTransitionPeriod", settings->transition_us);
+  json_object_set_new(config, "evictionMaxPodGracePeriod", json_integer(settings->max_pod_grace_seconds));
+  json_object_set_new(config, "imageGCHighThresholdPercent", json_integer(settings->images.high_percent));
+  json_object_set_new(config, "imageGCLowThresholdPercent", json_integer(settings->images.low_percent));
+  set_duration(config, "imageMinimumGCAge", settings->images.minimum_age_us);
+  set_duration(config, "imageMaximumGCAge", settings->images.maximum_age_us);
+  json_object_set_new(config, "enforceNodeAllocatable", json_pack("[s]", "pods"));
+}
 
 void node_answer_configz(NodeCall *call)
 {
@@ -24,5 +59,7 @@ void node_answer_configz(NodeCall *call)
   if (kubelet->pod_cidr)
     json_object_set_new(config, "podCIDR", json_string(kubelet->pod_cidr));
   json_object_set_new(config, "nodeLeaseDurationSeconds", json_integer(40));
+  if (kubelet->pressure)
+    add_pressure(config, kubelet->pressure);
   node_reply_json(call, json_pack("{s:o}", "kubeletconfig", config));
 }

@@ -120,6 +120,17 @@ static void append_states(Kubelet *kubelet, GString *text)
   }
 }
 
+static void append_evictions(GString *text, const Kubelet *kubelet)
+{
+  prometheus_family(text, "kubelet_evictions", "counter", "Pods that were evicted, by what the node was short of.");
+  for (int i = 0; kubelet->eviction && i <= SIGNAL_COUNT; i++) {
+    const char *const labels[] = { "eviction_signal", i < SIGNAL_COUNT ? signal_name(i) : "limit", NULL };
+    uint64_t count = eviction_count(kubelet->eviction, (PressureSignal)i);
+    if (count > 0)
+      prometheus_sample(text, "kubelet_evictions", labels, (double)count, 0);
+  }
+}
+
 static void append_agent(Kubelet *kubelet, GString *text)
 {
   g_autoptr(NodeSample) sample = node_stats_look(kubelet->stats, NULL);
@@ -136,6 +147,7 @@ static void append_agent(Kubelet *kubelet, GString *text)
   append_states(kubelet, text);
   prometheus_family(text, "kubernetes_build_info", "gauge", "What this agent is.");
   prometheus_sample(text, "kubernetes_build_info", build, 1, 0);
+  append_evictions(text, kubelet);
   metrics_append_process(text);
 }
 

@@ -272,6 +272,9 @@ static void add_file_systems(const Summary *summary, json_t *node)
   if (!disk_file_system(summary->kubelet->pods_dir, &usage))
     return;
   json_object_set_new(node, "fs", file_system_of(&usage));
+  g_autofree char *place = runtime->image_place ? runtime->image_place(runtime) : NULL;
+  if (place)
+    disk_file_system(place, &usage);
   g_autoptr(GPtrArray) images = runtime->list_images(runtime, NULL);
   usage.used_bytes = 0;
   usage.inodes_used = 0;

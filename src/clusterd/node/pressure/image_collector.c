@@ -89,7 +89,8 @@ static void remove_one(ImageCollector *collector, const char *id, int64_t *freed
     g_message("Image %s is removed: nobody uses it", id);
     return;
   }
-  g_string_append_printf(errors, "%s%s", errors->len > 0 ? ", " : "", error->message);
+  if (!reason_is(error, REASON_CONFLICT)) /* else somebody uses it whom pods do not know of */
+    g_string_append_printf(errors, "%s%s", errors->len > 0 ? ", " : "", error->message);
 }
 
 /* Removes images that nobody uses, those that lie unused longest first, until WANTED bytes more are free. *FREED gets
