@@ -63,6 +63,7 @@ typedef struct ClusterConfig {
   char *balancer_address;   /* of LoadBalancer services, led to node ports from outside; NULL: the node's own */
   char **balancer_reserved; /* numbers of its ports that are taken; may be NULL */
   char *static_pods_dir;    /* /etc/kubernetes/manifests */
+  char **unsafe_sysctls;    /* names and "prefix*" that pods may set besides safe ones; may be NULL */
   char *runtime;            /* what runs containers: one of runtime_names */
   char *runtime_endpoint;   /* where its daemon listens; NULL: where it usually does */
   char *image_store;        /* read-only preloaded images, may be NULL */

@@ -1,5 +1,8 @@
 #include "clusterd/components.h"
 
+#include <errno.h>
+#include <sys/stat.h>
+
 #include "base/file.h"
 #include "base/reason.h"
 #include "clusterd/certificates.h"
@@ -13,8 +16,10 @@ static bool store_start(Clusterd *clusterd, GError **error)
 {
   const ClusterConfig *config = clusterd->config;
   g_autofree char *path = g_build_filename(config->data_dir, "cluster.db", NULL);
-  if (!file_make_dirs(config->data_dir, 0755, error))
+  if (!file_make_dirs(config->data_dir, 0700, error))
     return false;
+  if (chmod(config->data_dir, 0700) != 0) /* whoever made it: keys, secrets and pods' files are in it */
+    g_message("%s: %s", config->data_dir, g_strerror(errno));
   EtcdConfig etcd = { .servers = (const char *const *)config->etcd_servers,
                       .ca_file = config->etcd_ca_file,
                       .cert_file = config->etcd_cert_file,

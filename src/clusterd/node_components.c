@@ -6,6 +6,7 @@
 #include "clusterd/components.h"
 #include "clusterd/node/machine.h"
 #include "clusterd/node/runtime_choice.h"
+#include "clusterd/node/sysctls.h"
 
 #define RUN_DIR "/run/launcher"
 #define LOGS_DIR "/var/log/pods"
@@ -112,11 +113,23 @@ static PressureSettings *read_pressure(const ClusterConfig *config, GError **err
   return pressure_settings_new(&flags, error);
 }
 
+static bool check_sysctls(const ClusterConfig *config, GError **error)
+{
+  for (char **pattern = config->unsafe_sysctls; pattern && *pattern; pattern++) {
+    g_autofree char *problem = sysctls_pattern_problem(*pattern);
+    if (problem)
+      return reason_set(error, REASON_USAGE, "--allowed-unsafe-sysctls: %s", problem);
+  }
+  return true;
+}
+
 bool node_make(Clusterd *clusterd, GError **error)
 {
   const ClusterConfig *config = clusterd->config;
   if (!config->with_node)
     return true;
+  if (!check_sysctls(config, error))
+    return false;
   RuntimeChoice choice = { .name = config->runtime,
                            .endpoint = config->runtime_endpoint,
                            .data_dir = config->data_dir,
@@ -140,6 +153,7 @@ bool node_make(Clusterd *clusterd, GError **error)
                             .pods_dir = pods_dir,
                             .logs_dir = LOGS_DIR,
                             .static_pods_dir = config->static_pods_dir,
+                            .unsafe_sysctls = (const char *const *)config->unsafe_sysctls,
                             .image_records = image_records,
                             .pressure = clusterd->pressure,
                             .issue_token = issue_token,

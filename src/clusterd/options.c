@@ -29,6 +29,9 @@ const Option option_table[] = {
     .help = "the node's name" },
   { NULL, "pod-manifest-path", "podManifestPath", OPTION_TEXT, "FOLDER", MEMBER(static_pods_dir),
     "/etc/kubernetes/manifests", .help = "files of static pods, which the node runs whatever the API says" },
+  { NULL, "allowed-unsafe-sysctls", NULL, OPTION_LIST, "NAMES", MEMBER(unsafe_sysctls),
+    .help =
+        "kernel settings that pods may have of their own besides the safe ones, as kernel.msg*,net.core.somaxconn" },
   { NULL, "container-runtime", "containerRuntime", OPTION_TEXT, "NAME", MEMBER(runtime), "native",
     .choices = runtime_names, .help = "what runs the node's containers" },
   { NULL, "container-runtime-endpoint", "containerRuntimeEndpoint", OPTION_TEXT, "SOCKET", MEMBER(runtime_endpoint),

@@ -38,3 +38,6 @@ TESTS += %D%/pressure.sh
 
 dist_check_SCRIPTS += %D%/volume-kinds.sh
 TESTS += %D%/volume-kinds.sh
+
+dist_check_SCRIPTS += %D%/security.sh
+TESTS += %D%/security.sh

@@ -167,6 +167,7 @@ static void copy_config(Kubelet *kubelet, const KubeletConfig *config)
   kubelet->pods_dir = g_strdup(config->pods_dir);
   kubelet->logs_dir = g_strdup(config->logs_dir);
   kubelet->issue_token = config->issue_token;
+  kubelet->unsafe_sysctls = g_strdupv((char **)(uintptr_t)config->unsafe_sysctls);
   kubelet->issuer = config->issuer;
   kubelet->log_limits =
       config->log_limits ? *config->log_limits : (LogLimits){ LOG_SIZE_MAX, LOG_FILES_MAX, LOG_INTERVAL_US };
@@ -299,6 +300,7 @@ void kubelet_free(Kubelet *kubelet)
                     kubelet->dns_domain, kubelet->version, kubelet->pods_dir, kubelet->logs_dir };
   for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
+  g_strfreev(kubelet->unsafe_sysctls);
   g_cond_clear(&kubelet->all_ended);
   g_mutex_clear(&kubelet->lock);
   g_free(kubelet);

@@ -24,6 +24,7 @@ typedef struct KubeletConfig {
   const char *pods_dir;                  /* "/var/lib/launcher/pods" */
   const char *logs_dir;                  /* "/var/log/pods" */
   const char *static_pods_dir;           /* "/etc/kubernetes/manifests"; NULL: no static pods */
+  const char *const *unsafe_sysctls;     /* names and "prefix*" that pods may set besides safe ones; NULL: none */
   const LogLimits *log_limits;           /* NULL: upstream's */
   const char *image_records;             /* a file: when images were last used; NULL: it is not remembered */
   const PressureSettings *pressure;      /* outlives the kubelet; NULL: nobody looks for pressure */

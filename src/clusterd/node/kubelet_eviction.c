@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "clusterd/node/kubelet_private.h"
 #include "clusterd/node/pod_spec.h"
+#include "clusterd/node/sysctls.h"
 
 static void unref_pod(gpointer pod)
 {
@@ -59,10 +60,12 @@ static void shown(void *data)
     node_status_wake(kubelet->node_status);
 }
 
-char *kubelet_refuses(const json_t *pod, void *data)
+char *kubelet_refuses(const json_t *pod, const char **reason, void *data)
 {
   Kubelet *kubelet = data;
-  return kubelet->eviction ? eviction_refuses(kubelet->eviction, pod) : NULL;
+  char *why = kubelet->eviction ? eviction_refuses(kubelet->eviction, pod) : NULL;
+  *reason = why ? EVICTION_REASON : SYSCTLS_REASON;
+  return why ? why : sysctls_refusal(pod, (const char *const *)kubelet->unsafe_sysctls);
 }
 
 void kubelet_eviction_init(Kubelet *kubelet, const KubeletConfig *config)

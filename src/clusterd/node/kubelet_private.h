@@ -13,6 +13,7 @@ struct Kubelet {
   Recorder *recorder;
   char *node_name, *node_ip, *pod_cidr, *dns_ip, *dns_domain, *version, *pods_dir, *logs_dir;
   LogLimits log_limits;
+  char **unsafe_sysctls; /* that pods may set all the same; may be NULL */
   TokenIssuer issue_token;
   void *issuer;
   Informer *pods, *config_maps, *secrets, *services, *claims, *nodes;
@@ -41,7 +42,7 @@ ClusterView kubelet_view(Kubelet *kubelet);
 /* kubelet_eviction.c */
 void kubelet_eviction_init(Kubelet *kubelet, const KubeletConfig *config);
 void kubelet_eviction_free(Kubelet *kubelet);
-char *kubelet_refuses(const json_t *pod, void *data);
+char *kubelet_refuses(const json_t *pod, const char **reason, void *data);
 
 /* kubelet_orphans.c: removes what is left of pods that went while nobody looked. */
 void kubelet_remove_orphans(Kubelet *kubelet);

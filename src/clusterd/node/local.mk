@@ -116,6 +116,8 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/pressure/pressure_state.c %D%/pressure/pressure_state.h \
 	%D%/pressure/reservation.c %D%/pressure/reservation.h \
 	%D%/pressure/threshold.c %D%/pressure/threshold.h \
+	%D%/apparmor.c %D%/apparmor.h \
+	%D%/sysctls.c %D%/sysctls.h \
 	%D%/stats/cgroup.c %D%/stats/cgroup.h \
 	%D%/stats/disk.c %D%/stats/disk.h \
 	%D%/stats/node_sample.c %D%/stats/node_sample.h \

@@ -20,11 +20,12 @@ void pod_worker_evict(PodWorker *worker, int64_t grace_seconds, const char *mess
   g_mutex_unlock(&worker->lock);
 }
 
-static void end_with(PodWorker *worker, char *message)
+/* REASON is static, MESSAGE is taken. */
+static void end_with(PodWorker *worker, const char *reason, char *message)
 {
   g_free(worker->end_message);
   worker->end_message = message;
-  worker->state.reason = EVICTION_REASON;
+  worker->state.reason = reason;
   worker->state.message = message;
 }
 
@@ -39,7 +40,7 @@ void pod_evict_take(PodWorker *worker)
     g_free(message);
     return;
   }
-  end_with(worker, message);
+  end_with(worker, EVICTION_REASON, message);
   worker->state.disrupted = disrupted;
   worker->grace_limit = grace;
 }
@@ -48,11 +49,12 @@ void pod_evict_admit(PodWorker *worker)
 {
   const PodWorkerHost *host = worker->host;
   bool began = worker->sandboxes->len > 0 || json_at(worker->state.pod, "status", "startTime", NULL);
+  const char *reason = NULL;
   g_autofree char *why = NULL;
-  if (began || worker->state.reason || !host->refuses || !(why = host->refuses(worker->state.pod, host->data)))
+  if (began || worker->state.reason || !host->refuses || !(why = host->refuses(worker->state.pod, &reason, host->data)))
     return;
-  pod_worker_event(worker, NULL, "Warning", EVICTION_REASON, "%s", why);
-  end_with(worker, g_strconcat("Pod was rejected: ", why, NULL));
+  pod_worker_event(worker, NULL, "Warning", reason, "%s", why);
+  end_with(worker, reason, g_strconcat("Pod was rejected: ", why, NULL));
   worker->state.refused = true;
 }
 

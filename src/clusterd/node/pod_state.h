@@ -40,10 +40,11 @@ typedef struct PodState {
   bool restartable_init_done; /* all init containers have done their part in this sandbox */
   const char *reason;         /* why the node ended the pod ("DeadlineExceeded", "Evicted"); NULL: it did not */
   const char *message;
-  bool disrupted;              /* for others' sake, not its own fault: says its condition DisruptionTarget */
-  bool refused;                /* before any of it began */
-  const char *runtime_scheme;  /* of containerID: "crun" */
-  bool mounts_read_only_below; /* as the runtime's */
+  bool disrupted;                        /* for others' sake, not its own fault: says its condition DisruptionTarget */
+  bool refused;                          /* before any of it began */
+  const char *runtime_scheme;            /* of containerID: "crun" */
+  const char *blocked, *blocked_message; /* why nothing of it is run, as long as it is so; NULL: it is */
+  bool mounts_read_only_below;           /* as the runtime's */
 } PodState;
 
 void pod_state_init(PodState *state);

@@ -114,8 +114,10 @@ json_t *pod_status_build(const PodState *state, const json_t *old, int64_t now_u
   if (!json_object_get(status, "qosClass"))
     json_object_set_new(status, "qosClass", json_string(resources_qos_class(state->pod)));
   json_object_set_new(status, "startTime", json_string(json_str(old, "startTime", now)));
-  const char *reason = state->reason ? state->reason : is_final(phase) ? json_str(old, "reason", NULL) : NULL;
-  const char *message = state->reason ? state->message : is_final(phase) ? json_str(old, "message", NULL) : NULL;
+  const char *reason = state->reason ? state->reason : is_final(phase) ? json_str(old, "reason", NULL) : state->blocked;
+  const char *message = state->reason     ? state->message
+                        : is_final(phase) ? json_str(old, "message", NULL)
+                                          : state->blocked_message;
   if (reason)
     json_object_set_new(status, "reason", json_string(reason));
   if (message)

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
+#include "clusterd/node/apparmor.h"
 #include "clusterd/node/pod_conditions.h"
 #include "clusterd/node/pod_files.h"
 #include "clusterd/node/pod_spec.h"
@@ -325,10 +326,25 @@ static bool needs_sandbox(const PodWorker *worker)
   return false;
 }
 
+/* True when the pod wants what this node cannot do: it waits for its end. */
+static bool is_blocked(PodWorker *worker)
+{
+  PodState *state = &worker->state;
+  if (!apparmor_is_wanted(state->pod))
+    return false;
+  if (!state->blocked)
+    pod_worker_event(worker, NULL, "Warning", APPARMOR_REASON, "%s", APPARMOR_MESSAGE);
+  state->blocked = APPARMOR_REASON;
+  state->blocked_message = APPARMOR_MESSAGE;
+  for (guint i = 0; i < state->records->len; i++)
+    record_set_waiting(state->records->pdata[i], "Blocked", NULL);
+  return true;
+}
+
 void pod_sync(PodWorker *worker)
 {
   PodState *state = &worker->state;
-  if (!needs_sandbox(worker) || !ensure_volumes(worker) || !ensure_sandbox(worker))
+  if (is_blocked(worker) || !needs_sandbox(worker) || !ensure_volumes(worker) || !ensure_sandbox(worker))
     return;
   bool initialized = ensure_init(worker);
   for (guint i = 0; i < state->records->len; i++) {

@@ -1,5 +1,6 @@
 #include "clusterd/node/pod_worker.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -213,20 +214,25 @@ void pod_worker_event(PodWorker *worker, const ContainerRecord *record, const ch
   recorder_event(worker->host->recorder, worker->state.pod, field, type, reason, "%s", message);
 }
 
+/* The beginning of the file PATH, which a container may have made as large as it liked; the caller frees. NULL: it is
+ * empty or not there. */
+static char *read_message(const char *path)
+{
+  char text[TERMINATION_MESSAGE_MAX];
+  file_autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  ssize_t length = fd >= 0 ? pread(fd, text, sizeof text, 0) : -1;
+  return length > 0 ? g_utf8_make_valid(text, length) : NULL;
+}
+
 /* What a container left as its last words; the caller frees. */
 static char *termination_message(PodWorker *worker, const ContainerRecord *record)
 {
   unsigned attempt = record->current->attempt;
   g_autofree char *path = container_plan_termination_path(worker->dir, record->name, attempt);
   g_autofree char *log = container_plan_log_path(worker->log_dir, record->name, attempt);
-  char *text = NULL;
-  gsize length;
-  if (g_file_get_contents(path, &text, &length, NULL) && length > 0) {
-    char *valid = g_utf8_make_valid(text, (gssize)MIN(length, TERMINATION_MESSAGE_MAX));
-    g_free(text);
-    return valid;
-  }
-  g_free(text);
+  char *text = read_message(path);
+  if (text)
+    return text;
   bool from_log = g_str_equal(json_str(record->spec, "terminationMessagePolicy", "File"), "FallbackToLogsOnError") &&
                   record->current->exit_code != 0;
   return from_log ? log_reader_tail(log, TERMINATION_LOG_LINES, TERMINATION_LOG_MAX) : g_strdup("");

@@ -30,9 +30,9 @@ typedef struct PodWorkerHost {
   NodeFacts node;
   const char *pods_dir; /* of the node's own files of pods */
   const char *logs_dir; /* "/var/log/pods" */
-  /* Why POD, which has not begun, may not ("The node had condition: [DiskPressure]. "); NULL: it may. The caller frees.
-   */
-  char *(*refuses)(const json_t *pod, void *data);
+  /* Why POD, which has not begun, may not ("The node had condition: [DiskPressure]. "), *REASON (static) in a word;
+   * NULL: it may. The caller frees. */
+  char *(*refuses)(const json_t *pod, const char **reason, void *data);
   /* Called at the end of the worker's thread: REMOVED when nothing is left of the pod on this node. */
   void (*ended)(PodWorker *worker, bool removed, void *data);
   void *data;

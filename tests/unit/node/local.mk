@@ -80,3 +80,8 @@ check_PROGRAMS += %D%/test-volume-mounts
 TESTS += %D%/test-volume-mounts
 %C%_test_volume_mounts_SOURCES = %D%/test-volume-mounts.c
 %C%_test_volume_mounts_LDADD = $(clusterd_libs) $(clusterd_system_libs)
+
+check_PROGRAMS += %D%/test-sysctls
+TESTS += %D%/test-sysctls
+%C%_test_sysctls_SOURCES = %D%/test-sysctls.c
+%C%_test_sysctls_LDADD = $(node_test_libs)

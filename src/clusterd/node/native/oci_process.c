@@ -128,6 +128,7 @@ static bool resolve_user(const OciInput *input, OciUser *user, GError **error)
     .run_as_user = integer_of(oci_security(input, "runAsUser")),
     .run_as_group = integer_of(oci_security(input, "runAsGroup")),
     .supplemental_groups = json_object_get(input->spec->pod_security_context, "supplementalGroups"),
+    .strict = g_str_equal(json_str(input->spec->pod_security_context, "supplementalGroupsPolicy", "Merge"), "Strict"),
     .fs_group = json_int(input->spec->pod_security_context, "fsGroup", -1),
   };
   return oci_user_resolve(input->rootfs_fd, &wanted, user, error);

@@ -108,7 +108,8 @@ bool oci_user_resolve(int rootfs_fd, const OciUserWanted *wanted, OciUser *user,
     return reason_set(error, REASON_RUNTIME, "no user \"%s\" in the image's /etc/passwd", who);
   if (line) {
     parse_id(line[3], &user->gid);
-    add_memberships(groups, line[0], user->additional_gids);
+    if (!wanted->strict)
+      add_memberships(groups, line[0], user->additional_gids);
   }
   user->home = g_strdup(line && *line[5] ? line[5] : "/");
   if (wanted->run_as_group >= 0)

@@ -15,6 +15,7 @@ typedef struct OciUserWanted {
   const char *image_user;            /* "name", "uid", either with ":group"; may be NULL */
   int64_t run_as_user, run_as_group; /* -1: not said */
   const json_t *supplemental_groups; /* may be NULL */
+  bool strict;                       /* the groups of the image's /etc/group do not count */
   int64_t fs_group;                  /* -1: not said */
 } OciUserWanted;
 

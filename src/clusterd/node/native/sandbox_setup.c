@@ -18,6 +18,7 @@
 #include "clusterd/node/sandbox/namespace.h"
 #include "clusterd/node/sandbox/network.h"
 #include "clusterd/node/sandbox/pause.h"
+#include "clusterd/node/sysctls.h"
 
 #define SHM_OPTIONS "mode=1777,size=67108864" /* as every other runtime: 64 MiB */
 
@@ -39,12 +40,14 @@ static const struct {
               { "uts", "hostNetwork", CLONE_NEWUTS },
               { "ipc", "hostIpc", CLONE_NEWIPC } };
 
+/* NAME has dots between its parts, and slashes where a part has a dot. */
 static bool write_sysctl(const char *name, const char *value, GError **error)
 {
   g_autofree char *path = g_strdup_printf("/proc/sys/%s", name);
-  if (strstr(name, "..") || strchr(name, '/'))
+  for (char *at = path + strlen("/proc/sys/"); *at; at++)
+    *at = *at == '.' ? '/' : *at == '/' ? '.' : *at;
+  if (strstr(path, ".."))
     return reason_set(error, REASON_RUNTIME, "sysctl \"%s\" is not allowed", name);
-  g_strdelimit(path + strlen("/proc/sys/"), ".", '/');
   file_autofd int fd = open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0 || write(fd, value, strlen(value)) < 0)
     return reason_set_errno(error, REASON_RUNTIME, errno, "Cannot set sysctl %s", name);
@@ -68,7 +71,8 @@ static bool apply_sysctls(const json_t *facts, GError **error)
   if (!json_flag(facts, "hostNetwork", false))
     write_sysctl("net.ipv4.ip_unprivileged_port_start", "0", NULL);
   json_array_foreach (json_object_get(facts, "sysctls"), i, sysctl) {
-    const char *name = json_str(sysctl, "name", ""), *value = json_str(sysctl, "value", "");
+    const char *value = json_str(sysctl, "value", "");
+    g_autofree char *name = sysctls_dotted(json_str(sysctl, "name", ""));
     if (!namespaced(facts, name))
       return reason_set(error, REASON_RUNTIME, "sysctl \"%s\" is not separate in this pod", name);
     if (!write_sysctl(name, value, error))
