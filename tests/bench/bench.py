@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The figures of one run, as ratios: prints a table and writes bench.json, a list of {name, value, unit, against, ratio}.
 
-    bench.py --launcher PROGRAM --clusterd PROGRAM --watchers PROGRAM --scheduling PROGRAM --output bench.json [--skip-api] [--skip-container] [--skip-libvirt]
+    bench.py --launcher PROGRAM --clusterd PROGRAM --watchers PROGRAM --scheduling PROGRAM --output bench.json [--skip-api] [--skip-dns] [--skip-container] [--skip-libvirt]
 
 Everything compared is measured in this run, on this machine, with the same kernel and accelerator.
 """
@@ -20,6 +20,7 @@ import tempfile
 import time
 
 import api_server
+import dns
 import workloads
 
 PODS = 7
@@ -241,6 +242,7 @@ def main():
     parser.add_argument("--output", required=True)
     parser.add_argument("--skip-api", action="store_true")
     parser.add_argument("--skip-scheduling", action="store_true")
+    parser.add_argument("--skip-dns", action="store_true")
     parser.add_argument("--skip-container", action="store_true")
     parser.add_argument("--skip-libvirt", action="store_true")
     arguments = parser.parse_args()
@@ -252,6 +254,8 @@ def main():
             workloads.measure(bench, arguments.clusterd)
         if not arguments.skip_scheduling:
             scheduling(bench, arguments.scheduling)
+        if not arguments.skip_dns:
+            dns.measure(bench, arguments.clusterd)
         if not arguments.skip_container:
             container(bench)
         if not arguments.skip_libvirt:

@@ -16,4 +16,4 @@ bench: %D%/watchers %D%/scheduling
 	$(PYTHON) $(srcdir)/tests/bench/bench.py --launcher '$(bindir)/launcher' --clusterd src/clusterd/clusterd \
 	  --watchers %D%/watchers --scheduling %D%/scheduling --output bench.json $(BENCH_FLAGS)
 
-EXTRA_DIST += %D%/bench.py %D%/api_server.py %D%/workloads.py
+EXTRA_DIST += %D%/bench.py %D%/api_server.py %D%/dns.py %D%/workloads.py

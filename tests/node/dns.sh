@@ -82,6 +82,44 @@ slice db-1 db "${many[@]}"
 until_is "a service" "$web" short "web.default.$zone"
 until_is "a headless service" 100 sh -c "dig @10.96.0.10 +short db.default.$zone | wc -l"
 
+# --- pods that say who they are, and the other family
+k create serviceaccount default >/dev/null 2>&1
+k apply -f - >/dev/null <<'END_OF_PODS'
+apiVersion: v1
+kind: Pod
+metadata: {name: busybox1, labels: {name: busybox}}
+spec: {hostname: busybox-1, subdomain: busybox-subdomain, automountServiceAccountToken: false, containers: [{name: main, image: busybox}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: busybox-subdomain}
+spec: {clusterIP: None, selector: {name: busybox}, ports: [{name: foo, port: 1234}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+addressType: IPv6
+metadata: {name: db-6, labels: {kubernetes.io/service-name: db}}
+ports: [{name: pg, port: 5432, protocol: TCP}]
+endpoints: [{addresses: ["fd00:1::7"]}]
+END_OF_PODS
+# pod_status READY
+pod_status() {
+  k patch pod busybox1 --subresource=status -p "{\"status\":{\"phase\":\"Running\",\"podIP\":\"10.244.9.9\",\"podIPs\":[{\"ip\":\"10.244.9.9\"}],\"conditions\":[{\"type\":\"Ready\",\"status\":\"$1\"}]}}" >/dev/null
+}
+pod=busybox-1.busybox-subdomain.default.$zone
+pod_status True
+until_is "a pod with a hostname and a subdomain" 10.244.9.9 short "$pod"
+is "its port" "$(short SRV "_foo._tcp.busybox-subdomain.default.$zone")" "0 100 1234 $pod."
+is "its address' name" "$(short -x 10.244.9.9)" "$pod."
+pod_status False
+until_is "one that is not ready is not there" NXDOMAIN status "$pod"
+k patch service busybox-subdomain -p '{"spec":{"publishNotReadyAddresses":true}}' >/dev/null
+until_is "unless the service says so" 10.244.9.9 short "$pod"
+is "an IPv6 endpoint" "$(short AAAA "db.default.$zone")" fd00:1::7
+is "its own name" "$(short AAAA "fd00-1--7.db.default.$zone")" fd00:1::7
+is "and the name of its address" "$(short -x fd00:1::7)" "fd00-1--7.db.default.$zone."
+k delete endpointslice db-6 >/dev/null
+
 # --- BIND's tools
 is "over TCP" "$(short +tcp "web.default.$zone")" "$web"
 is "in any case" "$(short "WEB.Default.$zone")" "$web"
@@ -182,9 +220,15 @@ until_is "a mistake is told with its line" "Corefile:3: Unknown directive 'forwr
 is "and changes nothing" "$(short www.stub.test)" 192.0.2.3
 corefile '.:53 {
     forward . 127.0.0.3
-    kubernetes cluster.local
+    kubernetes cluster.local in-addr.arpa {
+       pods verified
+       endpoint_pod_names
+    }
 }'
 until_is "put right, it counts" 192.0.2.3 short new.stub.test
+is "a pod's address, when there is such a pod" "$(short 10-244-9-9.default.pod.cluster.local)" 10.244.9.9
+is "and none when there is not" "$(status 10-244-9-8.default.pod.cluster.local)" NXDOMAIN
+is "reverse names end here when the file says so" "$(status -x 192.0.2.3)" NXDOMAIN
 k delete configmap coredns -n kube-system >/dev/null
 until_is "without it all is as at first" 192.0.2.80 short www.example.org
 restart_cluster KILL

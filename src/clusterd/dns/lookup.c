@@ -109,7 +109,7 @@ static void finish(Lookup *lookup, ldns_pkt *packet, bool local)
   tell(lookup, answer, answer_rcode(answer));
 }
 
-static Lookup *start_at(LookupSet *set, const Question *question, unsigned depth, LookupDone done, void *data);
+static void start_at(LookupSet *set, const Question *question, unsigned depth, LookupDone done, void *data);
 
 static void on_chased(const Answer *answer, uint8_t rcode, void *data)
 {
@@ -226,20 +226,9 @@ static ldns_pkt *answer_here(const Lookup *lookup, char **alias)
   return packet ? packet : resolver_begin(lookup->name, lookup->length, type, LDNS_RCODE_NXDOMAIN);
 }
 
-static void run(Lookup *lookup)
+static void answer_or_ask(Lookup *lookup)
 {
-  LookupSet *set = lookup->set;
   g_autofree char *alias = NULL;
-  lookup->block = plan_find(lookup->plan, lookup->name, lookup->length);
-  if (!lookup->block) {
-    tell(lookup, NULL, LDNS_RCODE_REFUSED);
-    return;
-  }
-  if (loop_notice(set->loop, lookup->name, lookup->length)) {
-    tell(lookup, NULL, LDNS_RCODE_SERVFAIL);
-    return;
-  }
-  lookup->rewritten = rewrite_apply(lookup->block->rewrites, lookup->name, &lookup->length);
   ldns_pkt *packet = answer_here(lookup, &alias);
   if (!packet)
     forward(lookup);
@@ -249,11 +238,24 @@ static void run(Lookup *lookup)
     finish(lookup, packet, true);
 }
 
-static Lookup *start_at(LookupSet *set, const Question *question, unsigned depth, LookupDone done, void *data)
+static void run(Lookup *lookup)
+{
+  lookup->block = plan_find(lookup->plan, lookup->name, lookup->length);
+  if (!lookup->block) {
+    tell(lookup, NULL, LDNS_RCODE_REFUSED);
+  } else if (loop_notice(lookup->set->loop, lookup->name, lookup->length)) {
+    tell(lookup, NULL, LDNS_RCODE_SERVFAIL);
+  } else {
+    lookup->rewritten = rewrite_apply(lookup->block->rewrites, lookup->name, &lookup->length);
+    answer_or_ask(lookup);
+  }
+}
+
+static void start_at(LookupSet *set, const Question *question, unsigned depth, LookupDone done, void *data)
 {
   if (g_hash_table_size(set->lookups) >= LOOKUPS_MAX || set->waiters >= LOOKUP_WAITERS_MAX) {
     done(NULL, LDNS_RCODE_SERVFAIL, data);
-    return NULL;
+    return;
   }
   Waiter waiter = { done, data };
   Lookup *lookup = g_new0(Lookup, 1);
@@ -270,7 +272,6 @@ static Lookup *start_at(LookupSet *set, const Question *question, unsigned depth
   lookup->epoch = set->config.facts.version(set->config.facts.data);
   g_hash_table_add(set->lookups, lookup);
   run(lookup);
-  return lookup;
 }
 
 void lookup_set_start(LookupSet *set, const Question *question, LookupDone done, void *data)

@@ -15,6 +15,8 @@
 #include "clusterd/dns/batch.h"
 #include "clusterd/dns/stream.h"
 
+#define IDLE_MS 10000
+
 struct DnsServer {
   struct event_base *base;
   int udp, tcp, stop, reload; /* the last two are eventfds */
@@ -186,7 +188,8 @@ DnsServer *dns_server_start(const DnsServerConfig *config, GError **error)
   if (!listen_on(server, config->lookup.address, config->port, error))
     return NULL;
   server->base = event_base_new();
-  server->streams = stream_set_new(server->base, on_stream_message, server);
+  server->streams =
+      stream_set_new(server->base, config->idle_ms ? config->idle_ms : IDLE_MS, on_stream_message, server);
   server->batch = batch_new();
   server->lookups = lookup_set_new(server->base, &config->lookup);
   server->udp_event = event_new(server->base, server->udp, EV_READ | EV_PERSIST, on_udp, server);

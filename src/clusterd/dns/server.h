@@ -10,6 +10,7 @@ typedef struct DnsServer DnsServer;
 
 typedef struct DnsServerConfig {
   uint16_t port;       /* 53; 0: any free one, see dns_server_port */
+  unsigned idle_ms;    /* after which a silent TCP connection is closed; 0: ten seconds */
   LookupConfig lookup; /* its address is the one listened on, of IPv4; its resolv_conf is "/etc/resolv.conf" */
 } DnsServerConfig;
 

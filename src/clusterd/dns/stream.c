@@ -2,37 +2,38 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <unistd.h>
 
-#define STREAMS_MAX 200
 #define OUTPUT_MAX (1u << 20) /* bytes a client may leave unread */
-
-static const struct timeval idle_timeout = { .tv_sec = 10 };
 
 struct StreamSet {
   struct event_base *base;
   StreamMessage handler;
   void *data;
   uint64_t last;
+  struct timeval idle;
   GHashTable *streams; /* number → Stream */
+  GQueue use;          /* Stream*, the one heard of last first */
 };
 
 typedef struct Stream {
   StreamSet *set;
   uint64_t number;
   struct bufferevent *connection;
+  GList link; /* in the queue of use */
 } Stream;
 
 static void stream_free(Stream *stream)
 {
+  g_queue_unlink(&stream->set->use, &stream->link);
   bufferevent_free(stream->connection);
   g_free(stream);
 }
 
-StreamSet *stream_set_new(struct event_base *base, StreamMessage handler, void *data)
+StreamSet *stream_set_new(struct event_base *base, unsigned idle_ms, StreamMessage handler, void *data)
 {
   StreamSet *set = g_new0(StreamSet, 1);
   *set = (StreamSet){ .base = base, .handler = handler, .data = data };
+  set->idle = (struct timeval){ idle_ms / 1000, (suseconds_t)(idle_ms % 1000) * 1000 };
   set->streams = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, (GDestroyNotify)stream_free);
   return set;
 }
@@ -48,6 +49,8 @@ static void on_read(struct bufferevent *connection, void *data)
   Stream *stream = data;
   struct evbuffer *input = bufferevent_get_input(connection);
   uint8_t head[2];
+  g_queue_unlink(&stream->set->use, &stream->link);
+  g_queue_push_head_link(&stream->set->use, &stream->link);
   while (evbuffer_copyout(input, head, sizeof head) == sizeof head) {
     size_t length = (size_t)(head[0] << 8 | head[1]);
     if (evbuffer_get_length(input) < length + sizeof head)
@@ -68,9 +71,9 @@ static void on_event(struct bufferevent *connection, short what, void *data)
 
 void stream_set_add(StreamSet *set, int fd)
 {
-  if (g_hash_table_size(set->streams) >= STREAMS_MAX) {
-    close(fd);
-    return;
+  if (set->use.length >= STREAMS_MAX) {
+    const Stream *last = set->use.tail->data;
+    g_hash_table_remove(set->streams, &last->number);
   }
   Stream *stream = g_new0(Stream, 1);
   stream->set = set;
@@ -78,9 +81,11 @@ void stream_set_add(StreamSet *set, int fd)
   /* Deferred, so that no callback frees a stream while a handler of ours is still using it. */
   stream->connection = bufferevent_socket_new(set->base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
   bufferevent_setcb(stream->connection, on_read, NULL, on_event, stream);
-  bufferevent_set_timeouts(stream->connection, &idle_timeout, &idle_timeout);
+  bufferevent_set_timeouts(stream->connection, &set->idle, &set->idle);
   bufferevent_enable(stream->connection, EV_READ | EV_WRITE);
   g_hash_table_insert(set->streams, &stream->number, stream);
+  stream->link.data = stream;
+  g_queue_push_head_link(&set->use, &stream->link);
 }
 
 void stream_set_send(StreamSet *set, uint64_t number, const uint8_t *message, size_t length)

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "cluster.h"
 #include "clusterd/dns/server.h"
+#include "clusterd/dns/stream.h"
 #include "nameserver.h"
 
 static json_t *cluster;
@@ -56,6 +57,8 @@ static void set_nameservers(const Fixture *fixture, const char *text)
   g_assert_true(g_file_set_contents(fixture->resolv_conf, text, -1, NULL));
 }
 
+static unsigned idle_ms; /* of the next server; 0: as usual */
+
 static void set_up(Fixture *fixture, gconstpointer data)
 {
   g_autoptr(GError) error = NULL;
@@ -66,7 +69,8 @@ static void set_up(Fixture *fixture, gconstpointer data)
   fixture->folder = g_dir_make_tmp("dns-XXXXXX", NULL);
   fixture->resolv_conf = g_build_filename(fixture->folder, "resolv.conf", NULL);
   set_nameservers(fixture, data ? data : "search lan\nnameserver 127.0.0.1 # the first\nnameserver 127.0.0.53\n");
-  DnsServerConfig config = { .lookup = { .address = "127.0.0.53",
+  DnsServerConfig config = { .idle_ms = idle_ms,
+                             .lookup = { .address = "127.0.0.53",
                                          .domain = "cluster.local",
                                          .facts = cluster_facts(cluster),
                                          .resolv_conf = fixture->resolv_conf,
@@ -489,6 +493,49 @@ static void test_malformed(Fixture *fixture, gconstpointer data)
   check(fixture, "web.default.svc.cluster.local", SOCK_DGRAM, "10.96.0.5");
 }
 
+static bool is_closed(int fd)
+{
+  uint8_t byte;
+  return recv(fd, &byte, 1, 0) == 0;
+}
+
+/* A client too many costs the one that has said nothing for longest its connection. */
+static void test_many_streams(Fixture *fixture, gconstpointer data)
+{
+  int fds[STREAMS_MAX + 1];
+  for (unsigned i = 0; i <= STREAMS_MAX; i++) {
+    if (i == STREAMS_MAX) { /* the first speaks up in time; the second goes */
+      send_question(fds[0], "web.default.svc.cluster.local", LDNS_RR_TYPE_A, 1, true);
+      ldns_pkt_free(receive(fds[0], true));
+    }
+    fds[i] = connected(fixture, SOCK_STREAM);
+    send_question(fds[i], "web.default.svc.cluster.local", LDNS_RR_TYPE_A, 1, true);
+    ldns_pkt_free(receive(fds[i], true));
+  }
+  g_assert_true(is_closed(fds[1]));
+  send_question(fds[0], "web.default.svc.cluster.local", LDNS_RR_TYPE_A, 2, true);
+  ldns_pkt_free(receive(fds[0], true));
+  for (unsigned i = 0; i <= STREAMS_MAX; i++)
+    close(fds[i]);
+}
+
+static void test_idle_stream(Fixture *fixture, gconstpointer data)
+{
+  dns_server_free(fixture->server);
+  idle_ms = 100;
+  Fixture other = { 0 };
+  set_up(&other, NULL);
+  idle_ms = 0;
+  int silent = connected(&other, SOCK_STREAM), half = connected(&other, SOCK_STREAM);
+  g_assert_cmpint(send(half, "\0\100abc", 5, 0), ==, 5); /* the rest never comes */
+  g_assert_true(is_closed(silent));
+  g_assert_true(is_closed(half));
+  close(silent);
+  close(half);
+  fixture->server = NULL;
+  tear_down(&other, NULL);
+}
+
 /* Ends while questions are on their way. */
 static void test_end(Fixture *fixture, gconstpointer data)
 {
@@ -526,6 +573,8 @@ int main(int argc, char **argv)
     { "/server/bad-corefile", NULL, test_bad_corefile },
     { "/server/loop", NULL, test_loop },
     { "/server/malformed", NULL, test_malformed },
+    { "/server/many-streams", NULL, test_many_streams },
+    { "/server/idle-stream", NULL, test_idle_stream },
     { "/server/end", NULL, test_end },
   };
   g_test_init(&argc, &argv, NULL);
