@@ -5,7 +5,7 @@ iso_work = $(abs_top_builddir)/iso-work
 ISO_FLAGS =
 
 .PHONY: iso install-iso
-iso: src/clusterd/clusterd$(EXEEXT)
+iso: src/clusterd/clusterd$(EXEEXT) src/clusterd/clusterd-pause$(EXEEXT)
 	$(srcdir)/iso/build --clusterd src/clusterd/clusterd$(EXEEXT) --output '$(iso_output)' --work '$(iso_work)' \
 	  --version '$(PACKAGE_VERSION)' $(ISO_FLAGS)
 

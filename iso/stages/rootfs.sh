@@ -69,7 +69,8 @@ build_rootfs() {
   make_skeleton "$tree"
   take_listed_files "$tree"
   strip --strip-unneeded -o "$tree/usr/bin/clusterd" "$clusterd"
-  chmod 755 "$tree/usr/bin/clusterd"
+  strip --strip-unneeded -o "$tree/usr/bin/clusterd-pause" "$clusterd-pause" # of which dockerd's pods are made
+  chmod 755 "$tree/usr/bin/clusterd" "$tree/usr/bin/clusterd-pause"
   take_libraries "$tree"
   link_names "$tree"
   take_certificates "$tree"

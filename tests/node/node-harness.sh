@@ -1,14 +1,20 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # who sources this sets and reads its variables
 # Sourced first by tests of a whole node, which then run inside sandbox.sh or not at all: the API tests' harness, with a clusterd that runs pods. The node is
-# called node1, and has the image busybox:1.36.
+# called node1, and has the image busybox:1.36. RUNTIME: its container runtime, native when not set.
 # shellcheck source-path=SCRIPTDIR source=../api/harness.sh
+export RUNTIME=${RUNTIME:-native}
 if [ "${1:-}" != --inside ]; then
   for program in crun conmon python3 unshare openssl curl ip; do
     command -v "$program" >/dev/null || { echo "1..0 # SKIP $program is missing"; exit 0; }
   done
   [ -x /bin/busybox ] || { echo "1..0 # SKIP busybox-static is missing"; exit 0; }
   [ "$(id -u)" = 0 ] || { echo "1..0 # SKIP needs root"; exit 0; }
-  "$(dirname "$0")/sandbox.sh" bash "$0" --inside
+  if [ "$RUNTIME" = docker ]; then
+    command -v containerd >/dev/null || { echo "1..0 # SKIP containerd is missing"; exit 0; }
+    dockerd=$(command -v dockerd || "$(dirname "$0")/../unpacked" docker.io usr/sbin/dockerd) || { echo "1..0 # SKIP dockerd is missing"; exit 0; }
+    PATH=$(dirname "$dockerd"):$PATH
+  fi
+  "$(dirname "$0")/sandbox.sh" "$(dirname "$0")/with-runtime" bash "$0" --inside
   status=$?
   [ "$status" != 77 ] || { echo "1..0 # SKIP no namespaces here"; exit 0; }
   exit "$status"
@@ -37,7 +43,7 @@ run_server() {
   echo '{}' >"$work/cluster.json"
   "$CLUSTERD" --config "$work/cluster.json" --components="${COMPONENTS:-controllers,scheduler,node}" --bind-address 127.0.0.1 --secure-port 0 \
     --cluster-name test --hostname-override node1 --data-dir /var/lib/launcher --cert-dir "$work/pki" \
-    --pod-manifest-path /var/lib/launcher/manifests \
+    --pod-manifest-path /var/lib/launcher/manifests --container-runtime "$RUNTIME" \
     --events-path "$work/events" "${server_options[@]}" 2>>"$work/clusterd.log" &
   server_pid=$!
   wait_until "clusterd starts" grep -q '"ready"' "$work/events" || {
@@ -52,7 +58,12 @@ run_server() {
 
 load_busybox() {
   "$G_TEST_SRCDIR/tests/images/make-image.py" --busybox --name busybox:1.36 "$work/busybox.tar"
-  "$CLUSTERD" image load "$work/busybox.tar" >/dev/null
+  if [ "$RUNTIME" = docker ]; then
+    curl -sf --unix-socket /var/run/docker.sock -X POST -H 'Content-Type: application/x-tar' --data-binary "@$work/busybox.tar" \
+      http://docker/images/load >/dev/null
+  else
+    "$CLUSTERD" image load "$work/busybox.tar" >/dev/null
+  fi
 }
 
 # pod_phase NAME

@@ -1,6 +1,7 @@
 #include "runtime_fixture.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -198,4 +199,16 @@ void load_image(const char *path)
   g_assert_true(runtime->load_image(runtime, fd, &loaded, &error));
   g_assert_no_error(error);
   g_assert_cmpstr(json_string_value(json_array_get(loaded, 0)), ==, "docker.io/library/" IMAGE);
+}
+
+void fixture_kill_daemon(void)
+{
+  g_autofree char *text = NULL;
+  g_assert_true(g_file_get_contents(RUN_DIR "/dockerd.pid", &text, NULL, NULL));
+  int pid = (int)g_ascii_strtoll(text, NULL, 10);
+  g_assert_cmpint(pid, >, 1);
+  g_assert_cmpint(kill(pid, SIGKILL), ==, 0);
+  for (int i = 0; i < 6000 && kill(pid, 0) == 0; i++)
+    g_usleep(10000);
+  g_assert_cmpint(kill(pid, 0), <, 0);
 }

@@ -34,5 +34,5 @@ char *read_all(int fd);
 char *exec_script(const char *id, const char *script, int *status);
 void assert_exec(const char *id, const char *script, const char *wanted);
 
-/* Kills dockerd, and waits until its successor answers. */
+/* Kills dockerd, and waits until it is gone. */
 void fixture_kill_daemon(void);

@@ -55,6 +55,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/docker/docker_messages.c %D%/docker/docker_messages.h \
 	%D%/docker/docker_network.c %D%/docker/docker_network.h \
 	%D%/docker/docker_pause.c %D%/docker/docker_pause.h \
+	%D%/docker/docker_preload.c %D%/docker/docker_preload.h \
 	%D%/docker/docker_process.c %D%/docker/docker_process.h \
 	%D%/docker/docker_runtime.h \
 	%D%/docker/docker_sandbox.c %D%/docker/docker_sandbox.h \

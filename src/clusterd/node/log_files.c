@@ -86,9 +86,15 @@ int log_files_open_oldest(const char *path)
 {
   for (int tries = 0; tries < TRIES_MAX; tries++) {
     g_autoptr(GPtrArray) files = log_files_rotated(path);
-    int fd = open_log(files->len > 0 ? files->pdata[0] : path);
-    if (fd >= 0 || files->len == 0)
-      return fd;
+    file_autofd int fd = open_log(files->len > 0 ? files->pdata[0] : path);
+    g_autoptr(GPtrArray) after = files->len == 0 ? log_files_rotated(path) : NULL;
+    if (after && after->len > 0) /* what we opened may be a later one already */
+      continue;
+    if (fd >= 0 || files->len == 0) {
+      int opened = fd;
+      fd = -1;
+      return opened;
+    }
   }
   return -1;
 }

@@ -123,7 +123,8 @@ struct Runtime {
   /* Has what writes the container's log, whose file has another name now, begin a new one. */
   bool (*reopen_log)(Runtime *runtime, const char *container_id, GError **error);
   ContainerStatus *(*container_status)(Runtime *runtime, const char *container_id, GError **error);
-  GPtrArray *(*list_containers)(Runtime *runtime, const char *sandbox_id, GError **error); /* ContainerStatus* */
+  /* ContainerStatus* of one sandbox, or, with NULL, of all. */
+  GPtrArray *(*list_containers)(Runtime *runtime, const char *sandbox_id, GError **error);
 
   /* Streams as server/node_access.h's NodeProcess (declared there; opaque here). */
   struct NodeProcess *(*exec)(Runtime *runtime, const char *container_id, const char *const *argv, bool with_stdin,

@@ -21,6 +21,7 @@ static Runtime *open_native(const RuntimeChoice *choice, const char *socket_path
 static Runtime *open_docker(const RuntimeChoice *choice, const char *socket_path, GError **error)
 {
   DockerRuntimeConfig config = { .socket_path = socket_path,
+                                 .preloaded_store = choice->preloaded_store,
                                  .data_dir = choice->data_dir,
                                  .pod_cidr = choice->pod_cidr };
   return docker_runtime_new(&config, error);

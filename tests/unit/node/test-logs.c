@@ -283,6 +283,59 @@ static void test_refused(void)
   writer_clear(&writer);
 }
 
+#define DOCKER_ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* dockerd's folder of one container in FOLDER, with what it rotated, and LINK to its log. */
+static void write_docker_log(const char *folder, const char *link)
+{
+  static const char *const files[][2] = {
+    { "-json.log.10", "{\"log\":\"one\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-23T10:00:00.000000001Z\"}\n" },
+    { "-json.log.2", "{\"log\":\"two \",\"stream\":\"stderr\",\"time\":\"2026-11-23T10:00:01Z\"}\n" },
+    { "-json.log.1", "{\"log\":\"goes on\\n\",\"stream\":\"stderr\",\"time\":\"2026-11-23T10:00:01.5Z\"}\n" },
+    { "-json.log", "{\"log\":\"\\u003ctab\\t\\u003e\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-23T10:00:02Z\"}\n{"
+                   "\"log\":\"torn" }
+  };
+  g_assert_cmpint(g_mkdir(folder, 0700), ==, 0);
+  for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+    g_autofree char *path = g_strconcat(folder, "/" DOCKER_ID, files[i][0], NULL);
+    g_assert_true(g_file_set_contents(path, files[i][1], -1, NULL));
+  }
+  g_autofree char *target = g_strconcat(folder, "/" DOCKER_ID "-json.log", NULL);
+  g_assert_cmpint(symlink(target, link), ==, 0);
+}
+
+/* dockerd's own log behind a link: its form, its rotated files, the highest number first; no other link is followed. */
+static void test_docker(void)
+{
+  LogOptions all = { .tail_lines = -1, .limit_bytes = -1, .since_us = -1 };
+  g_autofree char *top = g_dir_make_tmp("logs-XXXXXX", NULL), *link = g_build_filename(top, "0.log", NULL);
+  g_autofree char *folder = g_build_filename(top, DOCKER_ID, NULL), *other = g_build_filename(top, "1.log", NULL);
+  write_docker_log(folder, link);
+  g_autofree char *text = read_log(link, &all);
+  g_assert_cmpstr(text, ==, "one\ntwo goes on\n<tab\t>\n");
+  LogOptions stamps = { .tail_lines = -1, .limit_bytes = -1, .since_us = -1, .timestamps = true };
+  g_autofree char *stamped = read_log(link, &stamps);
+  g_assert_cmpstr(stamped, ==,
+                  "2026-11-23T10:00:00.000000001Z one\n2026-11-23T10:00:01Z two goes on\n"
+                  "2026-11-23T10:00:02Z <tab\t>\n");
+  LogOptions last = { .tail_lines = 1, .limit_bytes = -1, .since_us = -1 };
+  g_autofree char *tail = read_log(link, &last);
+  g_assert_cmpstr(tail, ==, "<tab\t>\n");
+  g_autofree char *where = log_files_folder(link);
+  g_assert_cmpstr(where, ==, folder);
+  g_autofree char *secret = g_build_filename(top, "secret", NULL);
+  g_assert_true(g_file_set_contents(secret, "2026-11-23T10:00:00Z stdout F secret\n", -1, NULL));
+  g_assert_cmpint(symlink(secret, other), ==, 0);
+  g_autofree char *nothing = read_log(other, &all);
+  g_assert_cmpstr(nothing, ==, "");
+  log_files_prune(link, 0);
+  log_files_remove(link);
+  g_assert_false(g_file_test(link, G_FILE_TEST_IS_SYMLINK));
+  g_autofree char *kept = g_strconcat(folder, "/" DOCKER_ID "-json.log.10", NULL);
+  g_assert_true(g_file_test(kept, G_FILE_TEST_EXISTS));
+  g_assert_true(file_remove_tree(top, NULL));
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -291,5 +344,6 @@ int main(int argc, char **argv)
   g_test_add_func("/logs/follow", test_follow);
   g_test_add_func("/logs/bounds", test_bounds);
   g_test_add_func("/logs/refused", test_refused);
+  g_test_add_func("/logs/docker", test_docker);
   return g_test_run();
 }

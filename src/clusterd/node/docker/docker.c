@@ -56,8 +56,9 @@ static void docker_free(Runtime *runtime)
   g_clear_pointer(&docker->execs, g_hash_table_unref);
   g_clear_pointer(&docker->transfers, g_hash_table_unref);
   address_pool_free(docker->addresses);
-  char **strings[] = { &docker->socket_path, &docker->bridge,   &docker->pause_program, &docker->version,
-                       &docker->root_dir,    &docker->log_size, &docker->log_files,     &docker->pause_image };
+  char **strings[] = { &docker->socket_path,   &docker->data_dir,   &docker->preloaded_store, &docker->bridge,
+                       &docker->pause_program, &docker->version,    &docker->root_dir,        &docker->log_size,
+                       &docker->log_files,     &docker->pause_image };
   for (size_t i = 0; i < G_N_ELEMENTS(strings); i++)
     g_free(*strings[i]);
   g_mutex_clear(&docker->http_lock);
@@ -113,6 +114,8 @@ static DockerRuntime *docker_alloc(const DockerRuntimeConfig *config)
   g_cond_init(&docker->changed);
   g_queue_init(&docker->idle);
   docker->socket_path = g_strdup(config->socket_path);
+  docker->data_dir = g_strdup(config->data_dir);
+  docker->preloaded_store = g_strdup(config->preloaded_store);
   docker->bridge = g_strdup(config->bridge ? config->bridge : "pods0");
   docker->pause_program = config->pause_program ? g_strdup(config->pause_program) : docker_pause_program();
   docker->log_size = g_strdup_printf("%" G_GINT64_FORMAT, config->log_size ? config->log_size : LOG_SIZE_MAX);

@@ -259,8 +259,8 @@ ContainerStatus *docker_container_get_status(Runtime *runtime, const char *conta
 
 GPtrArray *docker_container_ids(DockerRuntime *docker, const char *sandbox_id, bool running, GError **error)
 {
-  g_autofree char *text =
-      g_strdup_printf("{\"label\":[\"" LABEL_SANDBOX "=%s\",\"" LABEL_TYPE "=" TYPE_CONTAINER "\"]}", sandbox_id);
+  g_autofree char *of_one = sandbox_id ? g_strdup_printf(",\"" LABEL_SANDBOX "=%s\"", sandbox_id) : g_strdup("");
+  g_autofree char *text = g_strdup_printf("{\"label\":[\"" LABEL_TYPE "=" TYPE_CONTAINER "\"%s]}", of_one);
   g_autofree char *filters = g_uri_escape_string(text, NULL, false);
   g_autoptr(json_t) list = docker_get(docker, error, "/containers/json?all=%d&filters=%s", running ? 0 : 1, filters);
   size_t i;

@@ -21,7 +21,8 @@ bool docker_container_kill(DockerRuntime *docker, const char *id, GError **error
 /* Ends and removes; what is not there is fine. */
 bool docker_container_destroy(DockerRuntime *docker, const char *id, GError **error);
 
-/* The ids of SANDBOX_ID's containers, or only of those that run: char*, freed with the array. */
+/* The ids of SANDBOX_ID's containers (NULL: of all sandboxes'), or only of those that run: char*, freed with the array.
+ */
 GPtrArray *docker_container_ids(DockerRuntime *docker, const char *sandbox_id, bool running, GError **error);
 
 /* What dockerd says of a container that is not a sandbox: new reference. NULL with REASON_RUNTIME_NOT_FOUND. */

@@ -6,6 +6,7 @@
 #include "base/reason.h"
 #include "clusterd/node/docker/docker_http.h"
 #include "clusterd/node/docker/docker_pause.h"
+#include "clusterd/node/docker/docker_preload.h"
 #include "clusterd/node/images/image_reference.h"
 
 #define NOTHING "<none>" /* dockerd's word for a name that is not there */
@@ -61,8 +62,16 @@ static char *target_of(const char *reference, GError **error)
 
 ImageStatus *docker_image_status(Runtime *runtime, const char *reference, GError **error)
 {
+  DockerRuntime *docker = (DockerRuntime *)runtime;
+  g_autoptr(GError) absent = NULL;
   g_autofree char *target = target_of(reference, error);
-  g_autoptr(json_t) image = target ? inspect((DockerRuntime *)runtime, target, error) : NULL;
+  if (!target)
+    return NULL;
+  g_autoptr(json_t) image = inspect(docker, target, &absent);
+  if (!image && reason_is(absent, REASON_RUNTIME_NOT_FOUND) && docker_preload(docker, target, NULL))
+    image = inspect(docker, target, error);
+  else if (!image)
+    g_propagate_error(error, g_steal_pointer(&absent));
   return image ? status_of(image, json_str(json_object_get(image, "Config"), "User", "")) : NULL;
 }
 
@@ -108,14 +117,21 @@ static bool tell_progress(const json_t *message, void *data)
   return true;
 }
 
-/* What a registry that does not have it, or wants to know who asks, comes to is the same sentence everywhere. */
+/* What dockerd passes on of a registry that says no; everything else is one that could not be asked. */
 static Reason pull_reason(const GError *failure)
 {
-  static const char *const absent[] = { "not found", "manifest unknown", "does not exist", "denied", "unauthorized" };
-  for (size_t i = 0; i < G_N_ELEMENTS(absent); i++)
-    if (strstr(failure->message, absent[i]))
-      return REASON_DOWNLOAD_NOT_FOUND;
-  return reason_is(failure, REASON_RUNTIME_NOT_FOUND) ? REASON_DOWNLOAD_NOT_FOUND : REASON_DOWNLOAD;
+  static const struct {
+    const char *text;
+    Reason reason;
+  } rows[] = { { "unauthorized", REASON_UNAUTHORIZED },
+               { "denied", REASON_FORBIDDEN },
+               { "not found", REASON_NOT_FOUND },
+               { "manifest unknown", REASON_NOT_FOUND },
+               { "does not exist", REASON_NOT_FOUND } };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+    if (strstr(failure->message, rows[i].text))
+      return rows[i].reason;
+  return reason_is(failure, REASON_RUNTIME_NOT_FOUND) ? REASON_NOT_FOUND : REASON_DOWNLOAD;
 }
 
 ImageStatus *docker_image_pull(Runtime *runtime, const char *text, const json_t *auth, GError **error)

@@ -21,6 +21,9 @@
 /* Our own, of a sandbox: JSON of what a restart must know of it. */
 #define LABEL_FACTS "io.github.launcher.sandbox"
 
+/* Of an image that was imported: its stop signal, which an import cannot carry. */
+#define LABEL_STOP_SIGNAL "io.github.launcher.stop-signal"
+
 /* A pod sandbox. Everything but what is marked is fixed once it is in the table. */
 typedef struct DockerSandbox {
   char *id;
@@ -35,7 +38,7 @@ typedef struct DockerEvents DockerEvents;
 
 typedef struct DockerRuntime {
   Runtime table; /* first: the kubelet's view */
-  char *socket_path, *bridge, *pause_program, *version, *root_dir, *log_size, *log_files;
+  char *socket_path, *data_dir, *preloaded_store, *bridge, *pause_program, *version, *root_dir, *log_size, *log_files;
   AddressPool *addresses;
   DockerEvents *events;
   GMutex http_lock;      /* guards idle */

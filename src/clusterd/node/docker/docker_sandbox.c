@@ -114,6 +114,7 @@ static json_t *make_facts(const SandboxSpec *spec, const PodAddresses *addresses
                             (json_int_t)timestamp_now_us(), "hostNetwork", spec->host_network, "hostPid",
                             spec->host_pid, "hostIpc", spec->host_ipc, "sharePid", spec->share_process_namespace);
   set_string(facts, "cgroupParent", spec->cgroup_parent);
+  set_string(facts, "handler", spec->runtime_handler);
   for (unsigned i = 0; i < addresses->count && i < G_N_ELEMENTS(keys); i++) {
     g_autofree char *text = ip_address_text(&addresses->of[i]);
     set_string(facts, keys[i], text);
@@ -144,6 +145,8 @@ static json_t *make_body(const SandboxSpec *spec, const json_t *facts, const cha
                 "no-new-privileges", "LogConfig", "Type", "none");
   if (spec->host_network)
     json_object_set_new(host, "UTSMode", json_string("host"));
+  if (spec->runtime_handler)
+    json_object_set_new(host, "Runtime", json_string(spec->runtime_handler));
   json_t *body = json_pack("{s:s, s:o, s:{s:s, s:s, s:s, s:s, s:s, s:s}}", "Image", image, "HostConfig", host, "Labels",
                            LABEL_TYPE, TYPE_SANDBOX, LABEL_CONTAINER, SANDBOX_NAME, LABEL_POD, spec->name,
                            LABEL_NAMESPACE, spec->namespace_, LABEL_UID, spec->uid, LABEL_FACTS, text);

@@ -217,6 +217,7 @@ static void add_namespaces(const DockerSandbox *sandbox, json_t *host)
   if (json_flag(facts, "hostNetwork", false))
     json_object_set_new(host, "UTSMode", json_string("host"));
   json_object_set_new(host, "CgroupParent", json_string(json_str(facts, "cgroupParent", "")));
+  json_object_set_new(host, "Runtime", json_string(json_str(facts, "handler", "")));
 }
 
 static json_t *make_host(const DockerRuntime *docker, const DockerSandbox *sandbox, const ContainerSpec *spec,
@@ -258,6 +259,7 @@ json_t *docker_spec_make(const DockerRuntime *docker, const DockerSandbox *sandb
                          const json_t *image, GError **error)
 {
   g_autofree char *user = make_user(spec, image);
+  const char *stop_signal = json_str(json_at(image, "Config", "Labels", NULL), LABEL_STOP_SIGNAL, NULL);
   json_t *host = make_host(docker, sandbox, spec, error);
   if (!host)
     return NULL;
@@ -269,5 +271,7 @@ json_t *docker_spec_make(const DockerRuntime *docker, const DockerSandbox *sandb
     json_object_set_new(body, "WorkingDir", json_string(spec->working_dir));
   if (user)
     json_object_set_new(body, "User", json_string(user));
+  if (stop_signal)
+    json_object_set_new(body, "StopSignal", json_string(stop_signal));
   return body;
 }
