@@ -251,6 +251,17 @@ static json_t *make_event(const Recorder *recorder, const json_t *object, const 
   return event;
 }
 
+/* Has EVENT, about OBJECT, written; takes the reference. */
+static void push(Recorder *recorder, const json_t *object, json_t *event)
+{
+  const json_t *metadata = json_object_get(object, "metadata");
+  Pending *pending = g_new(Pending, 1);
+  pending->event = event;
+  pending->about = g_strjoin("\n", json_str(object, "kind", ""), json_str(metadata, "namespace", ""),
+                             json_str(metadata, "name", ""), json_str(metadata, "uid", ""), NULL);
+  g_thread_pool_push(recorder->writer, pending, NULL);
+}
+
 void recorder_event(Recorder *recorder, const json_t *object, const char *field_path, const char *type,
                     const char *reason, const char *format, ...)
 {
@@ -261,10 +272,16 @@ void recorder_event(Recorder *recorder, const json_t *object, const char *field_
   g_autofree char *text = g_strdup_vprintf(format, arguments);
   va_end(arguments);
   g_autofree char *message = g_utf8_make_valid(text, -1);
-  const json_t *metadata = json_object_get(object, "metadata");
-  Pending *pending = g_new(Pending, 1);
-  pending->event = make_event(recorder, object, field_path, type, reason, message);
-  pending->about = g_strjoin("\n", json_str(object, "kind", ""), json_str(metadata, "namespace", ""),
-                             json_str(metadata, "name", ""), json_str(metadata, "uid", ""), NULL);
-  g_thread_pool_push(recorder->writer, pending, NULL);
+  push(recorder, object, make_event(recorder, object, field_path, type, reason, message));
+}
+
+void recorder_event_annotated(Recorder *recorder, const json_t *object, const json_t *annotations, const char *type,
+                              const char *reason, const char *message)
+{
+  if (g_thread_pool_unprocessed(recorder->writer) >= QUEUE_MAX)
+    return;
+  json_t *event = make_event(recorder, object, NULL, type, reason, message);
+  if (json_object_size(annotations) > 0)
+    json_object_set_new(json_object_get(event, "metadata"), "annotations", json_deep_copy(annotations));
+  push(recorder, object, event);
 }

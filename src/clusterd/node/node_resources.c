@@ -107,16 +107,28 @@ static bool limit_v1(const char *cgroup_root, int64_t shares, int64_t memory, GE
   return true;
 }
 
-/* v2: the controllers must be let down to the group. Who set up the root may have done so: only the result counts. */
-static bool limit_v2(const char *cgroup_root, int64_t shares, int64_t memory, GError **error)
+/* v2: a controller must be let down to the group. Who set up the root may have done so: only the result counts. One
+ * that is not there limits nothing. */
+static bool limit_v2(const char *cgroup_root, const char *controllers, int64_t shares, int64_t memory, GError **error)
 {
-  static const char on[] = "+cpu +memory";
-  g_autofree char *control = g_build_filename(cgroup_root, "cgroup.subtree_control", NULL);
-  file_autofd int fd = open(control, O_WRONLY | O_CLOEXEC);
-  if (fd >= 0 && write(fd, on, strlen(on)) < 0)
-    g_info("%s: %s", control, g_strerror(errno));
   int64_t weight = 1 + (shares - SHARES_MIN) * (WEIGHT_MAX - 1) / (SHARES_MAX - SHARES_MIN); /* runtimes' formula */
-  return limit_group(cgroup_root, "cpu.weight", weight, error) && limit_group(cgroup_root, "memory.max", memory, error);
+  const struct {
+    const char *controller, *file;
+    int64_t value;
+  } limits[] = { { "cpu", "cpu.weight", weight }, { "memory", "memory.max", memory } };
+  g_autofree char *control = g_build_filename(cgroup_root, "cgroup.subtree_control", NULL);
+  g_auto(GStrv) there = g_strsplit(controllers, " ", -1);
+  for (gsize i = 0; i < G_N_ELEMENTS(limits); i++) {
+    if (!g_strv_contains((const char *const *)there, limits[i].controller))
+      continue;
+    g_autofree char *on = g_strconcat("+", limits[i].controller, NULL);
+    file_autofd int fd = open(control, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && write(fd, on, strlen(on)) < 0)
+      g_info("%s: %s", control, g_strerror(errno));
+    if (!limit_group(cgroup_root, limits[i].file, limits[i].value, error))
+      return false;
+  }
+  return true;
 }
 
 static Quantity quantity_of(const json_t *resources, const char *name)
@@ -134,6 +146,7 @@ bool node_resources_enforce(const char *cgroup_root, const json_t *capacity, con
   int64_t milli = quantity_milli(quantity_of(allowed, "cpu")), memory = quantity_value(quantity_of(allowed, "memory"));
   int64_t shares = CLAMP(milli * SHARES_PER_CPU / 1000, SHARES_MIN, SHARES_MAX);
   g_autofree char *mark = g_build_filename(cgroup_root, "cgroup.controllers", NULL);
-  return access(mark, F_OK) == 0 ? limit_v2(cgroup_root, shares, memory, error)
+  g_autofree char *controllers = machine_read_line(mark);
+  return access(mark, F_OK) == 0 ? limit_v2(cgroup_root, controllers, shares, memory, error)
                                  : limit_v1(cgroup_root, shares, memory, error);
 }

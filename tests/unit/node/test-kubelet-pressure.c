@@ -206,6 +206,20 @@ static void run_pod(Fixture *fixture, const char *name, const char *spec)
 /* --- pods that have to go ------------------------------------------------------------------------------------------
  */
 
+/* The event about POD says which containers used too much. */
+static bool evicted_event_names(Fixture *fixture, const char *pod, const char *containers)
+{
+  g_autoptr(ObjectList) events = client_list(fixture->client, "v1", "events", "default", NULL, NULL);
+  for (guint i = 0; i < events->objects->len; i++) {
+    const json_t *event = object_json(events->objects->pdata[i]);
+    if (g_str_equal(json_str(event, "reason", ""), "Evicted") &&
+        g_str_equal(json_str(json_object_get(event, "involvedObject"), "name", ""), pod))
+      return g_str_equal(json_str(json_at(event, "metadata", "annotations", NULL), "offending_containers", ""),
+                         containers);
+  }
+  return false;
+}
+
 static void test_memory(Fixture *fixture, gconstpointer data)
 {
   run_pod(fixture, "modest", ASKS("500Mi"));
@@ -225,6 +239,7 @@ static void test_memory(Fixture *fixture, gconstpointer data)
   g_assert_true(shows_condition(fixture, "greedy", "Ready", "False"));
   g_assert_true(status_is(fixture, "critical", "phase", "Running"));
   wait_until(has_event(fixture, "Evicted", message));
+  g_assert_true(evicted_event_names(fixture, "greedy", "c"));
   wait_until(has_event(fixture, "EvictionThresholdMet", "Attempting to reclaim memory"));
   wait_until(node_shows(fixture, "MemoryPressure", "True"));
   g_assert_true(node_says(fixture, "MemoryPressure", "KubeletHasInsufficientMemory",
@@ -431,9 +446,10 @@ static void test_node(Fixture *fixture, gconstpointer data)
                   node_amount(fixture, "capacity", "ephemeral-storage"));
   g_assert_cmpint(node_amount(fixture, "allocatable", "pods"), ==, 110 * 1000);
   /* a container without a limit may have what pods may have */
-  run_pod(fixture, "p", "containers: [{name: c, image: 'test:1', env: [{name: M, valueFrom: {resourceFieldRef: "
-                        "{resource: limits.memory}}}, {name: C, valueFrom: {resourceFieldRef: {resource: limits.cpu, "
-                        "divisor: 1m}}}]}]");
+  run_pod(fixture, "p",
+          "containers: [{name: c, image: 'test:1', env: [{name: M, valueFrom: {resourceFieldRef: "
+          "{resource: limits.memory}}}, {name: C, valueFrom: {resourceFieldRef: {resource: limits.cpu, "
+          "divisor: 1m}}}]}]");
   g_autofree char *memory =
       g_strdup_printf("M=%" G_GINT64_FORMAT, node_amount(fixture, "allocatable", "memory") / 1000);
   g_autofree char *cpu = g_strdup_printf("C=%" G_GINT64_FORMAT, node_amount(fixture, "allocatable", "cpu"));

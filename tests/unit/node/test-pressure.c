@@ -366,6 +366,10 @@ static void test_messages(void)
     g_assert_true(g_str_has_prefix(text, low));
     g_assert_cmpstr(text + strlen(low), ==, rows[i].text);
   }
+  g_autoptr(json_t) annotations = pod_use_annotations(use, "memory");
+  g_assert_cmpstr(json_str(annotations, "offending_containers", ""), ==, "a,b");
+  g_assert_cmpstr(json_str(annotations, "offending_containers_usage", ""), ==, "20Mi,4Ki");
+  g_assert_cmpstr(json_str(annotations, "starved_resource", ""), ==, "memory");
 }
 
 static void test_limits(void)
@@ -593,7 +597,7 @@ static void test_enforce(void)
       g_autofree char *path = g_build_filename(folder, rows[i].files[k], NULL);
       g_autofree char *dir = g_path_get_dirname(path);
       g_assert_cmpint(g_mkdir_with_parents(dir, 0755), ==, 0);
-      g_assert_true(g_file_set_contents(path, "", 0, NULL));
+      g_assert_true(g_file_set_contents(path, k == 0 && i == 1 ? "cpuset cpu memory\n" : "", -1, NULL));
     }
     node_resources_enforce(folder, capacity, settings, &error);
     g_assert_no_error(error);

@@ -136,15 +136,15 @@ char *eviction_refuses(Eviction *eviction, const json_t *pod)
 /* --- ending pods ---------------------------------------------------------------------------------------------------
  */
 
-/* False when the pod is spared, or is no more. */
+/* False when the pod is spared, or is no more. ANNOTATIONS, of the event, may be NULL. */
 static bool evict(Eviction *eviction, const json_t *pod, int64_t grace_seconds, const char *message,
-                  PressureSignal signal)
+                  const json_t *annotations, PressureSignal signal)
 {
   const char *uid = json_str(json_object_get(pod, "metadata"), "uid", "");
   bool disruption = signal != SIGNAL_COUNT; /* else it broke a limit of its own */
   if (pod_use_is_critical(pod))
     return false;
-  recorder_event(eviction->recorder, pod, NULL, "Warning", EVICTION_REASON, "%s", message);
+  recorder_event_annotated(eviction->recorder, pod, annotations, "Warning", EVICTION_REASON, message);
   if (!eviction->host.evict(eviction->host.data, uid, grace_seconds, message, disruption))
     return false;
   g_message("Pod %s is evicted: %s", uid, message);
@@ -188,7 +188,7 @@ static bool enforce_limits(Eviction *eviction, const GPtrArray *pods, const Obse
       continue;
     g_autoptr(PodUse) use = measure(eviction, pods->pdata[i], true);
     g_autofree char *message = pod_use_over_limit(use, seen->images_apart);
-    any = (message && evict(eviction, use->pod, EVICTION_HARD_GRACE_SECONDS, message, SIGNAL_COUNT)) || any;
+    any = (message && evict(eviction, use->pod, EVICTION_HARD_GRACE_SECONDS, message, NULL, SIGNAL_COUNT)) || any;
   }
   int64_t took = eviction->source->now_us(eviction->source->data) - now_us;
   eviction->measure_us = now_us + took * MEASURE_SHARE;
@@ -229,7 +229,8 @@ static void relieve(Eviction *eviction, const Threshold *worst, GPtrArray *pods,
   for (guint i = 0; i < uses->len; i++) {
     const PodUse *use = uses->pdata[i];
     g_autofree char *message = pod_use_message(use, resource, told, seen);
-    if (evict(eviction, use->pod, grace, message, worst->signal))
+    g_autoptr(json_t) annotations = pod_use_annotations(use, resource);
+    if (evict(eviction, use->pod, grace, message, annotations, worst->signal))
       return; /* one at a time */
   }
   g_warning("The node is short of %s, and there is no pod to evict", resource);

@@ -78,19 +78,21 @@ static Observation image_space(const ImageCollector *collector)
   return seen.of[SIGNAL_IMAGE_SPACE];
 }
 
-/* Removes one image; what the disk has more then is added to *FREED. */
-static void remove_one(ImageCollector *collector, const char *id, int64_t *freed, GString *errors)
+/* Removes one image; what the disk has more then is added to *FREED. One that somebody uses of whom the list of
+ * containers does not tell, a volume or another program, was in use at NOW_US. */
+static void remove_one(ImageCollector *collector, ImageRecord *record, int64_t now_us, int64_t *freed, GString *errors)
 {
   Runtime *runtime = collector->runtime;
   g_autoptr(GError) error = NULL;
   int64_t before = image_space(collector).available;
-  if (runtime->remove_image(runtime, id, &error)) {
+  if (runtime->remove_image(runtime, record->id, &error)) {
     *freed += MAX(image_space(collector).available - before, 0);
-    g_message("Image %s is removed: nobody uses it", id);
-    return;
-  }
-  if (!reason_is(error, REASON_CONFLICT)) /* else somebody uses it whom pods do not know of */
+    g_message("Image %s is removed: nobody uses it", record->id);
+  } else if (reason_is(error, REASON_CONFLICT)) {
+    record->used_us = now_us;
+  } else {
     g_string_append_printf(errors, "%s%s", errors->len > 0 ? ", " : "", error->message);
+  }
 }
 
 /* Removes images that nobody uses, those that lie unused longest first, until WANTED bytes more are free. *FREED gets
@@ -104,9 +106,9 @@ static bool free_space(ImageCollector *collector, int64_t wanted, int64_t *freed
   g_autoptr(GPtrArray) order = image_records_in_order(collector->records);
   g_autoptr(GString) errors = g_string_new(NULL);
   for (guint i = 0; i < order->len && *freed < wanted; i++) {
-    const ImageRecord *record = order->pdata[i];
+    ImageRecord *record = order->pdata[i];
     if (!record->pinned && record->used_us < now && now - record->found_us >= collector->policy.minimum_age_us)
-      remove_one(collector, record->id, freed, errors);
+      remove_one(collector, record, now, freed, errors);
   }
   if (errors->len == 0)
     return true;
@@ -128,9 +130,9 @@ static bool remove_old(ImageCollector *collector, GError **error)
   g_autoptr(GPtrArray) order = image_records_in_order(collector->records);
   g_autoptr(GString) errors = g_string_new(NULL);
   for (guint i = 0; i < order->len; i++) {
-    const ImageRecord *record = order->pdata[i];
+    ImageRecord *record = order->pdata[i];
     if (!record->pinned && now - MAX(record->used_us, record->found_us) > oldest)
-      remove_one(collector, record->id, &freed, errors);
+      remove_one(collector, record, now, &freed, errors);
   }
   if (errors->len > 0)
     g_warning("Images that are too old: %s", errors->str);

@@ -208,23 +208,46 @@ static const json_t *container_spec(const json_t *pod, const char *name)
   return found;
 }
 
-/* Adds what CONTAINER uses more of RESOURCE than it asked for. */
-static void tell_container(GString *text, const PodUse *use, const ContainerUse *container, const char *resource)
+/* Whether CONTAINER uses more of RESOURCE than it asked for. */
+static bool is_over_request(const PodUse *use, const ContainerUse *container, const char *resource, Quantity *used,
+                            Quantity *request)
 {
   const json_t *spec = container_spec(use->pod, container->name);
-  Quantity request = { .nano = 0 }, used;
+  *request = (Quantity){ .nano = 0 };
   if (g_str_equal(resource, "memory") && container->has_memory)
-    used = bytes_quantity(container->memory_bytes);
+    *used = bytes_quantity(container->memory_bytes);
   else if (g_str_equal(resource, EPHEMERAL_STORAGE) && container->has_disk)
-    used = bytes_quantity(container->layer.bytes + container->logs.bytes);
+    *used = bytes_quantity(container->layer.bytes + container->logs.bytes);
   else
-    return;
-  container_quantity(spec, "requests", resource, &request);
-  if (!spec || quantity_compare(used, request) <= 0)
+    return false;
+  container_quantity(spec, "requests", resource, request);
+  return spec && quantity_compare(*used, *request) > 0;
+}
+
+static void tell_container(GString *text, const PodUse *use, const ContainerUse *container, const char *resource)
+{
+  Quantity used, request;
+  if (!is_over_request(use, container, resource, &used, &request))
     return;
   g_autofree char *used_text = quantity_text(used), *request_text = quantity_text(request);
   g_string_append_printf(text, "Container %s was using %s, request is %s, has larger consumption of %s. ",
                          container->name, used_text, request_text, resource);
+}
+
+json_t *pod_use_annotations(const PodUse *use, const char *resource)
+{
+  g_autoptr(GString) names = g_string_new(NULL), amounts = g_string_new(NULL);
+  for (guint i = 0; use->known && i < use->containers->len; i++) {
+    const ContainerUse *container = &g_array_index(use->containers, ContainerUse, i);
+    Quantity used, request;
+    if (!is_over_request(use, container, resource, &used, &request))
+      continue;
+    g_autofree char *text = quantity_text(used);
+    g_string_append_printf(names, "%s%s", names->len > 0 ? "," : "", container->name);
+    g_string_append_printf(amounts, "%s%s", amounts->len > 0 ? "," : "", text);
+  }
+  return json_pack("{s:s, s:s, s:s}", "offending_containers", names->str, "offending_containers_usage", amounts->str,
+                   "starved_resource", resource);
 }
 
 char *pod_use_message(const PodUse *use, const char *resource, const Threshold *told, const Observations *seen)

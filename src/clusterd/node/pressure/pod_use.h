@@ -58,6 +58,10 @@ void pod_use_rank(GPtrArray *pods, PressureSignal signal, bool images_apart);
  * of. The caller frees. */
 char *pod_use_message(const PodUse *use, const char *resource, const Threshold *told, const Observations *seen);
 
+/* What the event of an eviction says to programs: the resource, and the containers that use more of it than they asked
+ * for. New reference. */
+json_t *pod_use_annotations(const PodUse *use, const char *resource);
+
 /* Whether POD, or a volume or container of it, has a limit on what it may keep on the disk. */
 bool pod_use_has_disk_limit(const json_t *pod);
 
