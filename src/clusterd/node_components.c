@@ -26,7 +26,7 @@ static char *address_without_network(const ClusterConfig *config)
 bool address_find(Clusterd *clusterd, GError **error)
 {
   const ClusterConfig *config = clusterd->config;
-  clusterd->node_ip = config->node_ip ? g_strdup(config->node_ip) : machine_ip();
+  clusterd->node_ip = config->node_ip ? g_strdup(config->node_ip) : machine_ip(IP_V4);
   if (!clusterd->node_ip)
     clusterd->node_ip = address_without_network(config);
   return clusterd->node_ip || reason_set(error, REASON_LOCAL_NETWORK, "this machine has no IPv4 address");
@@ -144,8 +144,11 @@ bool node_make(Clusterd *clusterd, GError **error)
     return false;
   g_autofree char *pods_dir = g_build_filename(config->data_dir, "pods", NULL);
   g_autofree char *image_records = g_build_filename(config->data_dir, "image-use.json", NULL);
+  g_autofree char *second_range = ip_ranges_of(config->pod_cidr, IP_V6);
+  g_autofree char *other_ip = second_range ? machine_ip(IP_V6) : NULL;
   KubeletConfig kubelet = { .node_name = config->node_name,
                             .node_ip = clusterd->node_ip,
+                            .node_other_ip = other_ip,
                             .pod_cidr = config->pod_cidr,
                             .dns_ip = config->dns_ip,
                             .dns_domain = config->dns_domain,

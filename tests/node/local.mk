@@ -42,3 +42,6 @@ TESTS += %D%/volume-kinds.sh
 
 dist_check_SCRIPTS += %D%/security.sh
 TESTS += %D%/security.sh
+
+dist_check_SCRIPTS += %D%/dual-stack.sh
+TESTS += %D%/dual-stack.sh

@@ -22,6 +22,7 @@ typedef struct ClusterView {
 
 typedef struct NodeFacts {
   const char *name, *ip;
+  const char *other_ip; /* of the other IP family; NULL: none */
   const char *dns_ip, *dns_domain;
   int64_t cpu_milli, memory_bytes; /* what the node has */
   const json_t *allocatable;       /* {resource: quantity}: what of it pods may have; NULL: all */

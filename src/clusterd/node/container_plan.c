@@ -233,7 +233,7 @@ ContainerPlan *container_plan_new(const PlanContext *context, const ContainerRec
                              .container = record->spec,
                              .view = context->view,
                              .node = context->node,
-                             .pod_ip = context->state->ip };
+                             .pod_ips = pod_state_ips(context->state) };
   plan->devices = g_array_new(FALSE, FALSE, sizeof(ContainerDevice));
   plan->mounts = g_array_new(FALSE, FALSE, sizeof(ContainerMount));
   plan->strings = g_ptr_array_new_with_free_func(g_free);

@@ -190,7 +190,7 @@ static bool variable_value(const Env *env, const EnvContext *context, const json
     return true;
   }
   if ((ref = json_object_get(from, "fieldRef")))
-    *value = field_ref_text(context->pod, json_str(ref, "fieldPath", ""), context->pod_ip, context->node, error);
+    *value = field_ref_text(context->pod, json_str(ref, "fieldPath", ""), context->pod_ips, context->node, error);
   else if ((ref = json_object_get(from, "resourceFieldRef")))
     *value = field_ref_resource(context->pod, context->container, ref, context->node, error);
   else if ((ref = json_object_get(from, "configMapKeyRef")))

@@ -4,13 +4,14 @@
 #include <glib.h>
 #include <jansson.h>
 
+#include "clusterd/node/address_pair.h"
 #include "clusterd/node/cluster_view.h"
 
 typedef struct EnvContext {
   const json_t *pod, *container;
   const ClusterView *view;
   const NodeFacts *node;
-  const char *pod_ip; /* may be NULL */
+  AddressPair pod_ips;
 } EnvContext;
 
 /* An ordered environment: later names override earlier ones in place. */

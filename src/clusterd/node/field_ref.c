@@ -36,10 +36,12 @@ static char *from_map(const json_t *map, const char *key)
   return g_strdup(json_str(map, key, ""));
 }
 
-char *field_ref_text(const json_t *pod, const char *path, const char *pod_ip, const NodeFacts *node, GError **error)
+char *field_ref_text(const json_t *pod, const char *path, AddressPair pod_ips, const NodeFacts *node, GError **error)
 {
   const json_t *metadata = json_object_get(pod, "metadata"), *spec = json_object_get(pod, "spec");
   g_autofree char *label = subscript(path, "metadata.labels");
+  g_autofree char *all_of_pod = address_pair_text(pod_ips);
+  g_autofree char *all_of_host = address_pair_text((AddressPair){ node->ip, node->other_ip });
   g_autofree char *annotation = subscript(path, "metadata.annotations");
   const struct {
     const char *path, *value;
@@ -49,9 +51,9 @@ char *field_ref_text(const json_t *pod, const char *path, const char *pod_ip, co
                 { "spec.nodeName", json_str(spec, "nodeName", "") },
                 { "spec.serviceAccountName", json_str(spec, "serviceAccountName", "") },
                 { "status.hostIP", node->ip },
-                { "status.hostIPs", node->ip },
-                { "status.podIP", pod_ip ? pod_ip : "" },
-                { "status.podIPs", pod_ip ? pod_ip : "" } };
+                { "status.hostIPs", all_of_host },
+                { "status.podIP", pod_ips.ip ? pod_ips.ip : "" },
+                { "status.podIPs", all_of_pod } };
   for (gsize i = 0; i < G_N_ELEMENTS(plain); i++)
     if (g_str_equal(path, plain[i].path))
       return g_strdup(plain[i].value);

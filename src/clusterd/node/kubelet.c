@@ -160,6 +160,7 @@ static void copy_config(Kubelet *kubelet, const KubeletConfig *config)
 {
   kubelet->node_name = g_strdup(config->node_name);
   kubelet->node_ip = g_strdup(config->node_ip);
+  kubelet->node_other_ip = g_strdup(config->node_other_ip);
   kubelet->pod_cidr = g_strdup(config->pod_cidr);
   kubelet->dns_ip = g_strdup(config->dns_ip);
   kubelet->dns_domain = g_strdup(config->dns_domain);
@@ -185,6 +186,7 @@ static void init_host(Kubelet *kubelet)
                                    .view = kubelet_view(kubelet),
                                    .node = { .name = kubelet->node_name,
                                              .ip = kubelet->node_ip,
+                                             .other_ip = kubelet->node_other_ip,
                                              .dns_ip = kubelet->dns_ip,
                                              .dns_domain = kubelet->dns_domain,
                                              .cpu_milli = machine_cpu_milli(),
@@ -232,6 +234,7 @@ bool kubelet_start(Kubelet *kubelet, GError **error)
 {
   NodeStatusConfig config = { .name = kubelet->node_name,
                               .ip = kubelet->node_ip,
+                              .other_ip = kubelet->node_other_ip,
                               .pod_cidr = kubelet->pod_cidr,
                               .version = kubelet->version,
                               .data_dir = kubelet->pods_dir,
@@ -296,8 +299,8 @@ void kubelet_free(Kubelet *kubelet)
   static_pods_free(kubelet->static_pods);
   json_decref(kubelet->allocatable);
   recorder_free(kubelet->recorder);
-  char *texts[] = { kubelet->node_name,  kubelet->node_ip, kubelet->pod_cidr, kubelet->dns_ip,
-                    kubelet->dns_domain, kubelet->version, kubelet->pods_dir, kubelet->logs_dir };
+  char *texts[] = { kubelet->node_name,  kubelet->node_ip, kubelet->node_other_ip, kubelet->pod_cidr, kubelet->dns_ip,
+                    kubelet->dns_domain, kubelet->version, kubelet->pods_dir,      kubelet->logs_dir };
   for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
   g_strfreev(kubelet->unsafe_sysctls);

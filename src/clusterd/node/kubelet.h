@@ -18,7 +18,8 @@ typedef char *(*TokenIssuer)(void *data, const char *namespace_, const char *ser
 
 typedef struct KubeletConfig {
   const char *node_name, *node_ip;
-  const char *pod_cidr; /* shown as the node's */
+  const char *node_other_ip; /* of the other IP family; NULL: none */
+  const char *pod_cidr;      /* shown as the node's: one range, or one of each family, comma-separated */
   const char *dns_ip, *dns_domain;
   const char *kubernetes_version;        /* "v1.32.0" */
   const char *pods_dir;                  /* "/var/lib/launcher/pods" */

@@ -11,7 +11,7 @@ struct Kubelet {
   Client *client;
   Runtime *runtime;
   Recorder *recorder;
-  char *node_name, *node_ip, *pod_cidr, *dns_ip, *dns_domain, *version, *pods_dir, *logs_dir;
+  char *node_name, *node_ip, *node_other_ip, *pod_cidr, *dns_ip, *dns_domain, *version, *pods_dir, *logs_dir;
   LogLimits log_limits;
   char **unsafe_sysctls; /* that pods may set all the same; may be NULL */
   TokenIssuer issue_token;

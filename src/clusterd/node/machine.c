@@ -72,11 +72,20 @@ const char *machine_arch(void)
   return "amd64";
 }
 
-/* How good an interface is as the machine's own; 0: not at all. */
-static int rank(const struct ifaddrs *entry)
+static const void *address_bytes(const struct sockaddr *address)
 {
-  if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_INET || (entry->ifa_flags & IFF_LOOPBACK) ||
+  if (address->sa_family == AF_INET)
+    return &((const struct sockaddr_in *)(const void *)address)->sin_addr;
+  return &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+}
+
+/* How good an interface is as the machine's own; 0: not at all. */
+static int rank(const struct ifaddrs *entry, IpFamily family)
+{
+  if (!entry->ifa_addr || entry->ifa_addr->sa_family != ip_family_socket(family) || (entry->ifa_flags & IFF_LOOPBACK) ||
       !(entry->ifa_flags & IFF_UP))
+    return 0;
+  if (family == IP_V6 && IN6_IS_ADDR_LINKLOCAL((const struct in6_addr *)address_bytes(entry->ifa_addr)))
     return 0;
   if (g_str_equal(entry->ifa_name, "eth0"))
     return 3;
@@ -85,21 +94,19 @@ static int rank(const struct ifaddrs *entry)
   return g_str_has_prefix(entry->ifa_name, "pod") || g_str_has_prefix(entry->ifa_name, "docker") ? 0 : 1;
 }
 
-char *machine_ip(void)
+char *machine_ip(IpFamily family)
 {
   struct ifaddrs *list = NULL;
   const struct ifaddrs *best = NULL;
-  char text[INET_ADDRSTRLEN];
+  char text[IP_TEXT_MAX];
   char *ip = NULL;
   if (getifaddrs(&list) != 0)
     return NULL;
   for (const struct ifaddrs *entry = list; entry; entry = entry->ifa_next)
-    if (rank(entry) > (best ? rank(best) : 0))
+    if (rank(entry, family) > (best ? rank(best, family) : 0))
       best = entry;
-  if (best) {
-    const struct sockaddr_in *address = (const struct sockaddr_in *)(const void *)best->ifa_addr;
-    ip = g_strdup(inet_ntop(AF_INET, &address->sin_addr, text, sizeof text));
-  }
+  if (best)
+    ip = g_strdup(inet_ntop(ip_family_socket(family), address_bytes(best->ifa_addr), text, sizeof text));
   freeifaddrs(list);
   return ip;
 }

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
+#include "base/ip_address.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
@@ -27,7 +28,7 @@ struct NodeStatus {
   Client *client;
   Runtime *runtime;
   Recorder *recorder;
-  char *name, *ip, *pod_cidr, *version, *data_dir;
+  char *name, *ip, *other_ip, *pod_cidr, *version, *data_dir;
   const PressureSettings *pressure;
   Eviction *eviction;
   GThread *thread;
@@ -151,14 +152,21 @@ static json_t *conditions(NodeStatus *status, const json_t *old)
   return list;
 }
 
+static json_t *addresses(const NodeStatus *status)
+{
+  json_t *list = json_pack("[{s:s, s:s}]", "type", "InternalIP", "address", status->ip);
+  if (status->other_ip)
+    json_array_append_new(list, json_pack("{s:s, s:s}", "type", "InternalIP", "address", status->other_ip));
+  json_array_append_new(list, json_pack("{s:s, s:s}", "type", "Hostname", "address", status->name));
+  return list;
+}
+
 static bool change_status(json_t *value, void *data)
 {
   NodeStatus *status = data;
   json_t *now = json_ensure_object(value, "status", NULL), *capacity = node_resources_capacity(status->data_dir);
   g_ptr_array_set_size(status->news, 0); /* of a try that met with a conflict */
-  json_object_set_new(now, "addresses",
-                      json_pack("[{s:s, s:s}, {s:s, s:s}]", "type", "InternalIP", "address", status->ip, "type",
-                                "Hostname", "address", status->name));
+  json_object_set_new(now, "addresses", addresses(status));
   json_object_set_new(now, "capacity", capacity);
   json_object_set_new(now, "allocatable", node_resources_allocatable(capacity, status->pressure));
   json_object_set_new(now, "conditions", conditions(status, json_object_get(now, "conditions")));
@@ -224,10 +232,11 @@ static bool change_labels(json_t *value, void *data)
 static Object *ensure_node(NodeStatus *status, GError **error)
 {
   g_autoptr(GError) inner = NULL;
-  g_autoptr(json_t) value = json_pack("{s:{s:s, s:o, s:{s:s, s:s}}, s:{s:s, s:[s]}}", "metadata", "name", status->name,
-                                      "labels", labels(status), "annotations", "node.alpha.kubernetes.io/ttl", "0",
-                                      "volumes.kubernetes.io/controller-managed-attach-detach", "true", "spec",
-                                      "podCIDR", status->pod_cidr, "podCIDRs", status->pod_cidr);
+  g_auto(GStrv) ranges = g_strsplit(status->pod_cidr, ",", IP_FAMILIES);
+  g_autoptr(json_t) value = json_pack(
+      "{s:{s:s, s:o, s:{s:s, s:s}}, s:{s:s, s:[s, s*]}}", "metadata", "name", status->name, "labels", labels(status),
+      "annotations", "node.alpha.kubernetes.io/ttl", "0", "volumes.kubernetes.io/controller-managed-attach-detach",
+      "true", "spec", "podCIDR", ranges[0], "podCIDRs", ranges[0], ranges[1]);
   Object *node = client_create(status->client, "v1", "nodes", NULL, value, &inner);
   if (!node && reason_is(inner, REASON_ALREADY_EXISTS))
     return client_modify(status->client, "v1", "nodes", NULL, status->name, NULL, change_labels, status, error);
@@ -358,6 +367,7 @@ NodeStatus *node_status_start(Client *client, Runtime *runtime, Recorder *record
                           .recorder = recorder,
                           .name = g_strdup(config->name),
                           .ip = g_strdup(config->ip),
+                          .other_ip = g_strdup(config->other_ip),
                           .pod_cidr = g_strdup(config->pod_cidr),
                           .version = g_strdup(config->version),
                           .data_dir = g_strdup(config->data_dir),
@@ -392,6 +402,7 @@ void node_status_stop(NodeStatus *status)
   g_ptr_array_unref(status->news);
   g_free(status->name);
   g_free(status->ip);
+  g_free(status->other_ip);
   g_free(status->pod_cidr);
   g_free(status->version);
   g_free(status->data_dir);

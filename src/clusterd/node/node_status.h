@@ -11,6 +11,7 @@ typedef struct NodeStatus NodeStatus;
 
 typedef struct NodeStatusConfig {
   const char *name, *ip, *pod_cidr;
+  const char *other_ip; /* of the other IP family; NULL: none */
   const char *version;  /* "v1.32.0" */
   const char *data_dir; /* whose file system pods fill */
   /* Outlive it; NULL: everything is for pods, and there is no pressure. */

@@ -164,7 +164,7 @@ static void append_aliases(GString *text, const json_t *aliases)
   }
 }
 
-char *pod_files_hosts(const json_t *pod, const NodeFacts *node, const char *pod_ip, const char *host)
+char *pod_files_hosts(const json_t *pod, const NodeFacts *node, AddressPair pod_ips, const char *host)
 {
   const json_t *spec = json_object_get(pod, "spec");
   GString *text = g_string_new(NULL);
@@ -180,8 +180,10 @@ char *pod_files_hosts(const json_t *pod, const NodeFacts *node, const char *pod_
                           "fe00::0\tip6-mcastprefix\n"
                           "fe00::1\tip6-allnodes\n"
                           "fe00::2\tip6-allrouters\n");
-    if (pod_ip)
-      g_string_append_printf(text, "%s\t%s%s%s\n", pod_ip, full ? full : "", full ? "\t" : "", hostname);
+    const char *const addresses[] = { pod_ips.ip, pod_ips.other };
+    for (gsize i = 0; i < G_N_ELEMENTS(addresses); i++)
+      if (addresses[i])
+        g_string_append_printf(text, "%s\t%s%s%s\n", addresses[i], full ? full : "", full ? "\t" : "", hostname);
   }
   append_aliases(text, json_object_get(spec, "hostAliases"));
   return g_string_free(text, FALSE);

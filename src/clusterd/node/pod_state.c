@@ -16,6 +16,13 @@ static void record_free(ContainerRecord *record)
   g_free(record);
 }
 
+AddressPair pod_state_ips(const PodState *state)
+{
+  if (json_flag(json_object_get(state->pod, "spec"), "hostNetwork", false))
+    return state->host_ips;
+  return (AddressPair){ state->ip, state->other_ip };
+}
+
 void pod_state_init(PodState *state)
 {
   *state = (PodState){ .records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free) };
@@ -27,6 +34,7 @@ void pod_state_clear(PodState *state)
     json_decref(state->pod);
   g_free(state->sandbox_id);
   g_free(state->ip);
+  g_free(state->other_ip);
   g_ptr_array_unref(state->records);
 }
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "clusterd/node/address_pair.h"
 #include "clusterd/node/runtime.h"
 
 typedef enum ContainerRole { ROLE_INIT, ROLE_SIDECAR, ROLE_MAIN, ROLE_EPHEMERAL } ContainerRole;
@@ -34,8 +35,8 @@ typedef struct PodState {
   char *sandbox_id;
   unsigned sandbox_attempt;
   bool sandbox_ready;
-  char *ip;
-  const char *host_ip;
+  char *ip, *other_ip;        /* other_ip: of the other IP family; NULL: none */
+  AddressPair host_ips;       /* borrowed */
   GPtrArray *records;         /* ContainerRecord*: init containers, containers, ephemeral, each in order */
   bool restartable_init_done; /* all init containers have done their part in this sandbox */
   const char *reason;         /* why the node ended the pod ("DeadlineExceeded", "Evicted"); NULL: it did not */
@@ -46,6 +47,9 @@ typedef struct PodState {
   const char *blocked, *blocked_message; /* why nothing of it is run, as long as it is so; NULL: it is */
   bool mounts_read_only_below;           /* as the runtime's */
 } PodState;
+
+/* How the pod is reached: the node's addresses when it has the node's network. Borrowed. */
+AddressPair pod_state_ips(const PodState *state);
 
 void pod_state_init(PodState *state);
 void pod_state_clear(PodState *state);

@@ -62,16 +62,15 @@ static bool is_final(const char *phase)
 
 static void add_addresses(json_t *status, const PodState *state, const json_t *old)
 {
-  const char *ip = state->ip;
-  if (json_flag(json_object_get(state->pod, "spec"), "hostNetwork", false))
-    ip = state->host_ip;
-  if (!ip)
-    ip = json_str(old, "podIP", NULL); /* of a pod that has ended: where it was */
-  json_object_set_new(status, "hostIP", json_string(state->host_ip));
-  json_object_set_new(status, "hostIPs", json_pack("[{s:s}]", "ip", state->host_ip));
-  if (ip) {
-    json_object_set_new(status, "podIP", json_string(ip));
-    json_object_set_new(status, "podIPs", json_pack("[{s:s}]", "ip", ip));
+  AddressPair ips = pod_state_ips(state);
+  json_object_set_new(status, "hostIP", json_string(state->host_ips.ip));
+  json_object_set_new(status, "hostIPs", address_pair_list(state->host_ips));
+  if (ips.ip) {
+    json_object_set_new(status, "podIP", json_string(ips.ip));
+    json_object_set_new(status, "podIPs", address_pair_list(ips));
+  } else if (json_object_get(old, "podIP")) { /* of a pod that has ended: where it was */
+    json_object_set(status, "podIP", json_object_get(old, "podIP"));
+    json_object_set(status, "podIPs", json_object_get(old, "podIPs"));
   }
 }
 

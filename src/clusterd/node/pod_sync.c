@@ -52,7 +52,7 @@ static bool ensure_volumes(PodWorker *worker)
   VolumeContext context = { .pod = worker->state.pod,
                             .view = &worker->host->view,
                             .node = &worker->host->node,
-                            .pod_ip = worker->state.ip,
+                            .pod_ips = pod_state_ips(&worker->state),
                             .started = worker->state.sandbox_id != NULL };
   g_autoptr(GError) error = NULL;
   if (pod_volumes_set_up(worker->volumes, &context, &error)) {
@@ -89,7 +89,7 @@ static bool write_pod_files(PodWorker *worker, GError **error)
     host_hosts = g_strdup("");
   if (!g_file_get_contents("/etc/resolv.conf", &host_resolv, NULL, NULL))
     host_resolv = g_strdup("");
-  g_autofree char *hosts = pod_files_hosts(pod, node, worker->state.ip, host_hosts);
+  g_autofree char *hosts = pod_files_hosts(pod, node, pod_state_ips(&worker->state), host_hosts);
   g_autofree char *resolv = pod_files_resolv_conf(pod, node, host_resolv);
   g_autofree char *name = pod_files_hostname(pod, node);
   g_autofree char *hostname = g_strconcat(name, "\n", NULL);
@@ -165,6 +165,7 @@ static void leave_sandbox(PodWorker *worker)
   worker->state.sandbox_attempt++;
   g_clear_pointer(&worker->state.sandbox_id, g_free);
   g_clear_pointer(&worker->state.ip, g_free);
+  g_clear_pointer(&worker->state.other_ip, g_free);
 }
 
 static bool ensure_sandbox(PodWorker *worker)

@@ -304,7 +304,9 @@ static void observe_sandbox(PodWorker *worker)
   state->sandbox_ready = status.ready;
   if (status.ip) {
     g_free(state->ip);
-    state->ip = g_strdup(status.ip);
+    g_free(state->other_ip);
+    state->ip = g_steal_pointer(&status.ip);
+    state->other_ip = g_steal_pointer(&status.other_ip);
   }
   sandbox_status_clear(&status);
 }
@@ -605,7 +607,7 @@ PodWorker *pod_worker_new(const PodWorkerHost *host, Object *pod, bool is_static
   worker->stop_grace = worker->grace_limit = -1;
   worker->next_wake_us = INT64_MAX;
   pod_state_init(&worker->state);
-  worker->state.host_ip = host->node.ip;
+  worker->state.host_ips = (AddressPair){ host->node.ip, host->node.other_ip };
   worker->state.runtime_scheme = runtime_scheme(host->runtime);
   worker->state.mounts_read_only_below = host->runtime->mounts_read_only_below;
   pod_state_set_pod(&worker->state, object_json(pod));

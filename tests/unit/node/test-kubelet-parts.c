@@ -18,6 +18,7 @@
 
 static const NodeFacts node = { .name = "n1",
                                 .ip = "10.0.2.15",
+                                .other_ip = "fec0::15",
                                 .dns_ip = "10.96.0.10",
                                 .dns_domain = "cluster.local",
                                 .cpu_milli = 2000,
@@ -56,7 +57,7 @@ static char *env_text(const char *cluster_yaml, const char *pod_yaml, GError **e
                          .container = json_array_get(json_at(pod, "spec", "containers", NULL), 0),
                          .view = &view,
                          .node = &node,
-                         .pod_ip = "10.244.0.5" };
+                         .pod_ips = { "10.244.0.5", "fd00::5" } };
   g_autoptr(GPtrArray) skipped = NULL;
   g_autoptr(Env) env = env_build(&context, &skipped, error);
   if (!env)
@@ -89,7 +90,9 @@ static void test_env_values(void)
       "{metadata: {name: p, namespace: a, labels: {app.kubernetes.io/name: web}}, spec: {containers: [{name: c, "
       "resources: {limits: {cpu: 1500m}}, envFrom: [{prefix: P_, configMapRef: {name: m}}, {configMapRef: {name: none, "
       "optional: true}}], env: [{name: P_a, value: mine}, {name: S, valueFrom: {secretKeyRef: {name: s, key: k}}}, "
-      "{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}, {name: L, valueFrom: {fieldRef: {fieldPath: "
+      "{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}, {name: IPS, valueFrom: {fieldRef: {fieldPath: "
+      "status.podIPs}}}, {name: HOST, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}, {name: HOSTS, valueFrom: "
+      "{fieldRef: {fieldPath: status.hostIPs}}}, {name: L, valueFrom: {fieldRef: {fieldPath: "
       "\"metadata.labels['app.kubernetes.io/name']\"}}}, {name: CPU, valueFrom: {resourceFieldRef: {resource: "
       "limits.cpu}}}, {name: MEM, valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: 1Mi}}}, {name: "
       "NONE, "
@@ -97,7 +100,8 @@ static void test_env_values(void)
       "{name: LATER, value: x}]}]}}",
       NULL);
   g_assert_cmpstr(text, ==,
-                  "P_a=mine\nP_b=2\nS=v\nIP=10.244.0.5\nL=web\nCPU=2\nMEM=4096\nALL=v-$(LATER)-$(S)\nLATER=x");
+                  "P_a=mine\nP_b=2\nS=v\nIP=10.244.0.5\nIPS=10.244.0.5,fd00::5\nHOST=10.0.2.15\nHOSTS=10.0.2.15,fec0::"
+                  "15\nL=web\nCPU=2\nMEM=4096\nALL=v-$(LATER)-$(S)\nLATER=x");
 }
 
 static void test_env_errors(void)
@@ -149,10 +153,10 @@ static void test_hosts(void)
 {
   g_autoptr(json_t) pod = yaml("{metadata: {name: p-0, namespace: a}, spec: {hostname: h, subdomain: db, hostAliases: "
                                "[{ip: 1.2.3.4, hostnames: [x, y]}], setHostnameAsFQDN: true}}");
-  g_autofree char *hosts = pod_files_hosts(pod, &node, "10.244.0.5", "");
+  g_autofree char *hosts = pod_files_hosts(pod, &node, (AddressPair){ "10.244.0.5", "fd00::5" }, "");
   g_autofree char *hostname = pod_files_hostname(pod, &node);
   g_assert_true(g_str_has_prefix(hosts, "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n"));
-  g_assert_nonnull(strstr(hosts, "\n10.244.0.5\th.db.a.svc.cluster.local\th\n"));
+  g_assert_nonnull(strstr(hosts, "\n10.244.0.5\th.db.a.svc.cluster.local\th\nfd00::5\th.db.a.svc.cluster.local\th\n"));
   g_assert_nonnull(strstr(hosts, "\n# Entries added by HostAliases.\n1.2.3.4\tx\ty\n"));
   g_assert_cmpstr(hostname, ==, "h.db.a.svc.cluster.local");
 }
@@ -361,7 +365,7 @@ static void test_status(void)
                                "status: {conditions: [{type: Foreign, status: 'True'}]}}");
   PodState state;
   pod_state_init(&state);
-  state.host_ip = "10.0.2.15";
+  state.host_ips.ip = "10.0.2.15";
   state.runtime_scheme = "crun";
   state.sandbox_id = g_strdup("s");
   pod_state_set_pod(&state, pod);
@@ -385,6 +389,43 @@ static void test_status(void)
   pod_state_clear(&state);
 }
 
+/* Both families' addresses; the node's for a pod with its network; and those of before for a pod that has ended. */
+static void test_addresses(void)
+{
+  static const struct {
+    const char *spec, *ip, *other, *old, *expected;
+  } rows[] = {
+    { "", "10.244.0.5", "fd00::5", "{}", "10.0.2.15 10.0.2.15,fec0::15 10.244.0.5 10.244.0.5,fd00::5" },
+    { "", "10.244.0.5", NULL, "{}", "10.0.2.15 10.0.2.15,fec0::15 10.244.0.5 10.244.0.5" },
+    { "hostNetwork: true", NULL, NULL, "{}", "10.0.2.15 10.0.2.15,fec0::15 10.0.2.15 10.0.2.15,fec0::15" },
+    { "", NULL, NULL, "{podIP: 10.244.0.6, podIPs: [{ip: 10.244.0.6}, {ip: 'fd00::6'}]}",
+      "10.0.2.15 10.0.2.15,fec0::15 10.244.0.6 10.244.0.6,fd00::6" },
+    { "", NULL, NULL, "{}", "10.0.2.15 10.0.2.15,fec0::15  " },
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *text = g_strdup_printf("{metadata: {uid: u}, spec: {%s}}", rows[i].spec);
+    g_autoptr(json_t) pod = yaml(text), old = yaml(rows[i].old);
+    PodState state;
+    pod_state_init(&state);
+    state.host_ips = (AddressPair){ "10.0.2.15", "fec0::15" };
+    state.ip = g_strdup(rows[i].ip);
+    state.other_ip = g_strdup(rows[i].other);
+    pod_state_set_pod(&state, pod);
+    g_autoptr(json_t) status = pod_status_build(&state, old, 1000000);
+    g_autoptr(GString) shown = g_string_new(NULL);
+    static const char *const members[][2] = { { "hostIP", "hostIPs" }, { "podIP", "podIPs" } };
+    for (gsize k = 0; k < G_N_ELEMENTS(members); k++) {
+      size_t n;
+      json_t *item;
+      g_string_append_printf(shown, "%s%s ", k > 0 ? " " : "", json_str(status, members[k][0], ""));
+      json_array_foreach (json_object_get(status, members[k][1]), n, item)
+        g_string_append_printf(shown, "%s%s", n > 0 ? "," : "", json_str(item, "ip", ""));
+    }
+    g_assert_cmpstr(shown->str, ==, rows[i].expected);
+    pod_state_clear(&state);
+  }
+}
+
 /* A container's last words: 4 KiB, and of many containers 12 KiB together. */
 static void test_termination_messages(void)
 {
@@ -400,7 +441,7 @@ static void test_termination_messages(void)
     g_autoptr(json_t) pod = yaml(text->str);
     PodState state;
     pod_state_init(&state);
-    state.host_ip = "10.0.2.15";
+    state.host_ips.ip = "10.0.2.15";
     state.runtime_scheme = "crun";
     state.sandbox_id = g_strdup("s");
     pod_state_set_pod(&state, pod);
@@ -431,6 +472,7 @@ int main(int argc, char **argv)
   g_test_add_func("/parts/host-path", test_host_path);
   g_test_add_func("/parts/pull-secrets", test_pull_secrets);
   g_test_add_func("/parts/status", test_status);
+  g_test_add_func("/parts/addresses", test_addresses);
   g_test_add_func("/parts/termination-messages", test_termination_messages);
   return g_test_run();
 }

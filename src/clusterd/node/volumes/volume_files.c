@@ -112,7 +112,7 @@ static bool add_downward(Reader *reader, const json_t *source, GError **error)
   json_array_foreach (json_object_get(source, "items"), i, item) {
     g_autofree char *text = NULL;
     if ((ref = json_object_get(item, "fieldRef")))
-      text = field_ref_text(context->pod, json_str(ref, "fieldPath", ""), context->pod_ip, context->node, error);
+      text = field_ref_text(context->pod, json_str(ref, "fieldPath", ""), context->pod_ips, context->node, error);
     else
       text = field_ref_resource(context->pod, NULL, json_object_get(item, "resourceFieldRef"), context->node, error);
     if (!text)

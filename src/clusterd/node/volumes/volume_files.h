@@ -5,15 +5,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "clusterd/node/address_pair.h"
 #include "clusterd/node/cluster_view.h"
 
 typedef struct VolumeContext {
   const json_t *pod;
   const ClusterView *view;
   const NodeFacts *node;
-  const char *pod_ip; /* may be NULL */
-  int64_t now_us;     /* wall clock, µs; 0: what the machine says */
-  bool started;       /* the pod's containers have run with these volumes before */
+  AddressPair pod_ips;
+  int64_t now_us; /* wall clock, µs; 0: what the machine says */
+  bool started;   /* the pod's containers have run with these volumes before */
 } VolumeContext;
 
 /* True when VOLUME (of spec.volumes) is of such a type. */
