@@ -50,6 +50,7 @@ k create secret generic theirs --from-literal=key=of-another-pod >/dev/null
 
 {
   pod plain "containers: [{name: c, $B}]"
+  pod unmasked 'hostUsers: false, containers: [{name: c, '"$B"', securityContext: {procMount: Unmasked}}]'
   pod privileged "containers: [{name: c, $B, securityContext: {privileged: true}}]"
   pod sysctls 'securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "30000 50000"}, {name: kernel.shm_rmid_forced, value: "1"}, {name: kernel/msgmax, value: "12345"}]}, '"containers: [{name: c, $B}]"
   pod forbidden 'securityContext: {sysctls: [{name: net.core.somaxconn, value: "1024"}]}, '"containers: [{name: c, $B}]"
@@ -62,7 +63,7 @@ k create secret generic theirs --from-literal=key=of-another-pod >/dev/null
   # a link to a file of the node, where the termination message should go
   pod message 'restartPolicy: Never, volumes: [{name: v, emptyDir: {}}], initContainers: [{name: i, image: "busybox:1.36", command: [ln, -s, /mnt/secret, /v/message], volumeMounts: [{name: v, mountPath: /v}]}], containers: [{name: c, image: "busybox:1.36", command: [sh, -c, "exit 3"], terminationMessagePath: /v/message, volumeMounts: [{name: v, mountPath: /v}]}]'
 } | apply
-wait_until "they run" all_run plain privileged sysctls seccomp groups strict owner
+wait_until "they run" all_run plain unmasked privileged sysctls seccomp groups strict owner
 
 # --- kernel settings
 is "settings of the pod's own" "$(IN sysctls 'cat /proc/sys/net/ipv4/ip_local_port_range /proc/sys/kernel/shm_rmid_forced /proc/sys/kernel/msgmax')" \
@@ -90,6 +91,7 @@ is "open files" "$(IN plain 'ulimit -n; ulimit -Hn')" "$hard $hard "
 is "what the kernel shows of the node is hidden" \
   "$(IN plain 'cat /proc/kcore /proc/keys /proc/timer_list 2>/dev/null | head -c 1 | wc -c; echo 1 2>/dev/null >/proc/sys/vm/swappiness || echo no; echo b 2>/dev/null >/proc/sysrq-trigger || echo no; mount -t tmpfs x /mnt 2>/dev/null || echo no; touch /sys/x 2>/dev/null || echo no')" \
   "0 no no no no "
+is "whatever a pod says" "$(IN unmasked 'cat /proc/kcore /proc/keys /proc/timer_list 2>/dev/null | head -c 1 | wc -c')" "0 "
 is "devices of the node are for who may" "$(IN privileged 'test -c /dev/loop-control && echo there'; IN plain 'ls /dev')" \
   "there core fd full mqueue null ptmx pts random shm stderr stdin stdout termination-log tty urandom zero "
 

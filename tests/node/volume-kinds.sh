@@ -178,6 +178,33 @@ is "and is shown" "$(k get pod deep -o 'jsonpath={range .status.containerStatuse
 delete none follows leads deep
 umount /mnt/tree/more /mnt/tree/below
 
+# --- files
+k create configmap settings --from-literal=a=old --from-literal=b=x >/dev/null
+pod files 'securityContext: {fsGroup: 2000}, volumes: [{name: v, configMap: {name: settings, defaultMode: 256, items: [{key: a, path: deep/a}, {key: b, path: b, mode: 292}]}}, {name: o, secret: {secretName: none, optional: true}}, {name: m, emptyDir: {medium: Memory, sizeLimit: 1Mi}}], containers: [{name: c, '"$C"', volumeMounts: [{name: v, mountPath: /v}, {name: v, mountPath: /part, subPath: deep/a}, {name: o, mountPath: /o}, {name: m, mountPath: /m}]}]'
+until_is "files out of the API" "Running" phase files
+is "modes, and the group of the pod" "$(k exec files -- sh -c 'stat -L -c "%a %g" /v/deep/a /v/b; ls /o' | tr '\n' ' ')" "440 2000 444 2000 "
+is "memory is as large as was asked for" "$(k exec files -- sh -c 'dd if=/dev/zero of=/m/x bs=1k count=2048 2>/dev/null; stat -c %s /m/x')" "1048576"
+k patch configmap settings -p '{"data": {"a": "new"}}' >/dev/null
+until_is "a change is seen soon" "new" k exec files -- cat /v/deep/a
+is "but not in a part that is mounted" "$(k exec files -- cat /part)" "old"
+k create secret generic none --from-literal=now=here >/dev/null
+until_is "what was not there comes" "now" k exec files -- ls /o
+delete files
+
+# --- whatever happens in between
+cut_off() {
+  for i in 1 2 3 4; do
+    printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: cut-%s}\nspec: {terminationGracePeriodSeconds: 1, volumes: [{name: s, secret: {secretName: none}}, {name: m, emptyDir: {medium: Memory}}, {name: i, image: {reference: "busybox:1.36"}}], containers: [{name: c, %s, volumeMounts: [{name: s, mountPath: /s, subPath: now}, {name: m, mountPath: /m}, {name: i, mountPath: /i}]}]}\n---\n' "$i" "$C"
+  done | k apply -f - >/dev/null
+}
+cut_off
+k delete pod --force --grace-period=0 cut-1 cut-2 cut-3 cut-4 >/dev/null 2>&1
+cut_off
+restart_cluster KILL
+delete cut-1 cut-2
+restart_cluster KILL
+delete cut-3 cut-4
+
 # --- the end
 mounts() {
   grep -cE '/(var/lib|run)/launcher/(pods|containers|sandboxes)' /proc/self/mounts

@@ -54,6 +54,17 @@ restarts() {
 until_is "its process is started again" "1 true" restarts
 is "the file is still there" "$(k exec redis -- cat /data/redis/file)" "kept"
 
+# one that comes and goes with its pod
+printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: scratch}\nspec: {terminationGracePeriodSeconds: 1, volumes: [{name: v, ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}}}}], containers: [{name: c, image: "busybox:1.36", command: [sh, -c, "touch /v/file; trap exit TERM; sleep 1000 & wait"], volumeMounts: [{name: v, mountPath: /v}]}]}\n' | k apply -f - >/dev/null
+until_is "a pod has a volume of its own" "Running" phase pod scratch
+until_is "which lies where others do" "file" ls "$provisioned/default/scratch-v"
+k delete pod scratch >/dev/null
+left() {
+  k get pvc -o name | grep -c scratch
+  find "$provisioned/default" -name "scratch*" | wc -l
+}
+until_is "and goes with it" $'0\n0' left
+
 # what is not there
 apply 05-local
 apply 05-local-pod

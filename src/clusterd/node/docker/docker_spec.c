@@ -136,7 +136,7 @@ static bool add_privileges(const ContainerSpec *spec, json_t *host)
 
 static void add_rights(const ContainerSpec *spec, json_t *host)
 {
-  const json_t *capabilities = security(spec, "capabilities"), *proc_mount = security(spec, "procMount");
+  const json_t *capabilities = security(spec, "capabilities");
   json_object_set_new(host, "ReadonlyRootfs", json_boolean(json_is_true(security(spec, "readOnlyRootFilesystem"))));
   json_object_set_new(host, "GroupAdd", make_groups(spec));
   if (add_privileges(spec, host))
@@ -145,10 +145,6 @@ static void add_rights(const ContainerSpec *spec, json_t *host)
     json_object_set(host, "CapAdd", json_object_get(capabilities, "add"));
   if (json_object_get(capabilities, "drop"))
     json_object_set(host, "CapDrop", json_object_get(capabilities, "drop"));
-  if (g_strcmp0(json_string_value(proc_mount), "Unmasked") == 0) {
-    json_object_set_new(host, "MaskedPaths", json_array());
-    json_object_set_new(host, "ReadonlyPaths", json_array());
-  }
 }
 
 /* --- the rest -------------------------------------------------------------------------------------------------------
