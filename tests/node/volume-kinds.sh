@@ -180,7 +180,7 @@ umount /mnt/tree/more /mnt/tree/below
 
 # --- files
 k create configmap settings --from-literal=a=old --from-literal=b=x >/dev/null
-pod files 'securityContext: {fsGroup: 2000}, volumes: [{name: v, configMap: {name: settings, defaultMode: 256, items: [{key: a, path: deep/a}, {key: b, path: b, mode: 292}]}}, {name: o, secret: {secretName: none, optional: true}}, {name: m, emptyDir: {medium: Memory, sizeLimit: 1Mi}}], containers: [{name: c, '"$C"', volumeMounts: [{name: v, mountPath: /v}, {name: v, mountPath: /part, subPath: deep/a}, {name: o, mountPath: /o}, {name: m, mountPath: /m}]}]'
+pod files 'securityContext: {fsGroup: 2000}, volumes: [{name: v, configMap: {name: settings, defaultMode: 256, items: [{key: a, path: deep/a}, {key: b, path: b, mode: 292}]}}, {name: o, secret: {secretName: none, optional: true}}, {name: m, emptyDir: {medium: Memory, sizeLimit: 1Mi}}, {name: u, configMap: {name: later}}], containers: [{name: c, '"$C"', volumeMounts: [{name: v, mountPath: /v}, {name: v, mountPath: /part, subPath: deep/a}, {name: o, mountPath: /o}, {name: m, mountPath: /m}]}]'
 until_is "files out of the API" "Running" phase files
 is "modes, and the group of the pod" "$(k exec files -- sh -c 'stat -L -c "%a %g" /v/deep/a /v/b; ls /o' | tr '\n' ' ')" "440 2000 444 2000 "
 is "memory is as large as was asked for" "$(k exec files -- sh -c 'dd if=/dev/zero of=/m/x bs=1k count=2048 2>/dev/null; stat -c %s /m/x')" "1048576"
@@ -189,6 +189,9 @@ until_is "a change is seen soon" "new" k exec files -- cat /v/deep/a
 is "but not in a part that is mounted" "$(k exec files -- cat /part)" "old"
 k create secret generic none --from-literal=now=here >/dev/null
 until_is "what was not there comes" "now" k exec files -- ls /o
+k create configmap later --from-literal=key=value >/dev/null
+k patch pod files --subresource ephemeralcontainers -p '{"spec": {"ephemeralContainers": [{"name": "e", "image": "busybox:1.36", "command": ["sleep", "1000"], "volumeMounts": [{"name": "u", "mountPath": "/u"}]}]}}' >/dev/null
+until_is "a volume nobody used is there for a container that comes later" "value" k exec files -c e -- cat /u/key
 delete files
 
 # --- whatever happens in between

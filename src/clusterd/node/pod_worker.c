@@ -92,6 +92,10 @@ void pod_worker_set_pod(PodWorker *worker, Object *pod)
                  json_at(after, "metadata", "deletionGracePeriodSeconds", NULL)) ||
       !json_same(json_at(before, "status", "conditions", NULL), json_at(after, "status", "conditions", NULL)))
     worker->dirty = true;
+  /* a container that was added may use a volume that nobody did */
+  if (!json_same(json_at(before, "spec", "ephemeralContainers", NULL),
+                 json_at(after, "spec", "ephemeralContainers", NULL)))
+    worker->volumes_dirty = true;
   if (!json_same(json_at(before, "metadata", "labels", NULL), json_at(after, "metadata", "labels", NULL)) ||
       !json_same(json_at(before, "metadata", "annotations", NULL), json_at(after, "metadata", "annotations", NULL)))
     worker->dirty = worker->volumes_dirty = true;
