@@ -1,5 +1,5 @@
-"""clusterd ends by SIGKILL again and again while it binds 300 pods to 50 nodes that have room for just these. Every pod is bound once, and
-no node gets more than it has.
+"""clusterd ends by SIGKILL again and again while it binds 400 pods, a portion before each kill, to 50 nodes that have room for just these.
+Every pod is bound once, and no node gets more than it has.
 
     scheduling-kill.py CLUSTERD FOLDER        SCHEDULING_SEED: repeats a run; SCHEDULING_KILLS: how often it is killed"""
 import collections
@@ -16,8 +16,9 @@ KILLS = int(os.environ.get("SCHEDULING_KILLS", "8"))
 SEED = int(os.environ.get("SCHEDULING_SEED", str(random.randrange(1 << 32))))
 WAIT_SECONDS = 60
 NODES = [f"n{i:02}" for i in range(50)]
-PODS_OF_NODE = 6
+PODS_OF_NODE = 8
 COUNT = len(NODES) * PODS_OF_NODE
+PORTION = COUNT // KILLS
 PODS = "/api/v1/namespaces/default/pods"
 
 
@@ -30,13 +31,25 @@ def has_account(server):
     return server.ask("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200
 
 
-def fill(server):
-    """Nodes and pods, while nobody schedules."""
-    room = {"cpu": "3", "memory": "8Gi", "pods": "110"}
+def add_nodes(server):
+    room = {"cpu": "4", "memory": "8Gi", "pods": "110"}
     wait(server, WAIT_SECONDS, has_account)
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda name: add_node(server, name, room), NODES))
-        list(pool.map(lambda number: add_pod(server, number), range(COUNT)))
+
+
+def add_portion(server, first, count):
+    """Pods from number FIRST on, while nobody schedules; how many of earlier ones were not bound."""
+    server.components = "controllers"
+    server.start()
+    if first == 0:
+        add_nodes(server)
+    left = sum(1 for pod in server.items(PODS) if not pod["spec"].get("nodeName"))
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda number: add_pod(server, number), range(first, first + count)))
+    server.kill()
+    server.components = "controllers,scheduler"
+    return left
 
 
 class Log:
@@ -55,19 +68,18 @@ class Log:
 
 
 def bind_more(server, log, more):
-    """Follows what is bound until MORE than at first are, or all; true when some were not bound at first. What the server said before it was
-    killed still holds."""
+    """Follows what is bound until MORE than at first are, or all. What the server said before it was killed still holds."""
     pods = server.need("GET", PODS)
     for pod in pods["items"]:
         log.note(pod)
-    count = min(len(log.where) + more, COUNT)
-    if len(log.where) == COUNT:
-        return False
+    count = min(len(log.where) + more, len(pods["items"]))
+    if len(log.where) >= count:
+        return
     with server.open("GET", f"{PODS}?watch=1&resourceVersion={pods['metadata']['resourceVersion']}") as watch:
         for line in watch:
             log.note(json.loads(line)["object"])
             if len(log.where) >= count:
-                return True
+                return
     raise RuntimeError("the watch ended")
 
 
@@ -91,21 +103,19 @@ def check(server, log):
 def main():
     print(f"# SCHEDULING_SEED={SEED}", flush=True)
     chance = random.Random(SEED)
-    server, log = Server(sys.argv[1], sys.argv[2], "controllers"), Log()
-    server.start()
-    fill(server)
-    server.kill()
-    server.components = "controllers,scheduler"
-    resumed = 0
+    server, log = Server(sys.argv[1], sys.argv[2]), Log()
+    in_the_middle = 0
     for kill in range(KILLS):
+        in_the_middle += add_portion(server, kill * PORTION, PORTION) > 0
         server.start()
-        resumed += bind_more(server, log, chance.randint(1, 15)) and kill > 0
+        bind_more(server, log, chance.randint(1, 15))
         server.kill()
         print(f"# killed when at least {len(log.where)} were bound", flush=True)
         while chance.random() < 0.2:
             server.start(after=chance.uniform(0, 0.2))
-    ok(resumed > 0, "it was killed in the middle")
-    print(f"# went on {resumed} times")
+    ok(in_the_middle > 0, "it was killed in the middle")
+    print(f"# went on {in_the_middle} times")
+    add_portion(server, KILLS * PORTION, COUNT - KILLS * PORTION)
     server.start()
     bind_more(server, log, COUNT)
     check(server, log)
