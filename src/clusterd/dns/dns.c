@@ -82,13 +82,12 @@ static bool make_config_map(Dns *dns, GError **error)
   return false;
 }
 
-/* What became of a ConfigMap is told where people look. On the DNS thread. */
+/* What became of a ConfigMap is told where people look. */
 static void report(void *data, const json_t *config_map, const char *message)
 {
   const Dns *dns = data;
   if (message)
-    recorder_event(dns->recorder, config_map, NULL, "Warning", "InvalidCorefile", "%s; what was in force stays",
-                   message);
+    recorder_event(dns->recorder, config_map, NULL, "Warning", "InvalidCorefile", "%s", message);
   else
     recorder_event(dns->recorder, config_map, NULL, "Normal", "CorefileLoaded", "The Corefile is in force");
 }

@@ -107,7 +107,7 @@ static void add_names(Resolution *r, const json_t *slice, const char *ip)
     g_autofree char *label = endpoint_label(r, endpoint);
     g_autofree char *target = g_strdup_printf("%s.%s.%s.svc.%s", label, name, namespace_, r->zone->name);
     r->exists = true;
-    if (resolution_wants(r, LDNS_RR_TYPE_PTR))
+    if (resolution_wants(r, LDNS_RR_TYPE_PTR) && resolution_note(r, g_strdup(target)))
       resolution_add(r, record_ptr(r->owner, r->zone->ttl, target));
   }
 }

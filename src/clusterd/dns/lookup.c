@@ -313,10 +313,15 @@ static json_t *get_config_map(const LookupSet *set, const char *name)
   return set->config.facts.config_map ? set->config.facts.config_map(set->config.facts.data, name) : NULL;
 }
 
-static void report(const LookupSet *set, const json_t *config_map, const char *message)
+/* ERROR NULL: the ConfigMap is in force. */
+static void report(const LookupSet *set, const json_t *config_map, const GError *error)
 {
+  g_autofree char *message = NULL;
+  if (error)
+    message =
+        g_strdup_printf("%s; %s", error->message, set->plan ? "what was in force stays" : "the default is in force");
   if (message)
-    g_warning("ConfigMap coredns: %s; what was in force stays", message);
+    g_warning("ConfigMap coredns: %s", message);
   if (set->config.report && config_map)
     set->config.report(set->config.report_data, config_map, message);
 }
@@ -332,7 +337,7 @@ void lookup_set_reload(LookupSet *set)
   bool first = !set->plan, changed = config_map != set->config_map;
   Plan *plan = plan_new(text, kube_dns, set->domain, set->address, &error);
   if (changed && (!first || error))
-    report(set, config_map, error ? error->message : NULL);
+    report(set, config_map, error);
   if (!plan && first)
     plan = plan_new(NULL, kube_dns, set->domain, set->address, NULL);
   json_decref(set->config_map);

@@ -21,8 +21,8 @@ typedef struct LookupConfig {
   const char *domain, *address; /* the cluster's */
   const char *resolv_conf;
   uint16_t upstream_port; /* 53 */
-  /* Called on the DNS thread when the ConfigMap has changed: MESSAGE says what is wrong with it, so that the one before
-   * stays in force; NULL: it is in force now. May be NULL. */
+  /* Called when the ConfigMap has changed: MESSAGE says what is wrong with it and what is in force instead; NULL: it is
+   * in force now. On the DNS thread, but for what is wrong at the start. May be NULL. */
   void (*report)(void *data, const json_t *config_map, const char *message);
   void *report_data;
 } LookupConfig;

@@ -15,7 +15,7 @@ typedef struct Resolution {
   bool exists; /* the name has records of some type, or names below it */
   unsigned depth;
   char **chase;
-  GHashTable *targets; /* set of "port target", the SRV records there */
+  GHashTable *noted; /* set of char*, what is in the answer; NULL: nothing yet */
 } Resolution;
 
 /* Notes that an address or a record of TYPE exists, and answers with it when it was asked for. */
@@ -23,6 +23,9 @@ void resolution_add_address(Resolution *r, const char *ip);
 bool resolution_wants(const Resolution *r, ldns_rr_type type);
 /* Takes RR; NULL is nothing. */
 void resolution_add(Resolution *r, ldns_rr *rr);
+
+/* True the first time KEY (taken) is given: an endpoint may be in several slices, but is answered once. */
+bool resolution_note(Resolution *r, char *key);
 
 /* One SRV record, once, and with it the address of its target. */
 void resolution_add_srv(Resolution *r, uint16_t port, const char *target, const char *ip);

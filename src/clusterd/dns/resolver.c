@@ -24,13 +24,6 @@ void resolution_add(Resolution *r, ldns_rr *rr)
     ldns_rr_free(rr);
 }
 
-void resolution_add_address(Resolution *r, const char *ip)
-{
-  r->exists = true;
-  if (resolution_wants(r, strchr(ip, ':') ? LDNS_RR_TYPE_AAAA : LDNS_RR_TYPE_A))
-    resolution_add(r, record_address(r->owner, r->zone->ttl, ip));
-}
-
 static void add_target_address(Resolution *r, const char *target, const char *ip)
 {
   ldns_rdf *name = ldns_dname_new_frm_str(target);
@@ -40,19 +33,25 @@ static void add_target_address(Resolution *r, const char *target, const char *ip
   ldns_rdf_deep_free(name);
 }
 
-/* True the first time. */
-static bool note_target(Resolution *r, char *key)
+bool resolution_note(Resolution *r, char *key)
 {
-  if (!r->targets)
-    r->targets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  return g_hash_table_add(r->targets, key);
+  if (!r->noted)
+    r->noted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  return g_hash_table_add(r->noted, key);
+}
+
+void resolution_add_address(Resolution *r, const char *ip)
+{
+  r->exists = true;
+  if (resolution_wants(r, strchr(ip, ':') ? LDNS_RR_TYPE_AAAA : LDNS_RR_TYPE_A) && resolution_note(r, g_strdup(ip)))
+    resolution_add(r, record_address(r->owner, r->zone->ttl, ip));
 }
 
 void resolution_add_srv(Resolution *r, uint16_t port, const char *target, const char *ip)
 {
-  if (note_target(r, g_strdup_printf("%u %s", port, target)))
+  if (resolution_note(r, g_strdup_printf("%u %s", port, target)))
     resolution_add(r, record_srv(r->owner, r->zone->ttl, 1, port, target));
-  if (note_target(r, g_strdup_printf("%s %s", ip, target)))
+  if (resolution_note(r, g_strdup_printf("%s %s", ip, target)))
     add_target_address(r, target, ip);
 }
 
@@ -309,7 +308,7 @@ ldns_pkt *resolver_answer(const DnsFacts *facts, const ClusterZone *zone, const 
     answer_name(&r, name, length);
   else
     answer_reverse(&r, ip);
-  g_clear_pointer(&r.targets, g_hash_table_unref);
+  g_clear_pointer(&r.noted, g_hash_table_unref);
   if (!in_zone && !r.exists) {
     ldns_pkt_free(r.answer);
     return NULL; /* somebody else's address */

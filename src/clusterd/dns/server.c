@@ -16,6 +16,7 @@
 #include "clusterd/dns/stream.h"
 
 #define IDLE_MS 10000
+#define UDP_BUFFER (1 << 20) /* bytes of questions that may wait for a turn */
 
 struct DnsServer {
   struct event_base *base;
@@ -171,6 +172,7 @@ static bool listen_on(DnsServer *server, const char *address, uint16_t port, GEr
   server->udp = bound_socket(SOCK_DGRAM, address, port, error);
   if (server->udp < 0)
     return false;
+  setsockopt(server->udp, SOL_SOCKET, SO_RCVBUFFORCE, &(int){ UDP_BUFFER }, sizeof(int)); /* as it is, else */
   getsockname(server->udp, (struct sockaddr *)&at, &size);
   server->port = ntohs(at.sin_port);
   server->tcp = bound_socket(SOCK_STREAM, address, server->port, error);

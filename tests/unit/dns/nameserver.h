@@ -15,7 +15,7 @@
 
 typedef struct TestNameServer TestNameServer;
 
-/* At 127.0.0.NUMBER, PORT (0: any). */
+/* At 127.0.0.NUMBER, PORT (0: any). NULL: that port is taken. */
 TestNameServer *nameserver_start(uint8_t number, uint16_t port);
 void nameserver_stop(TestNameServer *server);
 uint16_t nameserver_port(const TestNameServer *server);

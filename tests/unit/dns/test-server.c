@@ -64,8 +64,13 @@ static void set_up(Fixture *fixture, gconstpointer data)
   g_autoptr(GError) error = NULL;
   g_mutex_init(&fixture->lock);
   g_cond_init(&fixture->reported);
-  fixture->first = nameserver_start(1, 0);
-  fixture->second = nameserver_start(2, nameserver_port(fixture->first));
+  for (;;) { /* a port that is free at one address may be taken at the other */
+    fixture->first = nameserver_start(1, 0);
+    fixture->second = nameserver_start(2, nameserver_port(fixture->first));
+    if (fixture->second)
+      break;
+    nameserver_stop(fixture->first);
+  }
   fixture->folder = g_dir_make_tmp("dns-XXXXXX", NULL);
   fixture->resolv_conf = g_build_filename(fixture->folder, "resolv.conf", NULL);
   set_nameservers(fixture, data ? data : "search lan\nnameserver 127.0.0.1 # the first\nnameserver 127.0.0.53\n");
@@ -437,7 +442,7 @@ static void test_bad_corefile(Fixture *fixture, gconstpointer data)
   g_assert_cmpstr(loaded, ==, "loaded");
   set_corefile(fixture, ".:53 {\n  nothing\n}\n");
   g_autofree char *message = wait_report(fixture);
-  g_assert_cmpstr(message, ==, "Corefile:2: Unknown directive 'nothing'");
+  g_assert_cmpstr(message, ==, "Corefile:2: Unknown directive 'nothing'; what was in force stays");
   check(fixture, "a.test", SOCK_DGRAM, "10.9.9.9");
   set_corefile(fixture, "org:53 {\n  forward . /etc/resolv.conf\n}\n");
   g_autofree char *again = wait_report(fixture);
@@ -536,6 +541,20 @@ static void test_idle_stream(Fixture *fixture, gconstpointer data)
   tear_down(&other, NULL);
 }
 
+/* A cluster that comes up with a Corefile nobody can read has the default's. */
+static void test_bad_at_start(Fixture *fixture, gconstpointer data)
+{
+  dns_server_free(fixture->server);
+  cluster_set_config_map("coredns", json_pack("{s:{s:s}}", "data", "Corefile", ".:53 {"));
+  Fixture other = { 0 };
+  set_up(&other, NULL);
+  g_autofree char *message = wait_report(&other);
+  g_assert_cmpstr(message, ==, "Corefile:1: a brace that is not closed; the default is in force");
+  check(&other, "www.example.org", SOCK_DGRAM, "192.0.2.1");
+  fixture->server = NULL;
+  tear_down(&other, NULL);
+}
+
 /* Ends while questions are on their way. */
 static void test_end(Fixture *fixture, gconstpointer data)
 {
@@ -571,6 +590,7 @@ int main(int argc, char **argv)
     { "/server/kube-dns", NULL, test_kube_dns },
     { "/server/corefile", NULL, test_corefile },
     { "/server/bad-corefile", NULL, test_bad_corefile },
+    { "/server/bad-at-start", NULL, test_bad_at_start },
     { "/server/loop", NULL, test_loop },
     { "/server/malformed", NULL, test_malformed },
     { "/server/many-streams", NULL, test_many_streams },
