@@ -75,16 +75,52 @@ static bool note_records(Answer *answer)
   return true;
 }
 
-Answer *answer_new(const ldns_pkt *packet)
+/* Takes the last N records of a section away. */
+static void drop_records(ldns_pkt *packet, ldns_pkt_section section, ldns_rr_list *list, size_t n)
 {
-  uint8_t *wire = NULL;
+  for (; n > 0; n--)
+    ldns_rr_free(ldns_rr_list_pop_rr(list));
+  ldns_pkt_set_section_count(packet, section, (uint16_t)ldns_rr_list_rr_count(list));
+}
+
+/* Leaves out what may be left out, then a part of the answer, which is said. False when nothing is left. */
+static bool shorten(ldns_pkt *packet)
+{
+  size_t additional = ldns_pkt_arcount(packet), answers = ldns_pkt_ancount(packet);
+  if (additional > 0) {
+    drop_records(packet, LDNS_SECTION_ADDITIONAL, ldns_pkt_additional(packet), additional);
+    return true;
+  }
+  ldns_pkt_set_tc(packet, true);
+  drop_records(packet, LDNS_SECTION_ANSWER, ldns_pkt_answer(packet), answers / 8 + (answers > 0));
+  return answers > 0;
+}
+
+/* PACKET in at most MESSAGE_MAX bytes, for free(3); NULL when ldns cannot write it. */
+static uint8_t *write_wire(ldns_pkt *packet, size_t *length)
+{
+  for (;;) {
+    uint8_t *wire = NULL;
+    if (ldns_pkt2wire(&wire, packet, length) != LDNS_STATUS_OK)
+      return NULL;
+    if (*length <= MESSAGE_MAX)
+      return wire;
+    free(wire);
+    if (!shorten(packet))
+      return NULL;
+  }
+}
+
+Answer *answer_new(ldns_pkt *packet)
+{
   size_t length = 0;
   unsigned records = ldns_pkt_ancount(packet) + ldns_pkt_nscount(packet) + ldns_pkt_arcount(packet);
-  if (records > RECORDS_MAX || ldns_pkt2wire(&wire, packet, &length) != LDNS_STATUS_OK)
+  uint8_t *wire = records <= RECORDS_MAX ? write_wire(packet, &length) : NULL;
+  if (!wire)
     return NULL;
   Answer *answer = NULL;
   size_t end = message_skip_name(wire, length, MESSAGE_HEADER_SIZE);
-  if (length <= MESSAGE_MAX && end > 0 && end + 4 <= length && message_u16(wire + 4) == 1) {
+  if (end > 0 && end + 4 <= length && message_u16(wire + 4) == 1) {
     answer = g_malloc0(sizeof *answer + length);
     answer->references = 1;
     answer->length = length;

@@ -13,8 +13,10 @@
 
 typedef struct Answer Answer;
 
-/* From PACKET, whose one question names the answer. The caller owns the result; NULL when ldns cannot write it. */
-Answer *answer_new(const ldns_pkt *packet);
+/* From PACKET, whose one question names the answer. What is more than a message holds is taken out of PACKET:
+ * additional records first, then answers, and it is marked truncated. The caller owns the result; NULL when ldns cannot
+ * write it. */
+Answer *answer_new(ldns_pkt *packet);
 Answer *answer_ref(Answer *answer);
 void answer_unref(Answer *answer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Answer, answer_unref)

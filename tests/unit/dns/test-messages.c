@@ -222,6 +222,39 @@ static void test_truncation(void)
   }
 }
 
+static void push_texts(ldns_pkt *packet, ldns_pkt_section section, unsigned n)
+{
+  g_autofree char *text = g_strnfill(200, 'x');
+  for (unsigned i = 0; i < n; i++) {
+    ldns_rr *rr = NULL;
+    g_autofree char *line = g_strdup_printf("t.example.org. 60 IN TXT %s%u", text, i);
+    g_assert_cmpint(ldns_rr_new_frm_str(&rr, line, 0, NULL, NULL), ==, LDNS_STATUS_OK);
+    ldns_pkt_push_rr(packet, section, rr);
+  }
+}
+
+/* More than a message holds: additional records go first, and only what is missing of the answer is said. */
+static void test_too_much(void)
+{
+  static const struct {
+    unsigned answers, additional, least;
+    bool cut;
+  } rows[] = { { 100, 100, 100, false }, { 100, 400, 100, false }, { 600, 400, 250, true } };
+  Question question = read_query("t.example.org", LDNS_RR_TYPE_TXT);
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    ldns_pkt *packet = resolver_begin(question.name, question.name_length, LDNS_RR_TYPE_TXT, LDNS_RCODE_NOERROR);
+    push_texts(packet, LDNS_SECTION_ANSWER, rows[i].answers);
+    push_texts(packet, LDNS_SECTION_ADDITIONAL, rows[i].additional);
+    g_autoptr(Answer) answer = answer_new(packet);
+    ldns_pkt_free(packet);
+    packet = written(answer, &question, 0, MESSAGE_MAX);
+    g_assert_cmpint(ldns_pkt_tc(packet), ==, rows[i].cut);
+    g_assert_cmpuint(ldns_pkt_ancount(packet), >=, rows[i].least);
+    g_assert_cmpuint(ldns_pkt_arcount(packet), ==, rows[i].additional == 100 ? 100 : 0);
+    ldns_pkt_free(packet);
+  }
+}
+
 /* Every address comes first now and then, also of those that do not fit. */
 static void test_order(void)
 {
@@ -345,6 +378,7 @@ int main(int argc, char **argv)
   g_test_add_func("/messages/edns", test_edns);
   g_test_add_func("/messages/answer", test_answer);
   g_test_add_func("/messages/truncation", test_truncation);
+  g_test_add_func("/messages/too-much", test_too_much);
   g_test_add_func("/messages/order", test_order);
   g_test_add_func("/messages/cache", test_cache);
   g_test_add_func("/messages/cache-keys", test_cache_keys);
