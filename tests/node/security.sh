@@ -123,15 +123,24 @@ is "and whether he may" \
 k apply -f - >/dev/null <<'YAML'
 {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "unknown"}, "handler": "unheard-of"}
 YAML
-printf 'apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata: {name: usual}\nhandler: runc\n' | apply
+printf 'apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata: {name: usual}\nhandler: runc\noverhead: {podFixed: {cpu: 250m, memory: 64Mi}}\n' | apply
 {
   pod unheard "runtimeClassName: unknown, containers: [{name: c, $B}]"
-  pod usual "runtimeClassName: usual, containers: [{name: c, $B}]"
+  pod usual "runtimeClassName: usual, containers: [{name: c, $B, resources: {limits: {cpu: 500m, memory: 64Mi}}}]"
 } | apply
 until_is "a handler that is not there" \
   'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox runtime: no runtime for "unheard-of" is configured' \
   event FailedCreatePodSandBox unheard
 until_is "one that is" "Running" phase usual
+group=kubepods/pod$(k get pod usual -o 'jsonpath={.metadata.uid}')
+limits() {
+  (cd /sys/fs/cgroup && cat {cpu,cpu,cpuacct,.}/"$group"/cpu.{shares,cfs_quota_us,weight,max} {memory,.}/"$group"/memory.{limit_in_bytes,max}) 2>/dev/null |
+    sort -u | tr '\n' ' '
+}
+case $(limits) in
+"134217728 75000 768 " | "134217728 30 75000 100000 ") ok "its overhead is added to what its containers may use" ;;
+*) is "its overhead is added to what its containers may use" "$(limits)" "128 MiB, 0.75 of a processor" ;;
+esac
 k delete pod --all >/dev/null
 is "nothing is left" "$(ls /var/lib/launcher/pods)" ""
 done_testing

@@ -83,6 +83,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/native/container_state.c %D%/native/container_state.h \
 	%D%/native/exec.c %D%/native/exec.h \
 	%D%/native/exit_watch.c %D%/native/exit_watch.h \
+	%D%/sandbox/pod_limits.c %D%/sandbox/pod_limits.h \
 	%D%/sandbox/namespace.c %D%/sandbox/namespace.h \
 	%D%/images/image_mount.c %D%/images/image_mount.h \
 	%D%/native/native.c %D%/native/native.h \

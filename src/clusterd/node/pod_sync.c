@@ -128,6 +128,7 @@ static char *run_sandbox(PodWorker *worker, GError **error)
   bool host_network = json_flag(spec, "hostNetwork", false);
   g_autofree char *cgroup = resources_cgroup_parent(worker->state.pod);
   g_autofree char *hostname = pod_files_hostname(worker->state.pod, &worker->host->node);
+  ContainerLimits limits = resources_pod_limits(worker->state.pod);
   g_autofree char *handler = NULL;
   if (!find_handler(worker, &handler, error))
     return NULL;
@@ -142,6 +143,10 @@ static char *run_sandbox(PodWorker *worker, GError **error)
                           .share_process_namespace = json_flag(spec, "shareProcessNamespace", false),
                           .log_directory = worker->log_dir,
                           .cgroup_parent = cgroup,
+                          .cpu_shares = limits.cpu_shares,
+                          .cpu_quota_us = limits.cpu_quota_us,
+                          .cpu_period_us = limits.cpu_period_us,
+                          .memory_limit_bytes = limits.memory_bytes,
                           .runtime_handler = handler,
                           .sysctls = json_at(spec, "securityContext", "sysctls", NULL) };
   return check_hostname(sandbox.hostname, error) ? runtime->run_sandbox(runtime, &sandbox, error) : NULL;

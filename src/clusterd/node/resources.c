@@ -1,5 +1,7 @@
 #include "clusterd/node/resources.h"
 
+#include <stdbool.h>
+
 #include "base/json.h"
 #include "base/quantity.h"
 
@@ -61,6 +63,62 @@ static int oom_score(const char *qos, int64_t memory_request, int64_t node_memor
   return CLAMP(score, 3, 999);
 }
 
+/* In thousandths; 0: not given. A request is the limit unless it is given. */
+static int64_t amount(const json_t *container, const char *section, const char *name)
+{
+  int64_t value = resources_milli(container, section, name);
+  if (value < 0 && g_str_equal(section, "requests"))
+    value = resources_milli(container, "limits", name);
+  return MAX(value, 0);
+}
+
+/* The most containers have at one time: all at once, or an init container beside the sidecars before it. *ALL is
+ * whether every one says something. In thousandths, with the overhead. */
+static int64_t pod_total(const json_t *pod, const char *section, const char *name, bool *all)
+{
+  const json_t *spec = json_object_get(pod, "spec"), *container;
+  int64_t sum = 0, sidecars = 0, init_max = 0, overhead;
+  size_t i;
+  *all = true;
+  json_array_foreach (json_object_get(spec, "containers"), i, container) {
+    sum += amount(container, section, name);
+    *all = *all && amount(container, section, name) > 0;
+  }
+  json_array_foreach (json_object_get(spec, "initContainers"), i, container) {
+    int64_t own = amount(container, section, name);
+    bool is_sidecar = g_str_equal(json_str(container, "restartPolicy", ""), "Always");
+    *all = *all && own > 0;
+    init_max = MAX(init_max, sidecars + own);
+    sidecars += is_sidecar ? own : 0;
+  }
+  g_autoptr(json_t) of_pod = json_pack("{s:{s:O?}}", "resources", "requests", json_object_get(spec, "overhead"));
+  overhead = amount(of_pod, "requests", name);
+  int64_t total = MAX(sum + sidecars, init_max);
+  return total > 0 || g_str_equal(section, "requests") ? total + overhead : 0;
+}
+
+static int64_t shares_of(int64_t milli)
+{
+  return CLAMP(milli * SHARES_PER_CPU / 1000, SHARES_MIN, SHARES_MAX);
+}
+
+ContainerLimits resources_pod_limits(const json_t *pod)
+{
+  bool all;
+  ContainerLimits limits = { .cpu_shares = shares_of(pod_total(pod, "requests", "cpu", &all)) };
+  if (g_str_equal(resources_qos_class(pod), "BestEffort"))
+    return (ContainerLimits){ .cpu_shares = SHARES_MIN };
+  int64_t cpu = pod_total(pod, "limits", "cpu", &all);
+  if (all) {
+    limits.cpu_period_us = QUOTA_PERIOD_US;
+    limits.cpu_quota_us = MAX(cpu * QUOTA_PERIOD_US / 1000, QUOTA_MIN_US);
+  }
+  int64_t memory = pod_total(pod, "limits", "memory", &all);
+  if (all)
+    limits.memory_bytes = memory / 1000;
+  return limits;
+}
+
 ContainerLimits resources_limits(const json_t *pod, const json_t *container, int64_t node_memory_bytes)
 {
   ContainerLimits limits = { .cpu_shares = SHARES_MIN };
@@ -68,7 +126,7 @@ ContainerLimits resources_limits(const json_t *pod, const json_t *container, int
   if (request < 0)
     request = limit;
   if (request > 0)
-    limits.cpu_shares = CLAMP(request * SHARES_PER_CPU / 1000, SHARES_MIN, SHARES_MAX);
+    limits.cpu_shares = shares_of(request);
   if (limit > 0) {
     limits.cpu_period_us = QUOTA_PERIOD_US;
     limits.cpu_quota_us = MAX(limit * QUOTA_PERIOD_US / 1000, QUOTA_MIN_US);

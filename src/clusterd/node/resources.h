@@ -16,6 +16,10 @@ const char *resources_qos_class(const json_t *pod);
 /* NODE_MEMORY_BYTES scales the kill score of burstable pods. */
 ContainerLimits resources_limits(const json_t *pod, const json_t *container, int64_t node_memory_bytes);
 
+/* The same for all containers of POD together, and its overhead; a limit only where every container has one. No kill
+ * score. Source: pkg/kubelet/cm, ResourceConfigForPod. */
+ContainerLimits resources_pod_limits(const json_t *pod);
+
 /* "/kubepods/burstable/podUID". The caller frees. */
 char *resources_cgroup_parent(const json_t *pod);
 

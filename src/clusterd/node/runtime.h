@@ -15,8 +15,10 @@ typedef struct SandboxSpec {
   const char *hostname; /* of the UTS namespace */
   bool host_network, host_pid, host_ipc;
   bool share_process_namespace;
-  const char *log_directory;   /* /var/log/pods/NS_NAME_UID, made by the runtime */
-  const char *cgroup_parent;   /* "/kubepods/burstable/podUID" relative to the node's cgroup root */
+  const char *log_directory; /* /var/log/pods/NS_NAME_UID, made by the runtime */
+  const char *cgroup_parent; /* "/kubepods/burstable/podUID" relative to the node's cgroup root */
+  /* what its containers may use together (ContainerSpec's units); 0: no such limit */
+  int64_t cpu_shares, cpu_quota_us, cpu_period_us, memory_limit_bytes;
   const char *runtime_handler; /* of the pod's RuntimeClass; NULL or "": the usual one */
   const json_t *sysctls;       /* [{name, value}], may be NULL */
   const json_t *port_mappings; /* [{protocol, hostPort, containerPort, hostIP}], may be NULL */

@@ -13,6 +13,7 @@
 #include "clusterd/node/pod_status.h"
 #include "clusterd/node/pull_secrets.h"
 #include "clusterd/node/resources.h"
+#include "clusterd/node/sandbox/pod_limits.h"
 #include "clusterd/node/volumes/atomic_dir.h"
 #include "clusterd/node/volumes/host_path.h"
 
@@ -189,6 +190,81 @@ static void test_resources(void)
     g_assert_cmpint(limits.memory_bytes, ==, rows[i].memory);
     g_assert_cmpint(limits.oom_score_adj, ==, rows[i].oom);
   }
+}
+
+/* What the pod's group is given: all containers, or one that comes before them, and the overhead. */
+static void test_pod_resources(void)
+{
+#define BOTH(cpu, memory) "{cpu: " cpu ", memory: " memory "}"
+#define LIMITS(cpu, memory) "resources: {limits: " BOTH(cpu, memory) "}"
+  static const struct {
+    const char *spec;
+    int64_t shares, quota, memory;
+  } rows[] = {
+    { "{containers: [{name: a}]}", 2, 0, 0 },
+    { "{containers: [{name: a}], overhead: " BOTH("250m", "64Mi") "}", 2, 0, 0 },
+    { "{containers: [{name: a, " LIMITS("500m", "64Mi") "}, {name: b, " LIMITS("250m", "64Mi") "}]}", 768, 75000,
+      134217728 },
+    { "{containers: [{name: a, " LIMITS("500m", "64Mi") "}], overhead: " BOTH("250m", "64Mi") "}", 768, 75000,
+      134217728 },
+    { "{containers: [{name: a, " LIMITS("500m", "64Mi") "}, {name: b, resources: {requests: {cpu: 250m}}}]}", 768, 0,
+      0 },
+    { "{initContainers: [{name: i, " LIMITS("1000m", "32Mi") "}], containers: [{name: a, " LIMITS("500m", "64Mi") "}]}",
+      1024, 100000, 67108864 },
+    { "{initContainers: [{name: s, restartPolicy: Always, " LIMITS("250m", "32Mi") "}, {name: i, " LIMITS(
+          "1000m", "32Mi") "}], containers: [{name: a, " LIMITS("500m", "64Mi") "}]}",
+      1280, 125000, 100663296 },
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *text = g_strdup_printf("{metadata: {uid: u}, spec: %s}", rows[i].spec);
+    g_autoptr(json_t) pod = yaml(text);
+    ContainerLimits limits = resources_pod_limits(pod);
+    g_test_message("%s", rows[i].spec);
+    g_assert_cmpint(limits.cpu_shares, ==, rows[i].shares);
+    g_assert_cmpint(limits.cpu_quota_us, ==, rows[i].quota);
+    g_assert_cmpint(limits.memory_bytes, ==, rows[i].memory);
+  }
+}
+
+static void assert_file(const char *root, const char *name, const char *wanted)
+{
+  g_autofree char *path = g_build_filename(root, name, NULL), *text = NULL;
+  g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+  g_assert_cmpstr(text, ==, wanted);
+}
+
+/* The words of both versions of control groups, in folders that look like them. */
+static void test_pod_limits(void)
+{
+  static const char *const names[] = { "cpu,cpuacct/pod/cpu.shares",
+                                       "cpu,cpuacct/pod/cpu.cfs_period_us",
+                                       "cpu,cpuacct/pod/cpu.cfs_quota_us",
+                                       "memory/pod/memory.limit_in_bytes",
+                                       "pod/cpu.weight",
+                                       "pod/cpu.max",
+                                       "pod/memory.max" };
+  const ContainerLimits limits = {
+    .cpu_shares = 1024, .cpu_quota_us = 50000, .cpu_period_us = 100000, .memory_bytes = 67108864
+  };
+  g_autofree char *root = g_dir_make_tmp("cgroup-XXXXXX", NULL);
+  g_autofree char *mark = g_build_filename(root, "cgroup.controllers", NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+    g_autofree char *path = g_build_filename(root, names[i], NULL), *folder = g_path_get_dirname(path);
+    g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
+    g_assert_true(g_file_set_contents(path, "", 0, NULL));
+  }
+  pod_limits_write(root, "/pod", &limits);
+  assert_file(root, names[0], "1024");
+  assert_file(root, names[1], "100000");
+  assert_file(root, names[2], "50000");
+  assert_file(root, names[3], "67108864");
+  assert_file(root, names[4], "");
+  g_assert_true(g_file_set_contents(mark, "", 0, NULL));
+  pod_limits_write(root, "/pod", &limits);
+  assert_file(root, names[4], "39");
+  assert_file(root, names[5], "50000 100000");
+  assert_file(root, names[6], "67108864");
+  file_remove_tree(root, NULL);
 }
 
 static char *read_log(const char *path, const LogOptions *options)
@@ -466,6 +542,8 @@ int main(int argc, char **argv)
   g_test_add_func("/parts/resolv-conf", test_resolv_conf);
   g_test_add_func("/parts/hosts", test_hosts);
   g_test_add_func("/parts/resources", test_resources);
+  g_test_add_func("/parts/pod-resources", test_pod_resources);
+  g_test_add_func("/parts/pod-limits", test_pod_limits);
   g_test_add_func("/parts/logs", test_logs);
   g_test_add_func("/parts/log-follow", test_log_follow);
   g_test_add_func("/parts/atomic-dir", test_atomic_dir);

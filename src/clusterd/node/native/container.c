@@ -18,7 +18,9 @@
 #include "clusterd/node/native/oci_spec.h"
 #include "clusterd/node/native/rootfs.h"
 #include "clusterd/node/native/sandbox.h"
+#include "clusterd/node/sandbox/pod_limits.h"
 
+#define CGROUP_ROOT "/sys/fs/cgroup"
 #define KILL_TIMEOUT_SECONDS                                                                                           \
   60 /* what SIGKILL may take until the exit is seen: only a stuck kernel call takes long                              \
       */
@@ -105,6 +107,17 @@ static bool write_config(NativeRuntime *native, const Sandbox *sandbox, const Co
   return config && runtime_write_state(path, config, error);
 }
 
+/* The pod's own group is there once crun has made one of a container in it. */
+static void limit_pod(const Sandbox *sandbox)
+{
+  const json_t *facts = json_object_get(sandbox->facts, "limits");
+  ContainerLimits limits = { .cpu_shares = json_int(facts, "cpuShares", 0),
+                             .cpu_quota_us = json_int(facts, "cpuQuotaUs", 0),
+                             .cpu_period_us = json_int(facts, "cpuPeriodUs", 0),
+                             .memory_bytes = json_int(facts, "memoryBytes", 0) };
+  pod_limits_write(CGROUP_ROOT, json_str(sandbox->facts, "cgroupParent", ""), &limits);
+}
+
 static bool build(NativeRuntime *native, const Sandbox *sandbox, const ContainerSpec *spec, const Image *image,
                   Container *container, GError **error)
 {
@@ -125,6 +138,7 @@ static bool build(NativeRuntime *native, const Sandbox *sandbox, const Container
   container->pid = conmon_create(native, &start, error);
   if (container->pid < 0)
     return false;
+  limit_pod(sandbox);
   container->pid_fd = (int)syscall(SYS_pidfd_open, container->pid, 0);
   return container_save(native, container, error);
 }

@@ -43,6 +43,10 @@ static json_t *make_facts(const SandboxSpec *spec, const char *id, const PodAddr
     g_autofree char *text = ip_address_text(&addresses->of[i]);
     set_string(facts, i == 0 ? "ip" : "otherIp", text);
   }
+  json_object_set_new(facts, "limits",
+                      json_pack("{s:I, s:I, s:I, s:I}", "cpuShares", (json_int_t)spec->cpu_shares, "cpuQuotaUs",
+                                (json_int_t)spec->cpu_quota_us, "cpuPeriodUs", (json_int_t)spec->cpu_period_us,
+                                "memoryBytes", (json_int_t)spec->memory_limit_bytes));
   if (spec->sysctls)
     json_object_set_new(facts, "sysctls", json_deep_copy(spec->sysctls));
   if (spec->port_mappings)
