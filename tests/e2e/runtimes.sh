@@ -32,5 +32,8 @@ ok "start again" "${START[@]}" -p runtimes
 ok "the pod is started again" eventually 120 bash -c "[ \"\$('$KUBECTL' get pod one -o 'jsonpath={.status.containerStatuses[0].restartCount}')\" = 1 ]"
 ok "and runs" eventually 120 phase_is one Running
 is "exec after that" "one" "$KUBECTL" exec one -- hostname
+ok "a server from another image" "$KUBECTL" run web --image=nginx --image-pull-policy=IfNotPresent --port 80 --expose
+ok "is ready" "$KUBECTL" wait --for=condition=Ready pod/web --timeout=120s
+ok "its service answers a pod by its name" eventually 30 "$KUBECTL" exec one -- wget -qO- -T 5 http://web
 ok "delete" "$KUBECTL" delete pod one --grace-period=1 --timeout=60s
 ok "docker has nothing left of it" eventually 60 gone one

@@ -1,5 +1,6 @@
 /* resolve NAME: what getaddrinfo(3) finds, one address a line, sorted by nothing; with its error, if it has one. Built
- * against musl by dns.sh, whose resolver differs from glibc's: both families in parallel, NXDOMAIN of one is of both. */
+ * against musl by dns.sh, whose resolver differs from glibc's: both families in parallel, NXDOMAIN of one is of both.
+ */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdio.h>

@@ -11,14 +11,15 @@
 #include "base/reason.h"
 #include "clusterd/node/docker/docker.h"
 #include "clusterd/node/docker_activation.h"
+#include "clusterd/node/images/image_store.h"
 #include "clusterd/node/native/native.h"
 #include "clusterd/server/node_access.h"
 
-#define DATA_DIR "/var/lib/launcher"
 #define RUN_DIR "/run/launcher"
 #define POD_CIDR "10.244.0.0/24"
 #define DOCKER_SOCKET "/run/docker.sock"
 #define DOCKER_ROOT "/var/lib/docker"
+#define PRELOADED DATA_DIR "/preloaded"
 
 Runtime *runtime;
 int events;
@@ -41,16 +42,29 @@ static Runtime *open_docker(GError **error)
   DockerRuntimeConfig config = { .socket_path = DOCKER_SOCKET,
                                  .data_dir = DATA_DIR,
                                  .pod_cidr = POD_CIDR,
+                                 .preloaded_store = PRELOADED,
                                  .pause_program = pause,
                                  .log_size = LOG_SIZE,
                                  .log_files = 1000 };
   return docker_runtime_new(&config, error);
 }
 
+void fixture_load(const char *folder)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(ImageStore) store = image_store_open(folder, NULL, NULL, DATA_DIR "/nobody", &error);
+  g_assert_no_error(error);
+  file_autofd int fd = open(g_getenv("PRELOADED_ARCHIVE"), O_RDONLY | O_CLOEXEC);
+  g_autoptr(json_t) loaded = image_store_load(store, fd, &error);
+  g_assert_no_error(error);
+}
+
 /* The daemon a node has: its first connection starts it. */
 static bool begin_docker(void)
 {
   g_autoptr(GError) error = NULL;
+  if (!g_file_test(PRELOADED, G_FILE_TEST_IS_DIR))
+    fixture_load(PRELOADED);
   DockerActivationConfig config = { .socket_path = DOCKER_SOCKET,
                                     .data_root = DOCKER_ROOT,
                                     .run_dir = RUN_DIR,

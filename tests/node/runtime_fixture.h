@@ -7,6 +7,7 @@
 
 #define IMAGE "busybox:1.36"
 #define LOG_DIR "/var/log/pods/default_pod_uid"
+#define DATA_DIR "/var/lib/launcher"
 #define LOG_SIZE 10000 /* bytes from which on a log is rotated */
 
 extern Runtime *runtime;
@@ -33,6 +34,9 @@ char *read_all(int fd);
 /* The output of SCRIPT in a container that runs; its exit status to *STATUS. */
 char *exec_script(const char *id, const char *script, int *status);
 void assert_exec(const char *id, const char *script, const char *wanted);
+
+/* Loads the archive with the image preloaded:1 into the store in FOLDER. */
+void fixture_load(const char *folder);
 
 /* Kills dockerd, and waits until it is gone. */
 void fixture_kill_daemon(void);

@@ -468,6 +468,7 @@ int main(int argc, char **argv)
                 { "image-in-use", test_image_in_use, NULL },
                 { "names", docker_test_names, "docker" },
                 { "pause-image", docker_test_pause_image, "docker" },
+                { "preload", docker_test_preload, "docker" },
                 { "daemon-killed", docker_test_daemon_killed, "docker" },
                 { "daemons-restarted", docker_test_daemons_restarted, "docker" },
                 { "nothing-left", test_nothing_left, NULL },

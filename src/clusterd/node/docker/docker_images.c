@@ -67,6 +67,8 @@ ImageStatus *docker_image_status(Runtime *runtime, const char *reference, GError
   g_autofree char *target = target_of(reference, error);
   if (!target)
     return NULL;
+  if (!image_digest_valid(target))
+    docker_take_loaded(docker, target);
   g_autoptr(json_t) image = inspect(docker, target, &absent);
   if (!image && reason_is(absent, REASON_RUNTIME_NOT_FOUND) && docker_preload(docker, target, NULL))
     image = inspect(docker, target, error);

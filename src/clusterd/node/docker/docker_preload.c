@@ -158,20 +158,34 @@ static bool add_image(DockerRuntime *docker, const Image *image, GError **error)
   return true;
 }
 
-bool docker_preload(DockerRuntime *docker, const char *reference, GError **error)
+/* Looks in our own store, or, with BELOW, in that one, too. What was loaded into our own is dockerd's from then on. */
+static bool take_from(DockerRuntime *docker, const char *below, const char *reference, GError **error)
 {
   static GMutex one_at_a_time;
-  if (!docker->preloaded_store || access(docker->preloaded_store, F_OK) != 0)
-    return reason_set(error, REASON_RUNTIME_NOT_FOUND, "No such image: %s", reference);
   g_autofree char *own = g_build_filename(docker->data_dir, "images", NULL);
   g_autofree char *users = g_build_filename(docker->data_dir, "containers", NULL);
   g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&one_at_a_time);
-  g_autoptr(ImageStore) store = image_store_open(own, docker->preloaded_store, NULL, users, error);
+  g_autoptr(ImageStore) store = image_store_open(own, below, NULL, users, error);
   g_autoptr(Image) image = store ? image_store_find(store, reference, error) : NULL;
   g_autoptr(GError) failure = NULL;
-  if (!image || add_image(docker, image, &failure))
-    return image != NULL;
+  if (!image)
+    return false;
+  if (add_image(docker, image, &failure))
+    return below || image_store_remove(store, image->id, error);
   g_warning("image %s cannot be given to dockerd: %s", reference, failure->message);
   g_propagate_error(error, g_steal_pointer(&failure));
   return false;
+}
+
+bool docker_take_loaded(DockerRuntime *docker, const char *reference)
+{
+  g_autofree char *index = g_build_filename(docker->data_dir, "images", "index.json", NULL);
+  return access(index, F_OK) == 0 && take_from(docker, NULL, reference, NULL);
+}
+
+bool docker_preload(DockerRuntime *docker, const char *reference, GError **error)
+{
+  if (!docker->preloaded_store || access(docker->preloaded_store, F_OK) != 0)
+    return reason_set(error, REASON_RUNTIME_NOT_FOUND, "No such image: %s", reference);
+  return take_from(docker, docker->preloaded_store, reference, error);
 }

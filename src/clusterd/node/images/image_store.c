@@ -138,6 +138,27 @@ static GPtrArray *merge_by_id(GPtrArray *images)
   return merged;
 }
 
+/* A name stands for the first image that has it (image_store_find); one that has only names of others is not shown. */
+static void drop_shadowed_names(GPtrArray *images)
+{
+  g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  for (guint i = 0; i < images->len;) {
+    Image *image = images->pdata[i];
+    guint kept = 0, count = g_strv_length(image->repo_tags);
+    for (guint k = 0; k < count; k++) {
+      if (g_hash_table_add(seen, g_strdup(image->repo_tags[k])))
+        image->repo_tags[kept++] = image->repo_tags[k];
+      else
+        g_free(image->repo_tags[k]);
+    }
+    image->repo_tags[kept] = NULL;
+    if (count > 0 && kept == 0)
+      g_ptr_array_remove_index(images, i);
+    else
+      i++;
+  }
+}
+
 GPtrArray *image_store_list(ImageStore *store, GError **error)
 {
   g_autoptr(GPtrArray) images = g_ptr_array_new_with_free_func((GDestroyNotify)image_free);
@@ -150,7 +171,9 @@ GPtrArray *image_store_list(ImageStore *store, GError **error)
     list_in(store->below, images, NULL);
   for (guint i = own; i < images->len; i++)
     ((Image *)images->pdata[i])->read_only = true;
-  return merge_by_id(g_steal_pointer(&images));
+  GPtrArray *merged = merge_by_id(g_steal_pointer(&images));
+  drop_shadowed_names(merged);
+  return merged;
 }
 
 /* Ids of the images containers were made from ({id: true}), from the containers' states on disk, and of those that are
