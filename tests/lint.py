@@ -121,6 +121,7 @@ report("no file is longer than 800 lines", list(long_files()))
 report("the tests that hold the API's promises are there", list(lost_tests("conformance.md", 36)))
 report("the tests that hold the node's promises are there", list(lost_tests("node-conformance.md", 35)))
 report("the tests that hold the promises of DNS are there", list(lost_tests("dns.md", 16)))
+report("the tests that hold the network's promises are there", list(lost_tests("network.md", 14)))
 if shutil.which("shellcheck") and list(scripts()):
     # the machine's own scripts are read by busybox ash, and find their parts only there
     guest = [path for path in scripts() if path.is_relative_to(ROOT / "iso/rootfs") or path.is_relative_to(ROOT / "iso/initrd")]

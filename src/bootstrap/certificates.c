@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/ip_address.h"
 #include "base/reason.h"
 #include "base/x509.h"
 
@@ -77,13 +78,14 @@ static char **server_names(const Profile *profile)
   return joined(fixed, profile->apiserver_names);
 }
 
-/* The first address of a CIDR: that of the service `kubernetes`. The caller frees. */
-static char *first_address(const char *cidr)
+/* The first address of RANGES: that of the service `kubernetes`. The caller frees. */
+static char *first_address(const char *ranges)
 {
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  if (sscanf(cidr, "%3u.%3u.%3u.%3u", &a, &b, &c, &d) != 4)
+  IpRange parsed[IP_FAMILIES];
+  if (ip_ranges_parse(ranges, parsed) == 0)
     return g_strdup("10.96.0.1");
-  return g_strdup_printf("%u.%u.%u.%u", a, b, c, d + 1);
+  const IpAddress address = { parsed[0].family, parsed[0].first + 1 };
+  return ip_address_text(&address);
 }
 
 /* The addresses it answers on. 10.0.2.15 and 10.0.2.100 are the machine's own under user-mode networking and

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/ip_address.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "bootstrap/machine.h"
@@ -44,8 +45,30 @@ static void share_disk(json_t *cluster)
   json_object_set_new(cluster, "imageGCHighThresholdPercent", json_integer(100));
 }
 
+#define POD_RANGE "10.244.0.0/24"
+#define POD_RANGE_V6 "fd00:10:244::/64"
+#define DNS_OFFSET 10 /* of the cluster DNS' address among those of services, as kubeadm has it */
+
+/* Pods have the families that services have. */
+static const char *pod_ranges(const Profile *profile)
+{
+  g_autofree char *v6 = ip_ranges_of(profile->service_cidr, IP_V6);
+  return v6 ? POD_RANGE "," POD_RANGE_V6 : POD_RANGE;
+}
+
+/* The caller frees. */
+static char *dns_ip(const Profile *profile)
+{
+  IpRange ranges[IP_FAMILIES];
+  if (ip_ranges_parse(profile->service_cidr, ranges) == 0)
+    return g_strdup("10.96.0.10");
+  const IpAddress address = { ranges[0].family, ranges[0].first + DNS_OFFSET };
+  return ip_address_text(&address);
+}
+
 static char *cluster_json(const Profile *profile)
 {
+  g_autofree char *dns = dns_ip(profile);
   g_autoptr(json_t) addons = json_array();
   const char *name;
   json_t *on;
@@ -55,8 +78,8 @@ static char *cluster_json(const Profile *profile)
   g_autoptr(json_t) cluster =
       json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:O}", "profile", profile->name, "nodeName",
                 profile->name, "kubernetesVersion", profile->kubernetes_version, "containerRuntime",
-                profile->container_runtime, "serviceCIDR", profile->service_cidr, "podCIDR", "10.244.0.0/24",
-                "dnsDomain", profile->dns_domain, "dnsIP", "10.96.0.10", "apiPort", 8443, "addons", addons);
+                profile->container_runtime, "serviceCIDR", profile->service_cidr, "podCIDR", pod_ranges(profile),
+                "dnsDomain", profile->dns_domain, "dnsIP", dns, "apiPort", 8443, "addons", addons);
   /* services of type LoadBalancer get the profile's address, whose ports the keeper opens; some are the machine's */
   g_autofree char *api_port = g_strdup_printf("%d", (int)profile->apiserver_port);
   g_autofree char *ssh_port = g_strdup_printf("%d", MACHINE_PORT_SSH);

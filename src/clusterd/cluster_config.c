@@ -132,6 +132,13 @@ static void need(const char *value, const char *name, GPtrArray *problems)
     g_ptr_array_add(problems, g_strdup_printf("--%s must not be empty", name));
 }
 
+/* A node is reached by IPv4, and so is cluster DNS on it. */
+static bool is_ipv4_first(const char *ranges)
+{
+  IpRange parsed[IP_FAMILIES];
+  return ip_ranges_parse(ranges, parsed) == 0 || parsed[0].family == IP_V4;
+}
+
 static void need_together(const char *one, const char *name, const char *other, const char *other_name,
                           GPtrArray *problems)
 {
@@ -162,6 +169,10 @@ void cluster_config_complete(ClusterConfig *config, GPtrArray *problems)
   need_together(config->etcd_cert_file, "etcd-certfile", config->etcd_key_file, "etcd-keyfile", problems);
   if (config->audit_log_path && !config->audit_policy_file)
     g_ptr_array_add(problems, g_strdup("--audit-log-path needs --audit-policy-file: without it nothing is audited"));
+  if (config->with_node && (!is_ipv4_first(config->service_cidr) || !is_ipv4_first(config->pod_cidr)))
+    g_ptr_array_add(problems,
+                    g_strdup("--service-cluster-ip-range and --cluster-cidr of a machine with a node must begin "
+                             "with the IPv4 range"));
   if (config->no_node && config->with_node)
     g_ptr_array_add(problems, g_strdup("--no-node and --components=node exclude each other"));
   if (config->client_ca_file && config->write_kubeconfig)

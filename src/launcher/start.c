@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/ip_address.h"
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/runtime_name.h"
@@ -39,7 +40,8 @@ static const Option options[] = {
   { "apiserver-ips", 0, OPTION_LIST, "IP", NULL, NULL, "more addresses in the API server's certificate" },
   { "cert-expiration", 0, OPTION_DURATION, "TIME", "26280h", NULL, "how long certificates last" },
   { "dns-domain", 0, OPTION_STRING, "NAME", "cluster.local", NULL, "domain of services" },
-  { "service-cluster-ip-range", 0, OPTION_STRING, "CIDR", "10.96.0.0/12", NULL, "addresses of services" },
+  { "service-cluster-ip-range", 0, OPTION_STRING, "CIDR", "10.96.0.0/12", NULL,
+    "addresses of services; with an IPv6 range after a comma, services and pods can have both" },
   { "namespace", 0, OPTION_STRING, "NAME", "default", NULL, "namespace kubectl uses" },
   { "keep-context", 0, OPTION_FLAG, NULL, NULL, NULL, "leave kubectl's current context" },
   { "embed-certs", 0, OPTION_FLAG, NULL, NULL, NULL, "put the certificates themselves into the kubeconfig" },
@@ -169,6 +171,22 @@ static bool check_version(const Invocation *invocation, const Profile *profile, 
                     ours);
 }
 
+/* IPv4, or IPv4 and IPv6: the machine itself is reached by IPv4. */
+static bool check_service_ranges(const char *text, GError **error)
+{
+  static const unsigned widest[IP_FAMILIES] = { 8, 108 }, narrowest[IP_FAMILIES] = { 28, 124 };
+  IpRange ranges[IP_FAMILIES];
+  unsigned count = ip_ranges_parse(text, ranges);
+  for (unsigned i = 0; i < count; i++)
+    if (ranges[i].family != (IpFamily)i || ranges[i].bits < widest[i] || ranges[i].bits > narrowest[i])
+      count = 0;
+  return count > 0 || reason_set(error, REASON_USAGE,
+                                 "--service-cluster-ip-range: \"%s\" is not allowed: use an IPv4 range from /8 to /28, "
+                                 "as 10.96.0.0/12, alone or with an IPv6 range from /108 to /124, as "
+                                 "10.96.0.0/12,fd00:10:96::/112",
+                                 text);
+}
+
 static bool resolve_cluster(const Invocation *invocation, Profile *profile, bool is_new, GError **error)
 {
   int64_t lifetime_ms;
@@ -188,6 +206,8 @@ static bool resolve_cluster(const Invocation *invocation, Profile *profile, bool
   resolve_text(invocation, "apiserver-name", is_new, &profile->apiserver_name);
   resolve_text(invocation, "dns-domain", is_new, &profile->dns_domain);
   resolve_text(invocation, "service-cluster-ip-range", is_new, &profile->service_cidr);
+  if (!check_service_ranges(profile->service_cidr, error))
+    return false;
   resolve_text(invocation, "namespace", is_new, &profile->namespace_);
   resolve_list(invocation, "apiserver-names", &profile->apiserver_names);
   resolve_list(invocation, "apiserver-ips", &profile->apiserver_ips);

@@ -25,6 +25,9 @@ clusterd: --no-node and --components=node exclude each other' \
   --no-node --secure-port 65536 --foo --bind-address=1.2.3 --service-cluster-ip-range 10.0.0.0/31 \
   --anonymous-auth=maybe --authorization-mode RBAC,ABAC --components=node --tls-private-key-file k \
   --container-runtime rkt --horizontal-pod-autoscaler-sync-period 0s --horizontal-pod-autoscaler-tolerance=-0.5 zzz
+echo '{"serviceCIDR":"fd00:10:96::/112,10.96.0.0/12"}' >"$work/cluster.json"
+refuses "a node's families" "clusterd: --service-cluster-ip-range and --cluster-cidr of a machine with a node must begin with the IPv4 range" \
+  --config "$work/cluster.json"
 refuses "neither a machine nor alone" 'clusterd: --config or --no-node must be given'
 refuses "an option without its value" 'clusterd: --data-dir needs a value' --no-node --data-dir
 echo '{"apiPort":"x","dnsIP":7,"nodeIP":"a"}' >"$work/cluster.json"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The figures of one run, as ratios: prints a table and writes bench.json, a list of {name, value, unit, against, ratio}.
 
-    bench.py --launcher PROGRAM --clusterd PROGRAM --watchers PROGRAM --scheduling PROGRAM --output bench.json [--skip-api] [--skip-dns] [--skip-container] [--skip-libvirt]
+    bench.py --launcher PROGRAM --clusterd PROGRAM --watchers PROGRAM --scheduling PROGRAM --services PROGRAM --output bench.json [--skip-api] [--skip-dns] [--skip-container] [--skip-libvirt]
 
 Everything compared is measured in this run, on this machine, with the same kernel and accelerator.
 """
@@ -228,6 +228,20 @@ def scheduling(bench, program):
         bench.add(f"scheduler: 10 000 {sort} pods bound and stored", seconds[f"bind-{sort}-10000"], "s", "budget of 10 s", 10)
 
 
+def services(bench, program):
+    """A change of one endpoint or label among many, told to the kernel, and a connection's first packet."""
+    values = {name: float(value) for name, value in (line.split() for line in bench.run(program).splitlines())}
+    change = {count: values[f"{count}-build"] + values[f"{count}-apply"] for count in ("services-1", "services-1000", "policies-500")}
+    bench.add("service change with 1000 services", change["services-1000"] * 1000, "ms", "the same with 1 service",
+              change["services-1"] * 1000)
+    bench.add("service change with 1000 services, told to nft", values["services-1000-bytes"], "B", "the same with 1 service",
+              values["services-1-bytes"])
+    bench.add("label change with 500 policies, 200 pods", change["policies-500"] * 1000, "ms", "all rules made anew",
+              values["policies-500-whole"] * 1000)
+    bench.add("first packet through one of 1000 services", values["first-packet-1000"] * 1e6, "us", "through 1 service",
+              values["first-packet-1"] * 1e6)
+
+
 def image(bench):
     size = (bench.cached_image() / "launcher.iso").stat().st_size
     bench.add("boot image", size / 1e6, "MB", "budget of 100 MB", 100)
@@ -239,10 +253,12 @@ def main():
     parser.add_argument("--clusterd", required=True)
     parser.add_argument("--watchers", required=True, help="the program made from watchers.c")
     parser.add_argument("--scheduling", required=True, help="the program made from scheduling.c")
+    parser.add_argument("--services", required=True, help="the program made from services.c")
     parser.add_argument("--output", required=True)
     parser.add_argument("--skip-api", action="store_true")
     parser.add_argument("--skip-scheduling", action="store_true")
     parser.add_argument("--skip-dns", action="store_true")
+    parser.add_argument("--skip-services", action="store_true")
     parser.add_argument("--skip-container", action="store_true")
     parser.add_argument("--skip-libvirt", action="store_true")
     arguments = parser.parse_args()
@@ -256,6 +272,8 @@ def main():
             scheduling(bench, arguments.scheduling)
         if not arguments.skip_dns:
             dns.measure(bench, arguments.clusterd)
+        if not arguments.skip_services:
+            services(bench, arguments.services)
         if not arguments.skip_container:
             container(bench)
         if not arguments.skip_libvirt:

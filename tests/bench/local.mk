@@ -11,9 +11,15 @@ EXTRA_PROGRAMS += %D%/scheduling
 %C%_scheduling_SOURCES = %D%/scheduling.c
 %C%_scheduling_LDADD = $(controllers_test_libs)
 
+# What services and policies cost the kernel's rules, in a network namespace of its own.
+EXTRA_PROGRAMS += %D%/services
+%C%_services_SOURCES = %D%/services.c
+%C%_services_LDADD = src/clusterd/proxy/libproxy.a src/clusterd/api/libapi.a src/base/libbase.a $(NETLINK_LIBS) \
+	$(BASE_LIBS) -lm
+
 .PHONY: bench
-bench: %D%/watchers %D%/scheduling
+bench: %D%/watchers %D%/scheduling %D%/services
 	$(PYTHON) $(srcdir)/tests/bench/bench.py --launcher '$(bindir)/launcher' --clusterd src/clusterd/clusterd \
-	  --watchers %D%/watchers --scheduling %D%/scheduling --output bench.json $(BENCH_FLAGS)
+	  --watchers %D%/watchers --scheduling %D%/scheduling --services %D%/services --output bench.json $(BENCH_FLAGS)
 
 EXTRA_DIST += %D%/bench.py %D%/api_server.py %D%/dns.py %D%/workloads.py

@@ -224,6 +224,32 @@ until_is "UDP" "$one" ask_udp
 k patch endpointslice udp-1 --type=merge -p "{\"endpoints\":[{\"addresses\":[\"$two\"]}]}" >/dev/null
 until_is "the next datagram of a connection goes to the endpoint that there is" "$two" ask_udp
 
+# --- in no other's name
+: >"$work/senders"
+python3 -c "
+import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind(('fd00:99::2', 5999))
+with open('$work/senders', 'w', buffering=1) as out:
+    print('listens', file=out)
+    while True:
+        print(s.recvfrom(100)[1][0], file=out)" &
+servers+=($!)
+wait_until "somebody listens" test -s "$work/senders"
+in_pod "$one" python3 -c "
+import socket, subprocess
+def send(source):
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.bind((source, 0))
+    s.sendto(b'x', ('fd00:99::2', 5999))
+for source in ('$two', 'fd00:10:244::1', 'fd00:99::1', '2001:db8::1'):
+    subprocess.run(['ip', '-6', 'addr', 'add', source + '/128', 'dev', 'lo', 'nodad'], check=True)
+    send(source)
+    subprocess.run(['ip', '-6', 'addr', 'del', source + '/128', 'dev', 'lo'], check=True)
+send('$one')"
+wait_until "a pod's own packet comes" grep -q "^$one$" "$work/senders"
+is "a pod sends in no other's name" "$(sed 1d "$work/senders" | paste -sd ' ')" "$one"
+
 # --- policies
 k apply -f - >/dev/null <<END_OF_POLICY
 apiVersion: networking.k8s.io/v1

@@ -45,3 +45,6 @@ TESTS += %D%/security.sh
 
 dist_check_SCRIPTS += %D%/dual-stack.sh
 TESTS += %D%/dual-stack.sh
+
+dist_check_SCRIPTS += %D%/proxy.sh
+TESTS += %D%/proxy.sh

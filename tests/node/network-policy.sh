@@ -159,6 +159,63 @@ until_is "SCTP" passes datagram sctp "$stranger" "$web" 5353
 is "and no other port of it" "$(datagram sctp "$stranger" "$web" 5354)" dropped
 no_policies
 
+# --- what is there already, and pods of the node's network
+k apply -f - >/dev/null <<END_OF_POD
+apiVersion: v1
+kind: Pod
+metadata: {name: hosted, labels: {app: web}}
+spec:
+  hostNetwork: true
+  terminationGracePeriodSeconds: 0
+  containers: [{name: main, image: "busybox:1.36", command: [sh, -c, "mkdir -p /www; echo hello >/www/index.html; exec httpd -f -p 8088 -h /www"]}]
+END_OF_POD
+k wait --for=condition=Ready pod/hosted --timeout=60s >/dev/null
+in_pod "$web" python3 -c "
+import socket
+server = socket.create_server(('$web', 7070))
+client, _ = server.accept()
+while True:
+    data = client.recv(100)
+    if not data:
+        break
+    client.send(data)" &
+talk_server=$!
+# once a line is in the file it goes through the connection; what comes back is written
+: >"$work/say"
+: >"$work/heard"
+in_pod "$stranger" python3 -c "
+import socket, time
+for _ in range(200):
+    try:
+        s = socket.create_connection(('$web', 7070), 1)
+        break
+    except OSError:
+        time.sleep(0.1)
+s.settimeout(2)
+with open('$work/say') as said, open('$work/heard', 'w', buffering=1) as heard:
+    while True:
+        line = said.readline()
+        if not line:
+            time.sleep(0.05)
+            continue
+        try:
+            s.send(line.encode())
+            print(s.recv(100).decode().strip(), file=heard)
+        except OSError:
+            print('nothing', file=heard)" &
+talk_client=$!
+echo one >>"$work/say"
+wait_until "a connection is there" grep -q one "$work/heard"
+apply_policy '{podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]}'
+until_is "no more connections" nothing ask stranger "$web"
+echo two >>"$work/say"
+wait_until "something is said" sh -c "[ \$(wc -l <'$work/heard') = 2 ]"
+is "a connection that is there is cut" "$(sed -n 2p "$work/heard")" nothing
+is "a pod of the node's network is not meant" "$(ask stranger 10.99.0.2:8088)" hello
+kill "$talk_client" "$talk_server"
+k delete pod hosted --now >/dev/null
+no_policies
+
 # --- blocks
 apply_policy "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{ipBlock: {cidr: 10.244.0.0/16, except: [$stranger/32]}}]}]}"
 until_is "outside of a block" nothing ask stranger "$web"

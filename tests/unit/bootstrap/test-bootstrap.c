@@ -120,15 +120,21 @@ static void test_config_drive(World *world, gconstpointer unused)
   g_assert_cmpstr(json_str(value, "loadBalancerAddress", ""), ==, world->profile->address);
   g_assert_true(json_has_text(json_object_get(value, "loadBalancerReservedPorts"), "2376"));
   g_assert_null(json_object_get(value, "evictionHard"));
+  g_assert_cmpstr(json_str(value, "podCIDR", ""), ==, "10.244.0.0/24");
+  g_assert_cmpstr(json_str(value, "dnsIP", ""), ==, "10.96.0.10");
   /* a container has the host's disk: it is not watched */
   g_free(world->profile->driver);
   world->profile->driver = g_strdup("container");
+  g_free(world->profile->service_cidr); /* pods have the families that services have */
+  world->profile->service_cidr = g_strdup("10.8.0.0/16,fd00:8::/112");
   g_assert_true(config_drive_write(world->home, world->profile, iso, NULL));
   g_assert_true(iso_extract(iso, wanted, G_N_ELEMENTS(wanted), NULL));
   g_autoptr(json_t) shared = json_read_file(cluster, NULL);
   g_assert_cmpuint(json_array_size(json_object_get(shared, "evictionHard")), ==, 1);
   g_assert_true(json_has_text(json_object_get(shared, "evictionHard"), "memory.available<100Mi"));
   g_assert_cmpint(json_int(shared, "imageGCHighThresholdPercent", 0), ==, 100);
+  g_assert_cmpstr(json_str(shared, "podCIDR", ""), ==, "10.244.0.0/24,fd00:10:244::/64");
+  g_assert_cmpstr(json_str(shared, "dnsIP", ""), ==, "10.8.0.10");
   g_autofree char *copied = read_text(key), *expected = read_text(original);
   g_assert_cmpstr(copied, ==, expected);
 }

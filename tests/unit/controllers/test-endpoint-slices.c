@@ -87,6 +87,26 @@ static void test_endpoint(void)
   g_assert_null(json_object_get(json_array_get(json_object_get(json_array_get(other, 0), "endpoints"), 0), "hostname"));
 }
 
+/* With trafficDistribution PreferClose clients are led to their own zone, to what is ready there. */
+static void test_hints(void)
+{
+  static const struct {
+    const char *spec, *ready, *hint;
+  } rows[] = { { "", "True", "" },
+               { ", trafficDistribution: PreferClose", "True", "z" },
+               { ", trafficDistribution: PreferClose", "False", "" } };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *service = g_strdup_printf(SERVICE, rows[i].spec);
+    g_autofree char *status =
+        g_strdup_printf(", podIP: 10.0.0.1, conditions: [{type: Ready, status: '%s'}]", rows[i].ready);
+    g_autoptr(json_t) groups = groups_of(service, make_pod("p", "", ", nodeName: node-1", status));
+    const json_t *endpoint = json_array_get(json_object_get(json_array_get(groups, 0), "endpoints"), 0);
+    const json_t *zones = json_at(endpoint, "hints", "forZones", NULL);
+    g_assert_cmpstr(json_str(json_array_get(zones, 0), "name", ""), ==, rows[i].hint);
+    g_assert_cmpuint(json_array_size(zones), ==, *rows[i].hint ? 1 : 0);
+  }
+}
+
 static size_t count_of(const json_t *groups, const char *family)
 {
   size_t count = 0, i;
@@ -266,6 +286,7 @@ int main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   scheme = api_scheme_new();
   g_test_add_func("/endpoint-slices/conditions", test_conditions);
+  g_test_add_func("/endpoint-slices/hints", test_hints);
   g_test_add_func("/endpoint-slices/endpoint", test_endpoint);
   g_test_add_func("/endpoint-slices/families", test_families);
   g_test_add_func("/endpoint-slices/missing-node", test_missing_node);

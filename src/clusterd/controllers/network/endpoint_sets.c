@@ -209,6 +209,12 @@ static json_t *find_group(json_t *groups, const char *address_type, const json_t
   return group;
 }
 
+/* Clients are to use the endpoints of their own zone. */
+static bool prefers_close(const json_t *service)
+{
+  return strcmp(json_str(json_object_get(service, "spec"), "trafficDistribution", ""), "PreferClose") == 0;
+}
+
 static json_t *make_endpoint(const json_t *service, const json_t *pod, const char *ip, const char *zone)
 {
   bool publish = json_flag(json_object_get(service, "spec"), "publishNotReadyAddresses", false);
@@ -219,8 +225,11 @@ static json_t *make_endpoint(const json_t *service, const json_t *pod, const cha
   set_hostname(endpoint, service, pod);
   if (*pod_node(pod))
     json_object_set_new(endpoint, "nodeName", json_string(pod_node(pod)));
-  if (zone && *zone)
+  if (zone && *zone) {
     json_object_set_new(endpoint, "zone", json_string(zone));
+    if (prefers_close(service) && json_flag(json_object_get(endpoint, "conditions"), "ready", false))
+      json_object_set_new(endpoint, "hints", json_pack("{s:[{s:s}]}", "forZones", "name", zone));
+  }
   return endpoint;
 }
 
