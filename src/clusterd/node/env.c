@@ -46,12 +46,18 @@ static char *shout(const char *name)
   return g_strdelimit(g_ascii_strup(name, -1), "-", '_');
 }
 
+/* "tcp://10.96.0.1:443", "tcp://[fd00::1]:443". The caller frees. */
+static char *service_url(const char *protocol, const char *ip, const char *port)
+{
+  return g_strdup_printf(strchr(ip, ':') ? "%s://[%s]:%s" : "%s://%s:%s", protocol, ip, port);
+}
+
 static void add_service_port(Env *env, const char *name, const char *ip, const json_t *port)
 {
   const char *protocol = json_str(port, "protocol", "TCP");
   g_autofree char *lower = g_ascii_strdown(protocol, -1);
   g_autofree char *number = g_strdup_printf("%d", (int)json_int(port, "port", 0));
-  g_autofree char *url = g_strdup_printf("%s://%s:%s", lower, ip, number);
+  g_autofree char *url = service_url(lower, ip, number);
   g_autofree char *prefix = g_strdup_printf("%s_PORT_%s_%s", name, number, protocol);
   set(env, prefix, url);
   set_format(env, lower, "%s_PROTO", prefix);
@@ -70,7 +76,7 @@ static void add_service(Env *env, const json_t *service)
   const json_t *first = json_array_get(ports, 0);
   g_autofree char *number = g_strdup_printf("%d", (int)json_int(first, "port", 0));
   g_autofree char *protocol = g_ascii_strdown(json_str(first, "protocol", "TCP"), -1);
-  g_autofree char *url = g_strdup_printf("%s://%s:%s", protocol, ip, number);
+  g_autofree char *url = service_url(protocol, ip, number);
   set_format(env, ip, "%s_SERVICE_HOST", name);
   set_format(env, number, "%s_SERVICE_PORT", name);
   json_array_foreach (ports, i, port) {

@@ -72,6 +72,7 @@ static void test_env_services(void)
   g_autofree char *text = env_text(
       "{services: {default: [{metadata: {name: kubernetes}, spec: {clusterIP: 10.96.0.1, ports: [{name: https, port: "
       "443}]}}], a: [{metadata: {name: my-db}, spec: {clusterIP: 10.96.0.9, ports: [{port: 53, protocol: UDP}]}}, "
+      "{metadata: {name: six}, spec: {clusterIP: 'fd00::9', ports: [{port: 53}]}}, "
       "{metadata: {name: headless}, spec: {clusterIP: None, ports: [{port: 1}]}}]}}",
       "{metadata: {name: p, namespace: a}, spec: {containers: [{name: c}]}}", NULL);
   g_assert_cmpstr(text, ==,
@@ -81,7 +82,10 @@ static void test_env_services(void)
                   "KUBERNETES_PORT_443_TCP_ADDR=10.96.0.1\n"
                   "MY_DB_SERVICE_HOST=10.96.0.9\nMY_DB_SERVICE_PORT=53\nMY_DB_PORT=udp://10.96.0.9:53\n"
                   "MY_DB_PORT_53_UDP=udp://10.96.0.9:53\nMY_DB_PORT_53_UDP_PROTO=udp\nMY_DB_PORT_53_UDP_PORT=53\n"
-                  "MY_DB_PORT_53_UDP_ADDR=10.96.0.9");
+                  "MY_DB_PORT_53_UDP_ADDR=10.96.0.9\n"
+                  "SIX_SERVICE_HOST=fd00::9\nSIX_SERVICE_PORT=53\nSIX_PORT=tcp://[fd00::9]:53\n"
+                  "SIX_PORT_53_TCP=tcp://[fd00::9]:53\nSIX_PORT_53_TCP_PROTO=tcp\nSIX_PORT_53_TCP_PORT=53\n"
+                  "SIX_PORT_53_TCP_ADDR=fd00::9");
 }
 
 static void test_env_values(void)
