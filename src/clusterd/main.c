@@ -15,6 +15,7 @@
 #include "base/reason.h"
 #include "clusterd/command_line.h"
 #include "clusterd/components.h"
+#include "clusterd/node/cri/cni_plugin.h"
 #include "clusterd/node/image_cli.h"
 #include "clusterd/node/sandbox/pause.h"
 #include "clusterd/options.h"
@@ -115,6 +116,8 @@ int main(int argc, char **argv)
 {
   if (argc > 0 && g_str_equal(argv[0], PAUSE_NAME))
     return pause_main();
+  if (cni_plugin_named(argv[0]))
+    return cni_plugin_main(argv[0]);
   if (argc > 1 && g_str_equal(argv[1], "image"))
     return image_cli_main(argc - 1, argv + 1);
   if (argc > 1 && g_str_equal(argv[1], "store"))

@@ -2,13 +2,16 @@
 check_PROGRAMS += %D%/test-runtime
 %C%_test_runtime_SOURCES = %D%/test-runtime.c %D%/runtime_fixture.c %D%/runtime_fixture.h \
 	%D%/docker_tests.c %D%/docker_tests.h
-%C%_test_runtime_LDADD = src/clusterd/node/libnode.a src/base/libbase.a $(NETLINK_LIBS) $(ARCHIVE_LIBS) \
-	$(BASE_LIBS) -lm
+%C%_test_runtime_LDADD = src/clusterd/node/libnode.a src/clusterd/server/libserver.a src/base/libbase.a $(NETLINK_LIBS) \
+	$(ARCHIVE_LIBS) $(PROTOBUF_LIBS) $(ZLIB_LIBS) $(BASE_LIBS) -lm
 dist_check_SCRIPTS += %D%/test-native.sh %D%/test-docker.sh %D%/static-docker.sh %D%/node-api-docker.sh
 TESTS += %D%/test-native.sh %D%/test-docker.sh %D%/static-docker.sh %D%/node-api-docker.sh
 dist_check_SCRIPTS += %D%/with-runtime
 EXTRA_DIST += %D%/runtime-contract
 %D%/test-native.log %D%/test-docker.log: %D%/test-runtime$(EXEEXT)
+dist_check_SCRIPTS += %D%/test-containerd.sh
+TESTS += %D%/test-containerd.sh
+%D%/test-containerd.log: %D%/test-runtime$(EXEEXT) src/clusterd/clusterd-pause$(EXEEXT)
 %D%/test-docker.log: src/clusterd/clusterd-pause$(EXEEXT)
 dist_check_SCRIPTS += %D%/dns.sh
 TESTS += %D%/dns.sh

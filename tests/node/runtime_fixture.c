@@ -4,14 +4,17 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/node/cri/cri.h"
 #include "clusterd/node/docker/docker.h"
 #include "clusterd/node/docker_activation.h"
 #include "clusterd/node/images/image_store.h"
+#include "clusterd/node/native/command.h"
 #include "clusterd/node/native/native.h"
 #include "clusterd/server/node_access.h"
 
@@ -20,10 +23,12 @@
 #define DOCKER_SOCKET "/run/docker.sock"
 #define DOCKER_ROOT "/var/lib/docker"
 #define PRELOADED DATA_DIR "/preloaded"
+#define CONTAINERD_SOCKET "/run/containerd/containerd.sock"
 
 Runtime *runtime;
 int events;
 static DockerActivation *daemon_;
+static pid_t containerd;
 
 static void count_event(const char *sandbox_id, const char *container_id, void *data)
 {
@@ -59,6 +64,43 @@ void fixture_load(const char *folder)
   g_assert_no_error(error);
 }
 
+static Runtime *open_containerd(GError **error)
+{
+  g_autofree char *pause = g_build_filename(g_getenv("G_TEST_BUILDDIR"), "src/clusterd/clusterd-pause", NULL);
+  CriRuntimeConfig config = { .name = "containerd",
+                              .socket_path = CONTAINERD_SOCKET,
+                              .data_dir = DATA_DIR,
+                              .run_dir = RUN_DIR,
+                              .pod_cidr = POD_CIDR,
+                              .pause_program = pause };
+  return cri_runtime_new(&config, error);
+}
+
+/* With the machine's own configuration. */
+static bool begin_containerd(void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *config =
+      g_test_build_filename(G_TEST_DIST, "iso", "rootfs", "etc", "containerd", "config.toml", NULL);
+  g_autofree char *program = g_find_program_in_path("containerd");
+  file_autofd int log = open("/var/log/containerd.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  const char *const argv[] = { program, "--config", config, "--log-level", "warn", NULL };
+  const CommandFd fds[] = { { log, STDOUT_FILENO }, { log, STDERR_FILENO } };
+  const CommandOptions options = { .fds = fds, .n_fds = G_N_ELEMENTS(fds) };
+  containerd = command_start(argv, &options, &error);
+  g_assert_no_error(error);
+  return true;
+}
+
+static void end_containerd(int number)
+{
+  if (containerd > 0) {
+    kill(containerd, number);
+    waitpid(containerd, NULL, 0);
+  }
+  containerd = 0;
+}
+
 /* The daemon a node has: its first connection starts it. */
 static bool begin_docker(void)
 {
@@ -79,7 +121,9 @@ static const struct RuntimeRow {
   const char *name;
   bool (*begin)(void); /* NULL: nothing is needed */
   Runtime *(*open)(GError **error);
-} rows[] = { { "native", NULL, open_native }, { "docker", begin_docker, open_docker } };
+} rows[] = { { "native", NULL, open_native },
+             { "docker", begin_docker, open_docker },
+             { "containerd", begin_containerd, open_containerd } };
 static const struct RuntimeRow *chosen;
 
 bool fixture_begin(const char *name)
@@ -95,6 +139,17 @@ bool fixture_begin(const char *name)
 void fixture_end(void)
 {
   g_clear_pointer(&daemon_, docker_activation_stop);
+  end_containerd(SIGTERM);
+}
+
+void fixture_kill_containerd(void)
+{
+  end_containerd(SIGKILL);
+}
+
+void fixture_start_containerd(void)
+{
+  begin_containerd();
 }
 
 bool fixture_is(const char *name)
@@ -164,8 +219,9 @@ ContainerStatus *wait_exited(const char *id)
 void remove_sandbox(char *id)
 {
   g_autoptr(GError) error = NULL;
-  g_assert_true(runtime->remove_sandbox(runtime, id, &error));
+  bool removed = runtime->remove_sandbox(runtime, id, &error);
   g_assert_no_error(error);
+  g_assert_true(removed);
   g_free(id);
 }
 
@@ -191,6 +247,8 @@ char *exec_script(const char *id, const char *script, int *status)
   if (*complaint)
     g_test_message("%s", complaint);
   *status = process->wait(process, &error);
+  if (error)
+    g_test_message("%s", error->message);
   process->close(process);
   return output;
 }

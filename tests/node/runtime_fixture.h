@@ -40,3 +40,7 @@ void fixture_load(const char *folder);
 
 /* Kills dockerd, and waits until it is gone. */
 void fixture_kill_daemon(void);
+
+/* Kills containerd as a crash would; starts it again. */
+void fixture_kill_containerd(void);
+void fixture_start_containerd(void);

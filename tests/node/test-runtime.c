@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/node/cri/cni_plugin.h"
 #include "clusterd/node/log_files.h"
 #include "clusterd/node/log_reader.h"
 #include "clusterd/node/log_rotation.h"
@@ -443,6 +444,84 @@ static void test_no_files_left(void)
   g_assert_null(strstr(mounts, "/run/launcher/"));
 }
 
+/* The daemon is killed and comes back: what ran runs on, and what ended meanwhile is told of, with its exit code. */
+static void test_containerd_killed(void)
+{
+  g_autoptr(GError) error = NULL;
+  char *sandbox = run_sandbox(NULL);
+  g_autofree char *alive = run_script(sandbox, "sleep 1000", NULL);
+  g_autofree char *ends = run_script(sandbox, "while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 6", NULL);
+  g_autoptr(ContainerStatus) running = runtime->container_status(runtime, ends, &error);
+  g_autofree char *flag = g_strdup_printf("/proc/%d/root/tmp/go", running->pid);
+  g_autofree char *process = g_strdup_printf("/proc/%d/stat", running->pid);
+  fixture_kill_containerd();
+  int before = g_atomic_int_get(&events);
+  g_assert_true(g_file_set_contents(flag, "", 0, NULL));
+  for (int i = 0; i < 2000 && access(process, F_OK) == 0; i++)
+    g_usleep(10000);
+  g_assert_cmpint(access(process, F_OK), <, 0);
+  fixture_start_containerd();
+  for (int i = 0; i < 3000 && g_atomic_int_get(&events) == before; i++)
+    g_usleep(10000);
+  g_assert_cmpint(g_atomic_int_get(&events), >, before);
+  g_autoptr(ContainerStatus) ended = wait_exited(ends);
+  g_assert_cmpint(ended->exit_code, ==, 6);
+  assert_exec(alive, "echo still here", "still here\n");
+  g_assert_true(runtime->stop_container(runtime, alive, 0, &error));
+  remove_sandbox(sandbox);
+}
+
+/* A runtime's call to the plugin of the pods' network, which is this program; its exit status. */
+static int call_plugin(const char *command, const char *id, const char *config, char **output)
+{
+  g_autofree char *command_is = g_strconcat("CNI_COMMAND=", command, NULL);
+  g_autofree char *id_is = g_strconcat("CNI_CONTAINERID=", id, NULL);
+  g_autofree char *quoted = g_shell_quote(config);
+  g_autofree char *script = g_strdup_printf("printf %%s %s | /run/launcher/cni/bin/" CNI_PODS, quoted);
+  char *argv[] = { (char *)(uintptr_t) "/bin/sh", (char *)(uintptr_t) "-c", script, NULL };
+  char *env[] = { command_is, id_is, (char *)(uintptr_t) "CNI_IFNAME=eth0",
+                  (char *)(uintptr_t) "CNI_NETNS=/no/such/namespace", NULL };
+  int status;
+  g_assert_true(g_spawn_sync(NULL, argv, env, G_SPAWN_DEFAULT, NULL, NULL, output, NULL, &status, NULL));
+  return status;
+}
+
+static void test_network_plugin(void)
+{
+  static const struct {
+    const char *command, *id, *config, *wanted;
+    bool good;
+  } rows[] = {
+    { "VERSION", "", "{\"cniVersion\":\"1.0.0\"}", "\"supportedVersions\":[\"0.3.0\",\"0.3.1\",\"0.4.0\",\"1.0.0\"]",
+      true },
+    { "ADD", "x", "{\"cniVersion\":\"9.9\"}", "\"code\":1", false },
+    { "ADD", "x", "no JSON", "\"code\":6", false },
+    { "ADD", "../x", "{\"addresses\":\"/run/launcher/cni/addresses\"}", "\"code\":4", false },
+    { "ADD", "x",
+      "{\"addresses\":\"/run/launcher/cni/addresses\",\"podCIDR\":\"10.9.0.0/24\",\"state\":\"/run/launcher/cni/"
+      "state\"}",
+      "cannot enter /no/such/namespace", false },
+    { "CHECK", "x", "{\"addresses\":\"/run/launcher/cni/addresses\"}", "\"code\":100", false },
+    { "DEL", "x", "{\"addresses\":\"/run/launcher/cni/addresses\"}", "", true },
+    { "GC", "x", "{}", "\"code\":4", false },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *output = NULL;
+    int status = call_plugin(rows[i].command, rows[i].id, rows[i].config, &output);
+    g_test_message("%s: %s", rows[i].command, output);
+    g_assert_cmpint(status == 0, ==, rows[i].good);
+    g_assert_nonnull(strstr(output, rows[i].wanted));
+  }
+}
+
+/* Every sandbox that is gone, and every one that could not be made, has given its address back. */
+static void test_addresses_left(void)
+{
+  g_autoptr(GDir) folder = g_dir_open("/run/launcher/cni/addresses", 0, NULL);
+  g_assert_nonnull(folder);
+  g_assert_cmpstr(g_dir_read_name(folder), ==, NULL);
+}
+
 int main(int argc, char **argv)
 {
   static const struct {
@@ -471,12 +550,17 @@ int main(int argc, char **argv)
                 { "preload", docker_test_preload, "docker" },
                 { "daemon-killed", docker_test_daemon_killed, "docker" },
                 { "daemons-restarted", docker_test_daemons_restarted, "docker" },
+                { "containerd-killed", test_containerd_killed, "containerd" },
+                { "network-plugin", test_network_plugin, "containerd" },
+                { "addresses-left", test_addresses_left, "containerd" },
                 { "nothing-left", test_nothing_left, NULL },
                 { "reboot", test_reboot, "native" },
                 { "monitor-killed", test_monitor_killed, "native" },
                 { "no-files-left", test_no_files_left, "native" } };
   if (g_str_equal(argv[0], PAUSE_NAME))
     return pause_main();
+  if (cni_plugin_named(argv[0]))
+    return cni_plugin_main(argv[0]);
   g_test_init(&argc, &argv, NULL);
   if (argc != 3) {
     g_printerr("usage: %s RUNTIME ARCHIVE, inside sandbox.sh\n", argv[0]);

@@ -1,5 +1,5 @@
 noinst_LIBRARIES += %D%/libnode.a
-%C%_libnode_a_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(NETLINK_CFLAGS) -DG_LOG_DOMAIN=\"node\"
+%C%_libnode_a_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(NETLINK_CFLAGS) $(PROTOBUF_CFLAGS) -DG_LOG_DOMAIN=\"node\"
 %C%_libnode_a_SOURCES = \
 	%D%/address_pair.c %D%/address_pair.h \
 	%D%/background.c %D%/background.h \
@@ -7,7 +7,25 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/container_plan.c %D%/container_plan.h \
 	%D%/container_state.c %D%/container_state.h \
 	%D%/env.c %D%/env.h \
+	%D%/cri/call.c %D%/cri/cri_runtime.h \
+	%D%/cri/cni_plugin.c %D%/cri/cni_plugin.h \
+	%D%/cri/cni_setup.c %D%/cri/cni_setup.h \
+	%D%/cri/container.c \
+	%D%/cri/container_config.c %D%/cri/container_config.h \
+	%D%/cri/container_security.c \
+	%D%/cri/cri.c %D%/cri/cri.h \
+	%D%/cri/events.c %D%/cri/events.h \
+	%D%/cri/images.c \
+	%D%/cri/load.c \
+	%D%/cri/pause_image.c %D%/cri/pause_image.h \
+	%D%/cri/places.c \
+	%D%/cri/sandbox.c \
+	%D%/cri/store.c %D%/cri/store.h \
+	%D%/cri/stream.c %D%/cri/stream.h \
+	%D%/cri/stream_open.c \
 	%D%/field_ref.c %D%/field_ref.h \
+	%D%/grpc.c %D%/grpc.h \
+	%D%/grpc_messages.c \
 	%D%/image_pulls.c %D%/image_pulls.h \
 	%D%/kubelet.c %D%/kubelet.h \
 	%D%/kubelet_eviction.c \
@@ -38,10 +56,10 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/probe.c %D%/probe.h \
 	%D%/probe_grpc.c \
 	%D%/probe_private.h \
-	%D%/probe_transfer.c \
 	%D%/prober.c %D%/prober.h \
 	%D%/pull_secrets.c %D%/pull_secrets.h \
 	%D%/resources.c %D%/resources.h \
+	%D%/transfer.c %D%/transfer.h \
 	%D%/runtime_choice.c %D%/runtime_choice.h \
 	%D%/static_manifest.c %D%/static_manifest.h \
 	%D%/static_pods.c %D%/static_pods.h \
@@ -96,6 +114,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/native/oci_user.c %D%/native/oci_user.h \
 	%D%/sandbox/oom_score.c %D%/sandbox/oom_score.h \
 	%D%/sandbox/pause.c %D%/sandbox/pause.h \
+	%D%/sandbox/pause_layer.c %D%/sandbox/pause_layer.h \
 	%D%/sandbox/pod_socket.c %D%/sandbox/pod_socket.h \
 	%D%/native/rootfs.c %D%/native/rootfs.h \
 	%D%/native/sandbox.c %D%/native/sandbox.h \
@@ -144,3 +163,24 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/volumes/volume_owner.c %D%/volumes/volume_owner.h \
 	%D%/volumes/volumes.c %D%/volumes/volumes.h \
 	%D%/runtime.c %D%/runtime.h
+
+# messages of gRPC: of probes, of container runtimes
+EXTRA_DIST += %D%/grpc_health.proto %D%/cri/cri.proto %D%/cri/containerd.proto
+node_messages_built = %D%/grpc_health.pb-c.c %D%/grpc_health.pb-c.h %D%/cri/cri.pb-c.c %D%/cri/cri.pb-c.h \
+	%D%/cri/containerd.pb-c.c %D%/cri/containerd.pb-c.h
+BUILT_SOURCES += %D%/grpc_health.pb-c.h %D%/cri/cri.pb-c.h %D%/cri/containerd.pb-c.h
+CLEANFILES += $(node_messages_built)
+nodist_%C%_libnode_a_SOURCES = %D%/grpc_health.pb-c.h %D%/cri/cri.pb-c.h %D%/cri/containerd.pb-c.h
+%D%/grpc_health.pb-c.h: %D%/grpc_health.proto
+	$(AM_V_GEN)$(MKDIR_P) %D% && $(PROTOC_C) --proto_path=$(srcdir)/%D% --c_out=%D% $(srcdir)/%D%/grpc_health.proto
+%D%/grpc_health.pb-c.c: %D%/grpc_health.pb-c.h
+	@:
+%D%/cri/cri.pb-c.h: %D%/cri/cri.proto
+	$(AM_V_GEN)$(MKDIR_P) %D%/cri && $(PROTOC_C) --proto_path=$(srcdir)/%D%/cri --c_out=%D%/cri $(srcdir)/%D%/cri/cri.proto
+%D%/cri/cri.pb-c.c: %D%/cri/cri.pb-c.h
+	@:
+%D%/cri/containerd.pb-c.h: %D%/cri/containerd.proto
+	$(AM_V_GEN)$(MKDIR_P) %D%/cri && $(PROTOC_C) --proto_path=$(srcdir)/%D%/cri --c_out=%D%/cri $(srcdir)/%D%/cri/containerd.proto
+%D%/cri/containerd.pb-c.c: %D%/cri/containerd.pb-c.h
+	@:
+$(%C%_libnode_a_OBJECTS): %D%/grpc_health.pb-c.h %D%/cri/cri.pb-c.h %D%/cri/containerd.pb-c.h

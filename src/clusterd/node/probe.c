@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "clusterd/node/probe_private.h"
+#include "clusterd/node/transfer.h"
 #include "clusterd/server/node_access.h"
 
 #define OUTPUT_MAX 10240 /* as upstream keeps */
@@ -223,7 +224,7 @@ static CURLcode get(CURL *curl, int call_off_fd, char **url, GString *body, gint
     g_string_truncate(body, 0);
     curl_easy_setopt(curl, CURLOPT_URL, *url);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)MAX(left_ms(deadline), 1));
-    code = probe_transfer(curl, call_off_fd);
+    code = transfer_perform(curl, call_off_fd);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
     curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &next);
     g_autofree char *here = host_in(*url), *there = next ? host_in(next) : NULL;

@@ -1,6 +1,5 @@
 #pragma once
-/* Shared by probe.c, probe_grpc.c and probe_transfer.c alone. */
-#include <curl/curl.h>
+/* Shared by probe.c and probe_grpc.c alone. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -10,6 +9,3 @@
  * CALL_OFF_FD: once it is readable it gives up; -1: never. */
 bool probe_grpc(const char *host, unsigned port, const char *service, int64_t timeout_seconds, int call_off_fd,
                 char **output);
-
-/* curl_easy_perform that ends with CURLE_ABORTED_BY_CALLBACK once CALL_OFF_FD (-1: none) is readable. */
-CURLcode probe_transfer(CURL *curl, int call_off_fd);

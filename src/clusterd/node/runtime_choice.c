@@ -4,6 +4,7 @@
 #include <sys/un.h>
 
 #include "base/reason.h"
+#include "clusterd/node/cri/cri.h"
 #include "clusterd/node/docker/docker.h"
 #include "clusterd/node/native/native.h"
 
@@ -27,6 +28,16 @@ static Runtime *open_docker(const RuntimeChoice *choice, const char *socket_path
   return docker_runtime_new(&config, error);
 }
 
+static Runtime *open_cri(const RuntimeChoice *choice, const char *socket_path, GError **error)
+{
+  CriRuntimeConfig config = { .name = choice->name,
+                              .socket_path = socket_path,
+                              .data_dir = choice->data_dir,
+                              .run_dir = choice->run_dir,
+                              .pod_cidr = choice->pod_cidr };
+  return cri_runtime_new(&config, error);
+}
+
 static const struct RuntimeRow {
   const char *name;
   const char *socket_path; /* where its daemon listens; NULL: it has none */
@@ -34,8 +45,8 @@ static const struct RuntimeRow {
 } rows[] = {
   { "native", NULL, open_native },
   { "docker", "/var/run/docker.sock", open_docker },
-  { "containerd", "/run/containerd/containerd.sock", NULL },
-  { "cri-o", "/var/run/crio/crio.sock", NULL },
+  { "containerd", "/run/containerd/containerd.sock", open_cri },
+  { "cri-o", "/var/run/crio/crio.sock", open_cri },
 };
 
 static const struct RuntimeRow *find_row(const char *name, GError **error)

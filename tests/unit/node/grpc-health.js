@@ -7,8 +7,8 @@ const SERVING = 1;
 const NOT_SERVING = 2;
 
 function service(body) {
-  // HealthCheckRequest {1: string}, its length a varint of two bytes
-  return body.length > FRAME_HEADER + 3 ? body.subarray(FRAME_HEADER + 3).toString() : '';
+  // HealthCheckRequest {1: string}, none when it is empty
+  return body.length > FRAME_HEADER ? body.subarray(FRAME_HEADER + 2).toString() : '';
 }
 
 function answer(stream, status, serving, message) {

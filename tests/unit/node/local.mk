@@ -20,6 +20,12 @@ TESTS += %D%/test-kubelet-end
 %C%_test_kubelet_end_SOURCES = %D%/test-kubelet-end.c $(kubelet_fixture_sources)
 %C%_test_kubelet_end_LDADD = $(clusterd_libs) $(clusterd_system_libs)
 
+check_PROGRAMS += %D%/test-cri
+TESTS += %D%/test-cri
+EXTRA_DIST += %D%/cri-server.js
+%C%_test_cri_SOURCES = %D%/test-cri.c
+%C%_test_cri_LDADD = $(clusterd_libs) $(clusterd_system_libs)
+
 check_PROGRAMS += %D%/test-nfs-volumes
 TESTS += %D%/test-nfs-volumes
 %C%_test_nfs_volumes_SOURCES = %D%/test-nfs-volumes.c

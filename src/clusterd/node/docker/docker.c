@@ -17,6 +17,7 @@
 #include "clusterd/node/docker/docker_usage.h"
 #include "clusterd/node/log_rotation.h"
 #include "clusterd/node/sandbox/network.h"
+#include "clusterd/node/sandbox/pause_layer.h"
 
 static void set_event_handler(Runtime *runtime, RuntimeEvent handler, void *data)
 {
@@ -117,7 +118,7 @@ static DockerRuntime *docker_alloc(const DockerRuntimeConfig *config)
   docker->data_dir = g_strdup(config->data_dir);
   docker->preloaded_store = g_strdup(config->preloaded_store);
   docker->bridge = g_strdup(config->bridge ? config->bridge : "pods0");
-  docker->pause_program = config->pause_program ? g_strdup(config->pause_program) : docker_pause_program();
+  docker->pause_program = config->pause_program ? g_strdup(config->pause_program) : pause_program();
   docker->log_size = g_strdup_printf("%" G_GINT64_FORMAT, config->log_size ? config->log_size : LOG_SIZE_MAX);
   docker->log_files = g_strdup_printf("%u", config->log_files ? config->log_files : LOG_FILES_MAX);
   docker->sandboxes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)docker_sandbox_unref);

@@ -7,6 +7,3 @@
 /* The image's reference; imports it where absent, or, with AGAIN, looks whether it still is there. NULL with
  * REASON_RUNTIME or REASON_FILE. The caller frees. */
 char *docker_pause_image(DockerRuntime *docker, bool again, GError **error);
-
-/* The program the image is made of: clusterd-pause beside this one, else where it is installed. The caller frees. */
-char *docker_pause_program(void);

@@ -10,19 +10,20 @@
 
 #define SECCOMP_LOCAL_DIR "/var/lib/kubelet/seccomp" /* where a pod's localhostProfile is looked for, as upstream */
 
-static const char *const masked_paths[] = { "/proc/asound",
-                                            "/proc/acpi",
-                                            "/proc/kcore",
-                                            "/proc/keys",
-                                            "/proc/latency_stats",
-                                            "/proc/timer_list",
-                                            "/proc/timer_stats",
-                                            "/proc/sched_debug",
-                                            "/proc/scsi",
-                                            "/sys/firmware",
-                                            "/sys/devices/virtual/powercap" };
-static const char *const readonly_paths[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
-                                              "/proc/sysrq-trigger" };
+const char *const oci_masked_paths[] = { "/proc/asound",
+                                         "/proc/acpi",
+                                         "/proc/kcore",
+                                         "/proc/keys",
+                                         "/proc/latency_stats",
+                                         "/proc/timer_list",
+                                         "/proc/timer_stats",
+                                         "/proc/sched_debug",
+                                         "/proc/scsi",
+                                         "/sys/firmware",
+                                         "/sys/devices/virtual/powercap",
+                                         NULL };
+const char *const oci_readonly_paths[] = { "/proc/bus",           "/proc/fs", "/proc/irq", "/proc/sys",
+                                           "/proc/sysrq-trigger", NULL };
 
 const json_t *oci_security(const OciInput *input, const char *key)
 {
@@ -152,12 +153,21 @@ static void add_host_devices(json_t *nodes)
   }
 }
 
-static json_t *make_strings(const char *const *list, size_t count)
+static json_t *make_strings(const char *const *list)
 {
   json_t *array = json_array();
-  for (size_t i = 0; i < count; i++)
-    json_array_append_new(array, json_string(list[i]));
+  for (; *list; list++)
+    json_array_append_new(array, json_string(*list));
   return array;
+}
+
+char *oci_seccomp_local_path(const json_t *profile, GError **error)
+{
+  const char *name = json_str(profile, "localhostProfile", "");
+  if (*name && !strstr(name, "..") && *name != '/')
+    return g_build_filename(SECCOMP_LOCAL_DIR, name, NULL);
+  reason_set(error, REASON_RUNTIME, "seccomp profile \"%s\" is not a path below %s", name, SECCOMP_LOCAL_DIR);
+  return NULL;
 }
 
 static bool add_seccomp(const OciInput *input, json_t *linux_, const json_t *process, GError **error)
@@ -168,11 +178,9 @@ static bool add_seccomp(const OciInput *input, json_t *linux_, const json_t *pro
   if (oci_privileged(input) || g_str_equal(type, "Unconfined"))
     return true;
   if (g_str_equal(type, "Localhost")) {
-    const char *name = json_str(profile, "localhostProfile", "");
-    if (!*name || strstr(name, "..") || *name == '/')
-      return reason_set(error, REASON_RUNTIME, "seccomp profile \"%s\" is not a path below %s", name,
-                        SECCOMP_LOCAL_DIR);
-    path = g_build_filename(SECCOMP_LOCAL_DIR, name, NULL);
+    path = oci_seccomp_local_path(profile, error);
+    if (!path)
+      return false;
   } else {
     path = g_strdup(input->seccomp_profile);
   }
@@ -205,8 +213,8 @@ static json_t *make_linux(const OciInput *input, const json_t *process, GError *
   /* procMount Unmasked is for who is root in a user namespace alone, which no container here has: as in 1.32, whose
    * gate for it is shut, it does nothing */
   if (!oci_privileged(input)) {
-    json_object_set_new(linux_, "maskedPaths", make_strings(masked_paths, G_N_ELEMENTS(masked_paths)));
-    json_object_set_new(linux_, "readonlyPaths", make_strings(readonly_paths, G_N_ELEMENTS(readonly_paths)));
+    json_object_set_new(linux_, "maskedPaths", make_strings(oci_masked_paths));
+    json_object_set_new(linux_, "readonlyPaths", make_strings(oci_readonly_paths));
   }
   json_t *devices = json_array();
   json_object_set_new(linux_, "devices", devices);

@@ -31,3 +31,10 @@ bool oci_privileged(const OciInput *input);
 
 /* Names as the OCI writes them ("CAP_CHOWN"), from the default set and securityContext.capabilities. New reference. */
 json_t *oci_capabilities(const OciInput *input, GError **error);
+
+/* What of /proc and /sys is hidden from a container, and what of it is read-only; NULL ends them. */
+extern const char *const oci_masked_paths[];
+extern const char *const oci_readonly_paths[];
+
+/* Where the seccompProfile PROFILE of type Localhost is on this node. The caller frees; NULL with REASON_RUNTIME. */
+char *oci_seccomp_local_path(const json_t *profile, GError **error);

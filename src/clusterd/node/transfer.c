@@ -1,8 +1,7 @@
-/* One HTTP exchange of a probe, which ends early when the probe is called off. */
-#include <curl/curl.h>
-#include <limits.h>
+#include "clusterd/node/transfer.h"
 
-#include "clusterd/node/probe_private.h"
+#include <limits.h>
+#include <stdbool.h>
 
 /* How the exchange went, once libcurl says so. False: it goes on. */
 static bool take_result(CURLM *multi, CURLcode *code)
@@ -17,7 +16,7 @@ static bool take_result(CURLM *multi, CURLcode *code)
   return false;
 }
 
-CURLcode probe_transfer(CURL *curl, int call_off_fd)
+CURLcode transfer_perform(CURL *curl, int call_off_fd)
 {
   CURLM *multi = curl_multi_init();
   struct curl_waitfd extra = { .fd = call_off_fd, .events = CURL_WAIT_POLLIN };

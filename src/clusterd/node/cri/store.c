@@ -1,0 +1,246 @@
+#include "clusterd/node/cri/store.h"
+
+#include <string.h>
+
+#include "base/reason.h"
+#include "clusterd/node/images/image_reference.h"
+
+#define MESSAGE_BYTES (1u << 20) /* of a blob in one message; containerd takes 16 MiB */
+#define BLOB_MAX (INT64_C(64) << 30)
+#define TRANSFER_MS (INT64_C(3600) * 1000)
+#define REFERENCE_LABEL "containerd.io/gc.ref.content.%u"
+
+struct StoreLease {
+  CriRuntime *cri;
+  char *id, *header;
+};
+
+/* One blob on its way. */
+typedef struct Write {
+  StoreRead read;
+  void *data;
+  const char *expected, *reference;
+  const GPtrArray *children;
+  GChecksum *sum;
+  int64_t size;
+  bool committed;
+  GError *failure; /* of READ */
+} Write;
+
+static bool call(StoreLease *lease, const char *method, const void *request, bool exists_ok, GError **error)
+{
+  const char *const headers[] = { "containerd-namespace: k8s.io", lease->header, NULL };
+  g_auto(GrpcAnswer) answer = { 0 };
+  g_autofree char *path = g_strconcat("/containerd.services.", method, NULL);
+  g_autoptr(GByteArray) packed = cri_pack(request);
+  const GrpcCall one = { .method = path,
+                         .headers = headers,
+                         .request = packed->data,
+                         .length = packed->len,
+                         .timeout_ms = CRI_CALL_MS,
+                         .reply_max = CRI_REPLY_MAX };
+  grpc_call(lease->cri->channel, &one, &answer);
+  return answer.status == GRPC_OK || (exists_ok && answer.status == GRPC_ALREADY_EXISTS) ||
+         grpc_answer_error(&answer, error);
+}
+
+StoreLease *store_lease_new(CriRuntime *cri, GError **error)
+{
+  StoreLease *lease = g_new0(StoreLease, 1);
+  Containerd__LeaseRequest request;
+  containerd__lease_request__init(&request);
+  Containerd__Entry expiry;
+  containerd__entry__init(&expiry);
+  Containerd__Entry *labels[] = { &expiry };
+  g_autoptr(GDateTime) now = g_date_time_new_now_utc(), later = g_date_time_add_hours(now, 24);
+  g_autofree char *until = g_date_time_format(later, "%Y-%m-%dT%H:%M:%SZ");
+  g_autofree char *random = g_uuid_string_random();
+  lease->cri = cri;
+  lease->id = g_strconcat("launcher-", random, NULL);
+  request.id = lease->id;
+  expiry.key = (char *)(uintptr_t) "containerd.io/gc.expire"; /* should this program not live to end it */
+  expiry.value = until;
+  request.labels = labels;
+  request.n_labels = G_N_ELEMENTS(labels);
+  if (call(lease, "leases.v1.Leases/Create", &request, false, error)) {
+    lease->header = g_strconcat("containerd-lease: ", lease->id, NULL);
+    return lease;
+  }
+  g_free(lease->id);
+  g_free(lease);
+  return NULL;
+}
+
+void store_lease_free(StoreLease *lease)
+{
+  if (!lease)
+    return;
+  Containerd__LeaseRequest request;
+  containerd__lease_request__init(&request);
+  g_autoptr(GError) error = NULL;
+  request.id = lease->id;
+  g_clear_pointer(&lease->header, g_free);
+  if (!call(lease, "leases.v1.Leases/Delete", &request, false, &error))
+    g_info("containerd: %s", error->message);
+  g_free(lease->id);
+  g_free(lease);
+}
+
+void store_blob_free(StoreBlob *blob)
+{
+  if (blob)
+    g_free(blob->digest);
+  g_free(blob);
+}
+
+static void set_labels(CriArena *arena, Containerd__WriteContentRequest *request, const GPtrArray *children)
+{
+  guint count = children ? children->len : 0;
+  request->labels = cri_arena_alloc(arena, (count + 1) * sizeof *request->labels);
+  for (guint i = 0; i < count; i++) {
+    Containerd__Entry *entry = cri_arena_alloc(arena, sizeof *entry);
+    containerd__entry__init(entry);
+    entry->key = cri_arena_take(arena, g_strdup_printf(REFERENCE_LABEL, i));
+    entry->value = cri_arena_text(arena, children->pdata[i]);
+    request->labels[request->n_labels++] = entry;
+  }
+}
+
+/* Collects up to MESSAGE_BYTES of the blob; 0 at its end, -1 with WRITE.failure. */
+static ssize_t next_piece(Write *write, GByteArray *piece)
+{
+  ssize_t got = 1;
+  while (got > 0 && piece->len < MESSAGE_BYTES) {
+    const void *block;
+    got = write->read(write->data, &block, &write->failure);
+    if (got > 0)
+      g_byte_array_append(piece, block, (guint)got);
+  }
+  if (got >= 0 && write->size + piece->len > BLOB_MAX) {
+    reason_set(&write->failure, REASON_BAD_REQUEST, "Malformed image archive: a layer is too large");
+    return -1;
+  }
+  return got < 0 ? -1 : (ssize_t)piece->len;
+}
+
+/* The blob's pieces, then what makes it one. A blob that cannot be read to its end ends without that. */
+static bool next_message(GByteArray *message, void *data)
+{
+  Write *write = data;
+  g_autoptr(GPtrArray) arena = cri_arena_new();
+  g_autoptr(GByteArray) piece = g_byte_array_new();
+  Containerd__WriteContentRequest request;
+  containerd__write_content_request__init(&request);
+  if (write->committed || next_piece(write, piece) < 0)
+    return false;
+  request.action = piece->len > 0 ? CONTAINERD__WRITE_ACTION__WRITE : CONTAINERD__WRITE_ACTION__COMMIT;
+  request.ref = (char *)(uintptr_t)write->reference;
+  request.offset = write->size;
+  request.data = (ProtobufCBinaryData){ .len = piece->len, .data = piece->data };
+  write->committed = piece->len == 0;
+  if (write->size == 0 || write->committed) /* the first time, for containerd to say that it has it */
+    request.expected = cri_arena_text(arena, write->expected);
+  if (write->committed) {
+    request.total = write->size;
+    set_labels(arena, &request, write->children);
+  }
+  g_checksum_update(write->sum, piece->data, piece->len);
+  write->size += piece->len;
+  g_byte_array_set_size(message, (guint)containerd__write_content_request__get_packed_size(&request));
+  containerd__write_content_request__pack(&request, message->data);
+  return true;
+}
+
+static bool transfer(StoreLease *lease, Write *write, GError **error)
+{
+  const char *const headers[] = { "containerd-namespace: k8s.io", lease->header, NULL };
+  g_auto(GrpcAnswer) answer = { 0 };
+  const GrpcCall one = { .method = "/containerd.services.content.v1.Content/Write",
+                         .headers = headers,
+                         .source = next_message,
+                         .data = write,
+                         .timeout_ms = TRANSFER_MS,
+                         .reply_max = CRI_REPLY_MAX,
+                         .may_be_called_off = true };
+  grpc_call(lease->cri->channel, &one, &answer);
+  if (write->failure) {
+    g_propagate_error(error, g_steal_pointer(&write->failure));
+    return false;
+  }
+  return answer.status == GRPC_OK || answer.status == GRPC_ALREADY_EXISTS || grpc_answer_error(&answer, error);
+}
+
+static StoreBlob *write_blob(StoreLease *lease, const char *expected, StoreRead read, void *data,
+                             const GPtrArray *children, GError **error)
+{
+  g_autofree char *random = g_uuid_string_random(), *reference = g_strconcat("launcher-", random, NULL);
+  g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+  Write write = {
+    .read = read, .data = data, .expected = expected, .reference = reference, .children = children, .sum = sum
+  };
+  if (!transfer(lease, &write, error))
+    return NULL;
+  /* containerd stops listening at once when it has the blob already: then it is as large as it says */
+  g_autoptr(StoreBlob) blob = g_new0(StoreBlob, 1);
+  const void *block;
+  ssize_t got;
+  while (!write.committed && (got = read(data, &block, error)) > 0) {
+    g_checksum_update(sum, block, got);
+    write.size += got;
+  }
+  blob->digest = g_strconcat("sha256:", g_checksum_get_string(sum), NULL);
+  blob->size = write.size;
+  return g_steal_pointer(&blob);
+}
+
+StoreBlob *store_write(StoreLease *lease, const char *expected, StoreRead read, void *data, GError **error)
+{
+  return write_blob(lease, expected, read, data, NULL, error);
+}
+
+typedef struct Memory {
+  const void *bytes;
+  size_t length;
+} Memory;
+
+static ssize_t read_memory(void *data, const void **block, GError **error)
+{
+  Memory *memory = data;
+  *block = memory->bytes;
+  ssize_t length = (ssize_t)memory->length;
+  memory->length = 0;
+  return length;
+}
+
+StoreBlob *store_write_bytes(StoreLease *lease, const void *bytes, size_t length, const GPtrArray *children,
+                             GError **error)
+{
+  Memory memory = { bytes, length };
+  g_autofree char *hex = g_compute_checksum_for_data(G_CHECKSUM_SHA256, bytes, length);
+  g_autofree char *digest = g_strconcat("sha256:", hex, NULL);
+  return write_blob(lease, digest, read_memory, &memory, children, error);
+}
+
+bool store_name(StoreLease *lease, const char *name, const char *media_type, const StoreBlob *blob, GError **error)
+{
+  Containerd__ImageRequest request;
+  containerd__image_request__init(&request);
+  Containerd__Image image;
+  containerd__image__init(&image);
+  Containerd__Descriptor target;
+  containerd__descriptor__init(&target);
+  g_autofree char *own_name = g_strdup(name), *type = g_strdup(media_type);
+  target.media_type = type;
+  target.digest = blob->digest;
+  target.size = blob->size;
+  image.name = own_name;
+  image.target = &target;
+  request.image = &image;
+  g_autoptr(GError) failure = NULL;
+  if (call(lease, "images.v1.Images/Create", &request, false, &failure))
+    return true;
+  if (reason_is(failure, REASON_CONFLICT))
+    return call(lease, "images.v1.Images/Update", &request, false, error);
+  g_propagate_error(error, g_steal_pointer(&failure));
+  return false;
+}

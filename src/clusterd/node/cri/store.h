@@ -1,0 +1,33 @@
+#pragma once
+/* containerd's own stores of blobs and images, which have what the CRI has not: a way in that is no registry. Internal
+ * to node/cri. */
+#include "clusterd/node/cri/cri_runtime.h"
+
+/* What keeps containerd from taking away what no image uses yet. */
+typedef struct StoreLease StoreLease;
+
+/* NULL with REASON_RUNTIME. */
+StoreLease *store_lease_new(CriRuntime *cri, GError **error);
+void store_lease_free(StoreLease *lease);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(StoreLease, store_lease_free)
+
+/* Gives the next piece of a blob: bytes at *BLOCK until the next call; 0 at its end, -1 with an error. */
+typedef ssize_t (*StoreRead)(void *data, const void **block, GError **error);
+
+typedef struct StoreBlob {
+  char *digest; /* "sha256:…" */
+  int64_t size;
+} StoreBlob;
+void store_blob_free(StoreBlob *blob);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(StoreBlob, store_blob_free)
+
+/* Writes a blob. EXPECTED, its digest, may be NULL: then it is whatever comes. NULL with REASON_BAD_REQUEST when it is
+ * not what was expected, or an error of READ or of containerd. */
+StoreBlob *store_write(StoreLease *lease, const char *expected, StoreRead read, void *data, GError **error);
+
+/* As store_write() for what is in memory, with CHILDREN (char*, may be NULL): digests of what it needs. */
+StoreBlob *store_write_bytes(StoreLease *lease, const void *bytes, size_t length, const GPtrArray *children,
+                             GError **error);
+
+/* Lets NAME stand for the manifest BLOB. */
+bool store_name(StoreLease *lease, const char *name, const char *media_type, const StoreBlob *blob, GError **error);
