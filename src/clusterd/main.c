@@ -115,7 +115,7 @@ static int run_cluster(const CommandLine *line)
 int main(int argc, char **argv)
 {
   if (argc > 0 && g_str_equal(argv[0], PAUSE_NAME))
-    return pause_main();
+    return pause_child_main();
   if (cni_plugin_named(argv[0]))
     return cni_plugin_main(argv[0]);
   if (argc > 1 && g_str_equal(argv[1], "image"))

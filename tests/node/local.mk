@@ -26,6 +26,12 @@ EXTRA_DIST += %D%/node-harness.sh
 dist_check_SCRIPTS += %D%/exit.sh
 TESTS += %D%/exit.sh
 
+dist_check_SCRIPTS += %D%/chaos.sh
+TESTS += %D%/chaos.sh
+
+dist_check_SCRIPTS += %D%/full-disk.sh
+TESTS += %D%/full-disk.sh
+
 dist_check_SCRIPTS += %D%/jobs.sh
 TESTS += %D%/jobs.sh
 

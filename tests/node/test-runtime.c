@@ -558,7 +558,7 @@ int main(int argc, char **argv)
                 { "monitor-killed", test_monitor_killed, "native" },
                 { "no-files-left", test_no_files_left, "native" } };
   if (g_str_equal(argv[0], PAUSE_NAME))
-    return pause_main();
+    return pause_child_main();
   if (cni_plugin_named(argv[0]))
     return cni_plugin_main(argv[0]);
   g_test_init(&argc, &argv, NULL);

@@ -98,6 +98,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/native/command.c %D%/native/command.h \
 	%D%/native/conmon.c %D%/native/conmon.h \
 	%D%/native/container.c %D%/native/container.h \
+	%D%/native/container_recover.c %D%/native/crun.c %D%/native/crun.h \
 	%D%/native/container_state.c %D%/native/container_state.h \
 	%D%/native/exec.c %D%/native/exec.h \
 	%D%/native/exit_watch.c %D%/native/exit_watch.h \
@@ -116,6 +117,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/sandbox/pause.c %D%/sandbox/pause.h \
 	%D%/sandbox/pause_layer.c %D%/sandbox/pause_layer.h \
 	%D%/sandbox/pod_socket.c %D%/sandbox/pod_socket.h \
+	%D%/sandbox/pod_cgroup.c %D%/sandbox/pod_cgroup.h \
 	%D%/native/rootfs.c %D%/native/rootfs.h \
 	%D%/native/sandbox.c %D%/native/sandbox.h \
 	%D%/native/sandbox_setup.c %D%/native/sandbox_setup.h \

@@ -358,6 +358,20 @@ void node_status_wake(NodeStatus *status)
   g_mutex_unlock(&status->lock);
 }
 
+/* On a full disk the node goes on with what is known of it: somebody has to take away what fills the disk. */
+static bool tell_all(NodeStatus *status, const Object *node, GError **error)
+{
+  g_autoptr(GError) inner = NULL;
+  if (ensure_lease(status, node, &inner) && report(status, &inner))
+    return true;
+  if (reason_is(inner, REASON_INSUFFICIENT_STORAGE)) {
+    g_warning("Node %s: %s", status->name, inner->message);
+    return true;
+  }
+  g_propagate_error(error, g_steal_pointer(&inner));
+  return false;
+}
+
 NodeStatus *node_status_start(Client *client, Runtime *runtime, Recorder *recorder, const NodeStatusConfig *config,
                               GError **error)
 {
@@ -379,7 +393,7 @@ NodeStatus *node_status_start(Client *client, Runtime *runtime, Recorder *record
   node_event(recorder, status->name, "Normal", "Starting", "Starting kubelet.");
   images_changed(status);
   g_autoptr(Object) node = ensure_node(status, error);
-  if (!node || !ensure_lease(status, node, error) || !report(status, error)) {
+  if (!node || !tell_all(status, node, error)) {
     node_status_stop(status);
     return NULL;
   }

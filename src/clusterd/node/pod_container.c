@@ -106,14 +106,14 @@ static void take_status(PodWorker *worker, const char *id)
   record->let_through = false;
 }
 
-/* Once RUNNING, whatever the probes do not say yet is taken for good. */
-static void begin_life(PodWorker *worker, ContainerRecord *record)
+void pod_container_begin(PodWorker *worker, ContainerRecord *record, bool with_hook)
 {
   record_set_waiting(record, NULL, NULL);
   record->unhealthy = false;
   record->started = !json_object_get(record->spec, "startupProbe");
   record->ready = record->started && !json_object_get(record->spec, "readinessProbe");
-  begin_post_start(worker, record);
+  if (with_hook)
+    begin_post_start(worker, record);
   pod_container_watch(worker, record);
 }
 
@@ -168,7 +168,7 @@ void pod_container_start(PodWorker *worker, ContainerRecord *record)
   }
   tell_skipped(worker, record, plan->skipped_env);
   if (create_and_start(worker, record, plan) && record_is_running(record))
-    begin_life(worker, record);
+    pod_container_begin(worker, record, true);
 }
 
 static void release_worker(gpointer worker)

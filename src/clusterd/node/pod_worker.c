@@ -346,9 +346,9 @@ static gint compare_attempts(gconstpointer a, gconstpointer b)
 }
 
 /* Verdicts of probes from before a restart of ours, so that a ready pod does not leave its services for it. */
-static void recall_probes(PodWorker *worker)
+static void recall_probes(PodWorker *worker, GHashTable *told)
 {
-  static const char *const lists[] = { "containerStatuses", "initContainerStatuses" };
+  static const char *const lists[] = { "containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses" };
   for (gsize i = 0; i < G_N_ELEMENTS(lists); i++) {
     const json_t *status;
     size_t k;
@@ -359,7 +359,21 @@ static void recall_probes(PodWorker *worker)
         continue;
       record->started = json_flag(status, "started", false);
       record->ready = json_flag(status, "ready", false);
+      g_hash_table_add(told, record);
     }
+  }
+}
+
+/* Of those that run some may have been started in the last moment: nobody knows yet, and nothing of what follows a
+ * start has been done. A static pod has no status from before that could tell. */
+static void recall_containers(PodWorker *worker)
+{
+  g_autoptr(GHashTable) told = g_hash_table_new(NULL, NULL);
+  recall_probes(worker, told);
+  for (guint i = 0; i < worker->state.records->len; i++) {
+    ContainerRecord *record = worker->state.records->pdata[i];
+    if (record_is_running(record) && !g_hash_table_contains(told, record))
+      pod_container_begin(worker, record, !worker->is_static);
   }
 }
 
@@ -384,7 +398,7 @@ static void adopt(PodWorker *worker)
     worker->state.sandbox_attempt = (unsigned)json_int(own->pdata[own->len - 1], "attempt", 0);
   }
   pod_worker_observe(worker);
-  recall_probes(worker);
+  recall_containers(worker);
 }
 
 static bool change_mirror_status(json_t *value, void *data)

@@ -73,6 +73,8 @@ void pod_sync(PodWorker *worker);
 
 /* pod_container.c: starts the next attempt of a container, as far as image, configuration and back-off allow. */
 void pod_container_start(PodWorker *worker, ContainerRecord *record);
+/* A container has begun to run: its hook, and its probes; whatever they do not say yet is taken for good. */
+void pod_container_begin(PodWorker *worker, ContainerRecord *record, bool with_hook);
 /* Begins the probes of a running container that are due to begin. */
 void pod_container_watch(PodWorker *worker, ContainerRecord *record);
 

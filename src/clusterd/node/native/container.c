@@ -14,6 +14,7 @@
 #include "clusterd/node/native/command.h"
 #include "clusterd/node/native/conmon.h"
 #include "clusterd/node/native/container_state.h"
+#include "clusterd/node/native/crun.h"
 #include "clusterd/node/native/exit_watch.h"
 #include "clusterd/node/native/oci_spec.h"
 #include "clusterd/node/native/rootfs.h"
@@ -24,14 +25,6 @@
 #define KILL_TIMEOUT_SECONDS                                                                                           \
   60 /* what SIGKILL may take until the exit is seen: only a stuck kernel call takes long                              \
       */
-
-static bool run_crun(const NativeRuntime *native, const char *verb, const char *option, const char *id, GError **error)
-{
-  g_autofree char *root = g_strdup_printf("--root=%s", native->crun_root);
-  const char *const argv[] = { native->crun,       root, "--cgroup-manager=cgroupfs", verb, option ? option : id,
-                               option ? id : NULL, NULL };
-  return command_run(argv, error);
-}
 
 static json_t *make_facts(const char *id, const Sandbox *sandbox, const ContainerSpec *spec, const Image *image)
 {
@@ -143,8 +136,7 @@ static bool build(NativeRuntime *native, const Sandbox *sandbox, const Container
   return container_save(native, container, error);
 }
 
-/* Takes away everything of a container that has no process. */
-static void erase(NativeRuntime *native, const char *id)
+void container_erase(NativeRuntime *native, const char *id)
 {
   g_autofree char *bundle = runtime_bundle(native, id);
   g_autofree char *rootfs = g_build_filename(bundle, "rootfs", NULL);
@@ -153,8 +145,8 @@ static void erase(NativeRuntime *native, const char *id)
   g_autofree char *exit_path = g_build_filename(exits, id, NULL);
   rootfs_unmount(rootfs);
   file_remove_tree(bundle, NULL);
-  file_remove_tree(folder, NULL);
   unlink(exit_path);
+  file_remove_tree(folder, NULL); /* last: by it the rest is found again */
 }
 
 char *container_create(Runtime *runtime, const char *sandbox_id, const ContainerSpec *spec, GError **error)
@@ -174,7 +166,7 @@ char *container_create(Runtime *runtime, const char *sandbox_id, const Container
   }
   g_autoptr(Image) image = claim_image(native, sandbox, spec, id, &container, error);
   if (!image || !build(native, sandbox, spec, image, container, error)) {
-    erase(native, id);
+    container_erase(native, id);
     return NULL;
   }
   container_publish(native, g_steal_pointer(&container));
@@ -199,7 +191,7 @@ bool container_start(Runtime *runtime, const char *container_id, GError **error)
   g_mutex_unlock(&native->lock);
   if (!created)
     return reason_set(error, REASON_CONFLICT, "container %s was started before", container_id);
-  if (run_crun(native, "start", NULL, container_id, error))
+  if (crun_run(native, "start", NULL, container_id, error))
     return container_save(native, container, error);
   g_mutex_lock(&native->lock);
   if (container->state == CONTAINER_RUNNING) {
@@ -257,7 +249,7 @@ static void kill_hard(NativeRuntime *native, Container *container)
       is_interrupted(native))
     return;
   g_autoptr(GError) error = NULL;
-  if (!run_crun(native, "delete", "--force", container->id, &error))
+  if (!crun_run(native, "delete", "--force", container->id, &error))
     g_warning("container %s does not end: %s", container->id, error->message);
 }
 
@@ -309,11 +301,9 @@ bool container_remove(Runtime *runtime, const char *container_id, GError **error
   g_autoptr(GMutexLocker) operation = g_mutex_locker_new(&container->operation);
   if (!end_container(native, container, 0, error))
     return false;
-  /* after a reboot crun does not know it any more */
-  g_autofree char *known = g_build_filename(native->crun_root, container_id, NULL);
-  if (access(known, F_OK) == 0 && !run_crun(native, "delete", "--force", container_id, error))
+  if (!crun_delete(native, container_id, error))
     return false;
-  erase(native, container_id);
+  container_erase(native, container_id);
   g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&native->lock);
   g_hash_table_remove(native->containers, container_id);
   return true;

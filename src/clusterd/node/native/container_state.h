@@ -12,6 +12,9 @@ void container_publish(NativeRuntime *native, Container *container);
 /* Sets what the container's end was. NativeRuntime.lock is held. */
 void container_set_exited(Container *container, int exit_code, bool oom_killed, int64_t finished_us);
 
+/* Takes away everything of a container that has no process. */
+void container_erase(NativeRuntime *native, const char *id);
+
 /* The exit conmon reported: true when the exit file is there. */
 bool container_read_exit(const NativeRuntime *native, const char *id, int *exit_code, bool *oom_killed,
                          int64_t *finished_us);

@@ -52,6 +52,7 @@ static void sandbox_clear(void *data)
   Sandbox *sandbox = data;
   g_free(sandbox->id);
   json_decref(sandbox->facts);
+  file_close(&sandbox->pause_fd);
 }
 
 Sandbox *sandbox_ref(Sandbox *sandbox)

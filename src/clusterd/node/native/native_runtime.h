@@ -10,11 +10,12 @@
 
 #define RUNTIME_ID_LENGTH 64 /* hex digits */
 
-/* A pod sandbox. Everything but READY is fixed once it is in the table. */
+/* A pod sandbox. Everything but READY is fixed once it is in the table; PAUSE_FD is its own. */
 typedef struct Sandbox {
   char *id;
   json_t *facts; /* as in DATA/sandboxes/ID.json; never changed after the sandbox was published */
   bool ready;    /* under NativeRuntime.lock */
+  int pause_fd;  /* pidfd of the first process of a shared process namespace; -1: there is none */
 } Sandbox;
 
 /* A container. Everything below LOCKED is guarded by NativeRuntime.lock. */

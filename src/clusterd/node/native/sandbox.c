@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "clusterd/node/native/sandbox_setup.h"
 #include "clusterd/node/sandbox/namespace.h"
 #include "clusterd/node/sandbox/pod_socket.h"
+#include "clusterd/node/sandbox/pod_cgroup.h"
 
 static char *facts_path(const NativeRuntime *native, const char *id)
 {
@@ -54,12 +56,13 @@ static json_t *make_facts(const SandboxSpec *spec, const char *id, const PodAddr
   return facts;
 }
 
-static Sandbox *sandbox_new(const json_t *facts, bool ready)
+static Sandbox *sandbox_new(const json_t *facts, bool ready, int pause_fd)
 {
   Sandbox *sandbox = g_atomic_rc_box_new0(Sandbox);
   sandbox->id = g_strdup(json_str(facts, "id", ""));
   sandbox->facts = json_deep_copy(facts);
   sandbox->ready = ready;
+  sandbox->pause_fd = pause_fd;
   return sandbox;
 }
 
@@ -70,16 +73,16 @@ static void publish(NativeRuntime *native, Sandbox *sandbox)
 }
 
 /* Makes the sandbox FACTS describe, on disk and in the kernel. */
-static bool build(NativeRuntime *native, const json_t *facts, const PodAddresses *addresses, GError **error)
+static bool build(NativeRuntime *native, const json_t *facts, const PodAddresses *addresses, int *pause_fd,
+                  GError **error)
 {
   const char *id = json_str(facts, "id", ""), *log_directory = json_str(facts, "logDirectory", NULL);
   g_autofree char *folder = runtime_sandbox_dir(native, id);
   g_autofree char *path = facts_path(native, id);
-  int pause_pid;
   if ((log_directory && !file_make_dirs(log_directory, 0755, error)) || !file_make_dirs(folder, 0711, error) ||
       !runtime_write_state(path, facts, error))
     return false;
-  if (sandbox_setup(native, facts, folder, addresses, &pause_pid, error))
+  if (sandbox_setup(native, facts, folder, addresses, pause_fd, error))
     return true;
   unlink(path);
   return false;
@@ -108,11 +111,12 @@ char *sandbox_run(Runtime *runtime, const SandboxSpec *spec, GError **error)
   if (number)
     address_pool_addresses(native->addresses, number, &addresses);
   g_autoptr(json_t) facts = make_facts(spec, id, &addresses);
-  if (!build(native, facts, &addresses, error)) {
+  int pause_fd = -1;
+  if (!build(native, facts, &addresses, &pause_fd, error)) {
     address_pool_release(native->addresses, number);
     return NULL;
   }
-  publish(native, sandbox_new(facts, true));
+  publish(native, sandbox_new(facts, true, pause_fd));
   return g_steal_pointer(&id);
 }
 
@@ -148,7 +152,7 @@ bool sandbox_stop(Runtime *runtime, const char *sandbox_id, GError **error)
   g_mutex_unlock(&native->lock);
   if (was_ready) {
     g_autofree char *folder = runtime_sandbox_dir(native, sandbox_id);
-    sandbox_teardown(folder);
+    sandbox_teardown(folder, sandbox->pause_fd);
     address_pool_release(native->addresses,
                          address_pool_number(native->addresses, json_str(sandbox->facts, "ip", NULL)));
   }
@@ -164,7 +168,10 @@ bool sandbox_remove(Runtime *runtime, const char *sandbox_id, GError **error)
   for (guint i = 0; i < ids->len; i++)
     if (!container_remove(runtime, g_ptr_array_index(ids, i), error))
       return false;
+  g_autoptr(Sandbox) sandbox = runtime_find_sandbox(native, sandbox_id, NULL);
   g_autofree char *path = facts_path(native, sandbox_id);
+  if (sandbox)
+    pod_cgroup_remove(json_str(sandbox->facts, "cgroupParent", NULL));
   unlink(path);
   g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&native->lock);
   g_hash_table_remove(native->sandboxes, sandbox_id);
@@ -187,6 +194,13 @@ char *sandbox_shm(const NativeRuntime *native, const Sandbox *sandbox)
   return json_flag(sandbox->facts, "hostIpc", false) ? g_strdup("/dev/shm") : g_build_filename(folder, "shm", NULL);
 }
 
+/* Without its first process a shared process namespace takes no other. */
+static bool lacks_pause(const Sandbox *sandbox)
+{
+  struct pollfd ended = { .fd = sandbox->pause_fd, .events = POLLIN };
+  return json_flag(sandbox->facts, "sharePid", false) && (sandbox->pause_fd < 0 || poll(&ended, 1, 0) != 0);
+}
+
 bool sandbox_get_status(Runtime *runtime, const char *sandbox_id, SandboxStatus *status, GError **error)
 {
   NativeRuntime *native = (NativeRuntime *)runtime;
@@ -196,7 +210,7 @@ bool sandbox_get_status(Runtime *runtime, const char *sandbox_id, SandboxStatus 
   g_mutex_lock(&native->lock);
   bool ready = sandbox->ready;
   g_mutex_unlock(&native->lock);
-  *status = (SandboxStatus){ .ready = ready,
+  *status = (SandboxStatus){ .ready = ready && !lacks_pause(sandbox),
                              .ip = g_strdup(json_str(sandbox->facts, "ip", NULL)),
                              .other_ip = g_strdup(json_str(sandbox->facts, "otherIp", NULL)),
                              .network_namespace = sandbox_namespace(native, sandbox, "net"),
@@ -243,13 +257,14 @@ static void recover_one(NativeRuntime *native, const char *path)
     unlink(path);
     return;
   }
-  Sandbox *sandbox = sandbox_new(facts, false);
+  g_autofree char *folder = runtime_sandbox_dir(native, json_str(facts, "id", ""));
+  int pause_fd = json_flag(facts, "sharePid", false) ? sandbox_open_pause(folder) : -1;
+  Sandbox *sandbox = sandbox_new(facts, false, pause_fd);
   sandbox->ready = still_ready(native, sandbox);
   if (sandbox->ready) {
     address_pool_mark(native->addresses, address_pool_number(native->addresses, json_str(facts, "ip", NULL)));
   } else {
-    g_autofree char *folder = runtime_sandbox_dir(native, sandbox->id);
-    sandbox_teardown(folder);
+    sandbox_teardown(folder, pause_fd);
   }
   publish(native, sandbox);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,7 +29,7 @@ typedef struct Setup {
   const json_t *facts;
   const char *folder;
   const PodAddresses *addresses;
-  int pause_pid;
+  int pause_fd; /* -1: none */
   bool good;
   GError **error;
 } Setup;
@@ -111,23 +112,40 @@ static bool mount_shm(const Setup *setup, GError **error)
   return true;
 }
 
-/* A shared process namespace needs a first process, which adopts and reaps what the containers leave behind. */
-static bool start_pause(Setup *setup, GError **error)
+/* The first process itself, which waits at TALK[0] until all is written down. */
+static bool run_pause(Setup *setup, const int talk[2], GError **error)
 {
   g_autofree char *path = g_build_filename(setup->folder, "pid", NULL);
   g_autofree char *pid_path = g_build_filename(setup->folder, "pause.pid", NULL);
   const char *const argv[] = { PAUSE_NAME, NULL };
-  const CommandOptions options = { .program = "/proc/self/exe" };
+  CommandFd fds[] = { { talk[0], STDIN_FILENO } };
+  const CommandOptions options = { .program = "/proc/self/exe", .fds = fds, .n_fds = G_N_ELEMENTS(fds) };
+  int pid = command_start(argv, &options, error);
+  if (pid < 0)
+    return false;
+  setup->pause_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+  g_autofree char *text = g_strdup_printf("%d", pid);
+  if (!namespace_pin("pid", pid, path, error))
+    return false;
+  if (!g_file_set_contents_full(pid_path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL) || write(talk[1], "", 1) != 1)
+    return reason_set(error, REASON_RUNTIME, "Cannot start the pod's first process");
+  return true;
+}
+
+/* A shared process namespace needs a first process, which adopts and reaps what the containers leave behind. */
+static bool start_pause(Setup *setup, GError **error)
+{
+  int talk[2];
   if (!json_flag(setup->facts, "sharePid", false))
     return true;
   if (unshare(CLONE_NEWPID) < 0)
     return reason_set_errno(error, REASON_RUNTIME, errno, "Cannot make a process namespace");
-  setup->pause_pid = command_start(argv, &options, error);
-  if (setup->pause_pid < 0)
-    return false;
-  g_autofree char *text = g_strdup_printf("%d", setup->pause_pid);
-  g_file_set_contents(pid_path, text, -1, NULL);
-  return namespace_pin("pid", setup->pause_pid, path, error);
+  if (pipe2(talk, O_CLOEXEC) < 0)
+    return reason_set_errno(error, REASON_RUNTIME, errno, "Cannot make a pipe");
+  bool good = run_pause(setup, talk, error);
+  close(talk[0]);
+  close(talk[1]);
+  return good;
 }
 
 static bool make_namespaces(Setup *setup, GError **error)
@@ -149,8 +167,9 @@ static bool make_namespaces(Setup *setup, GError **error)
   }
   if (host)
     nl_socket_free(host);
-  return good && set_hostname(setup->facts, error) && apply_sysctls(setup->facts, error) && pin_all(setup, error) &&
-         mount_shm(setup, error) && start_pause(setup, error);
+  /* the pins last: a sandbox that has them all is whole, should clusterd be killed before it is told */
+  return good && set_hostname(setup->facts, error) && apply_sysctls(setup->facts, error) && mount_shm(setup, error) &&
+         start_pause(setup, error) && pin_all(setup, error);
 }
 
 static void run_setup(void *data)
@@ -160,39 +179,54 @@ static void run_setup(void *data)
 }
 
 bool sandbox_setup(const NativeRuntime *native, const json_t *facts, const char *folder, const PodAddresses *addresses,
-                   int *pause_pid, GError **error)
+                   int *pause_fd, GError **error)
 {
-  Setup setup = { .native = native, .facts = facts, .folder = folder, .addresses = addresses, .error = error };
+  Setup setup = {
+    .native = native, .facts = facts, .folder = folder, .addresses = addresses, .pause_fd = -1, .error = error
+  };
   namespace_run(run_setup, &setup);
-  if (!setup.good)
-    sandbox_teardown(folder);
-  *pause_pid = setup.pause_pid;
+  if (!setup.good) {
+    sandbox_teardown(folder, setup.pause_fd);
+    file_close(&setup.pause_fd);
+  }
+  *pause_fd = setup.pause_fd;
   return setup.good;
 }
 
-static void end_pause(const char *folder)
+int sandbox_open_pause(const char *folder)
 {
   g_autofree char *pid_path = g_build_filename(folder, "pause.pid", NULL);
   g_autofree char *namespace_path = g_build_filename(folder, "pid", NULL);
   g_autofree char *text = NULL;
   struct stat pinned, live;
   if (!g_file_get_contents(pid_path, &text, NULL, NULL))
-    return;
+    return -1;
   pid_t pid = (pid_t)g_ascii_strtoll(text, NULL, 10);
   g_autofree char *live_path = g_strdup_printf("/proc/%d/ns/pid", pid);
+  file_autofd int fd = pid > 1 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
   /* the number may meanwhile belong to another process: it must still live in the pinned namespace */
-  if (pid > 1 && stat(namespace_path, &pinned) == 0 && stat(live_path, &live) == 0 && pinned.st_ino == live.st_ino &&
-      pinned.st_dev == live.st_dev) {
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0); /* fails when an earlier clusterd was its parent; then init reaps it */
-  }
+  if (fd < 0 || stat(namespace_path, &pinned) < 0 || stat(live_path, &live) < 0 || pinned.st_ino != live.st_ino ||
+      pinned.st_dev != live.st_dev)
+    return -1;
+  int found = fd;
+  fd = -1;
+  return found;
 }
 
-void sandbox_teardown(const char *folder)
+static void end_pause(int fd)
+{
+  siginfo_t info;
+  if (fd < 0)
+    return;
+  syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+  waitid(P_PIDFD, (id_t)fd, &info, WEXITED); /* fails when an earlier clusterd was its parent; then init reaps it */
+}
+
+void sandbox_teardown(const char *folder, int pause_fd)
 {
   g_autofree char *shm = g_build_filename(folder, "shm", NULL);
   g_autofree char *pid = g_build_filename(folder, "pid", NULL);
-  end_pause(folder);
+  end_pause(pause_fd);
   namespace_unpin(pid);
   for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
     g_autofree char *path = g_build_filename(folder, kinds[i].name, NULL);

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 int pause_main(void)
 {
@@ -18,4 +19,13 @@ int pause_main(void)
     while (waitpid(-1, NULL, WNOHANG) > 0)
       ;
   }
+}
+
+int pause_child_main(void)
+{
+  char byte;
+  if (read(STDIN_FILENO, &byte, 1) != 1)
+    return 1;
+  close(STDIN_FILENO);
+  return pause_main();
 }

@@ -1,0 +1,53 @@
+#!/bin/bash
+# A pod fills the disk clusterd keeps everything on: clusterd goes on, also after a crash, and the file can be removed from within the pod; then all is as before.
+# shellcheck source-path=SCRIPTDIR source=node-harness.sh
+. "$(dirname "$0")/node-harness.sh"
+mount -t tmpfs -o size=48m tmpfs /var/lib/launcher
+start_cluster --secure-port 16443 # the same each time: what a server says of itself needs no room
+load_busybox
+until_is "default service account" "default" k get serviceaccount default -o 'jsonpath={.metadata.name}'
+new() {
+  k create -f - >/dev/null <<YAML
+apiVersion: v1
+kind: Pod
+metadata: {name: $1}
+spec: {nodeName: node1, terminationGracePeriodSeconds: 1, containers: [{name: c, image: "busybox:1.36", command: [sh, -c, "$2"]}]}
+YAML
+}
+available() {
+  df --output=avail /var/lib/launcher | tail -1 | tr -d ' '
+}
+new steady "sleep 3600"
+wait_until "a pod runs" runs steady
+new filler "until ! cat /dev/zero >>/fill; do :; done 2>/dev/null; until ! echo >>/fill2; do :; done 2>/dev/null; sleep 3600"
+until_is "the disk is full" "0" available
+is "the API answers" "$(k get pod steady -o 'jsonpath={.status.phase}')" "Running"
+is "commands run" "$(k exec steady -- echo well)" "well"
+kill -9 "$server_pid"
+wait "$server_pid" 2>/dev/null
+: >"$work/events"
+run_server
+is "clusterd starts on a full disk" "$(k get --raw /readyz)" "ok"
+restarts() {
+  k get pods -o 'jsonpath={.items[*].status.containerStatuses[0].restartCount}'
+}
+is "and has left everything alone" "$(restarts)" "0 0"
+k exec filler -- rm /fill /fill2
+writes() {
+  k delete pod filler --wait=false
+}
+wait_until "what is written is kept again" writes
+gone() {
+  ! k get pod filler
+}
+wait_until "the pod goes" gone
+is "with what it wrote" "$([ "$(available)" -gt 20000 ] && echo free)" "free"
+new late "echo late; sleep 3600"
+wait_until "the next pod runs" runs late
+is "and has its log" "$(k logs late)" "late"
+k delete pods --all --grace-period=0 --force >/dev/null 2>&1
+traces() {
+  ls -d /run/launcher/{sandboxes,containers,exits,crun}/* /var/lib/launcher/{sandboxes,containers,pods}/* 2>/dev/null
+}
+until_is "nothing is left" "" traces
+done_testing
