@@ -136,6 +136,10 @@ for ((round = 1; round <= rounds; round++)); do
   again
 done
 until_is "what was being started runs" "$((rounds * 3)) Running true" phases
+k get pods --no-headers | awk '$2 != "1/1" { print $1 }' | while read -r pod; do
+  k get pod "$pod" -o 'jsonpath={.status}{"\n"}'
+  k get events --field-selector "involvedObject.name=$pod" --no-headers
+done | sed 's/^/# /'
 restarts=$(k get pods -l app=chaos -o 'jsonpath={.items[*].status.containerStatuses[0].restartCount}' | tr ' ' '\n' | sort -u | paste -sd,)
 is "and was started once" "$restarts" "0"
 for ((round = 1; round <= rounds; round++)); do

@@ -331,6 +331,14 @@ static void test_failures(void)
   g_autofree char *id = runtime->create_container(runtime, sandbox, &spec, &error);
   g_assert_true(!id || !runtime->start_container(runtime, id, &error));
   g_assert_nonnull(strstr(error->message, "/no/such/program"));
+  g_autoptr(ContainerStatus) status = id ? runtime->container_status(runtime, id, NULL) : NULL;
+  if (g_str_equal(runtime->name, "native")) {
+    g_assert_nonnull(status);
+    g_assert_cmpint(status->state, ==, CONTAINER_EXITED);
+    g_assert_cmpint(status->exit_code, ==, 127);
+    g_assert_cmpstr(status->reason, ==, "ContainerCannotRun");
+    g_assert_cmpint(status->started_us, ==, 0);
+  }
   g_clear_error(&error);
   spec.image_id = "nosuchimage";
   g_assert_null(runtime->create_container(runtime, sandbox, &spec, &error));

@@ -31,7 +31,10 @@ static char *bounded_message(const PodState *state, const char *message)
 
 static json_t *terminated(const PodState *state, const ContainerStatus *status, const char *message)
 {
-  const char *reason = status->oom_killed ? "OOMKilled" : status->exit_code == 0 ? "Completed" : "Error";
+  const char *reason = status->reason           ? status->reason
+                       : status->oom_killed     ? "OOMKilled"
+                       : status->exit_code == 0 ? "Completed"
+                                                : "Error";
   json_t *value = json_pack("{s:{s:i, s:s, s:o, s:o, s:o}}", "terminated", "exitCode", status->exit_code, "reason",
                             reason, "startedAt", time_json(status->started_us), "finishedAt",
                             time_json(status->finished_us), "containerID", container_id(state, status));

@@ -137,8 +137,9 @@ static bool create_and_start(PodWorker *worker, ContainerRecord *record, const C
   if (record_has_exited(record)) { /* its end is on record: back-off and restart policy decide */
     pod_worker_event(worker, record, "Warning", "Failed", "Error: %s", error->message);
     g_free(record->current_message);
-    record->current_message = g_strdup(error->message);
-    record_set_waiting(record, NULL, NULL);
+    record->current_message = g_strdup(record->current->message ? record->current->message : error->message);
+    bool again = pod_sync_restarts(worker, record);
+    record_set_waiting(record, again ? "RunContainerError" : NULL, again ? error->message : NULL);
     pod_worker_wake(worker);
     return false;
   }

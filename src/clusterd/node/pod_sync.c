@@ -213,8 +213,7 @@ static bool is_ending(PodWorker *worker, const ContainerRecord *record)
   return ending;
 }
 
-/* Whether a container that has ended is to run again. */
-static bool should_restart(const PodWorker *worker, const ContainerRecord *record)
+bool pod_sync_restarts(const PodWorker *worker, const ContainerRecord *record)
 {
   const char *policy = pod_spec_restart_policy(worker->state.pod);
   int exit_code = record->current->exit_code;
@@ -287,7 +286,7 @@ static void ensure_container(PodWorker *worker, ContainerRecord *record)
     return;
   }
   if (record_has_exited(record)) {
-    if (!should_restart(worker, record))
+    if (!pod_sync_restarts(worker, record))
       return;
     record->let_through = record->let_through || back_off_is_over(worker, record);
     if (!record->let_through)
@@ -326,7 +325,7 @@ static bool needs_sandbox(const PodWorker *worker)
   const PodState *state = &worker->state;
   for (guint i = 0; i < state->records->len; i++) {
     const ContainerRecord *record = state->records->pdata[i];
-    if (record->role == ROLE_MAIN && (!record_has_exited(record) || should_restart(worker, record)))
+    if (record->role == ROLE_MAIN && (!record_has_exited(record) || pod_sync_restarts(worker, record)))
       return true;
   }
   return false;

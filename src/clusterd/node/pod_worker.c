@@ -335,7 +335,8 @@ void pod_worker_observe(PodWorker *worker)
     record->started = record->ready = record->unhealthy = false;
     prober_remove(worker->host->prober, record->current->id);
     if (!record->current_message)
-      record->current_message = termination_message(worker, record);
+      record->current_message =
+          record->current->message ? g_strdup(record->current->message) : termination_message(worker, record);
   }
   publish(worker);
 }

@@ -70,6 +70,8 @@ void pod_evict_release(PodWorker *worker);
 
 /* pod_sync.c: brings a pod that should run a step further. */
 void pod_sync(PodWorker *worker);
+/* Whether a container that has ended is to run again. */
+bool pod_sync_restarts(const PodWorker *worker, const ContainerRecord *record);
 
 /* pod_container.c: starts the next attempt of a container, as far as image, configuration and back-off allow. */
 void pod_container_start(PodWorker *worker, ContainerRecord *record);

@@ -23,6 +23,8 @@ void container_status_free(ContainerStatus *status)
   g_free(status->name);
   g_free(status->image);
   g_free(status->image_id);
+  g_free(status->reason);
+  g_free(status->message);
   g_free(status);
 }
 

@@ -85,6 +85,9 @@ typedef struct ContainerStatus {
   int exit_code;
   bool oom_killed;
   int pid;
+  /* Of one that has ended and never ran: what clients are told, "ContainerCannotRun" (dockerd, native) or "StartError"
+   * (containerd), and why. NULL otherwise. */
+  char *reason, *message;
 } ContainerStatus;
 void container_status_free(ContainerStatus *status);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ContainerStatus, container_status_free)
@@ -118,6 +121,8 @@ struct Runtime {
   json_t *(*list_sandboxes)(Runtime *runtime, GError **error);
 
   char *(*create_container)(Runtime *runtime, const char *sandbox_id, const ContainerSpec *spec, GError **error);
+  /* What cannot be run fails here (or in create_container, when it cannot be kept): it has then ended, with a reason.
+   */
   bool (*start_container)(Runtime *runtime, const char *container_id, GError **error);
   /* SIGTERM (or the image's stop signal), after GRACE_SECONDS SIGKILL. Idempotent. */
   bool (*stop_container)(Runtime *runtime, const char *container_id, int64_t grace_seconds, GError **error);

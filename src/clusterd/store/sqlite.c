@@ -6,6 +6,9 @@
 #include "base/reason.h"
 #include "clusterd/store/sqlite_private.h"
 
+/* A process killed while it began another leaves the lock to that one until it has become another program. */
+#define LOCK_WAIT_MS 3000
+
 /* A file up to this size is checked as a whole at every start: half a millisecond for each megabyte. */
 #define CHECK_AT_START_MAX (256 << 20)
 
@@ -131,7 +134,7 @@ Store *store_open_sqlite(const char *path, GError **error)
 
   /* two writers would number their revisions independently */
   g_autofree char *lock = g_strconcat(path, ".lock", NULL);
-  store->lock_fd = file_lock(lock, 0, error);
+  store->lock_fd = file_lock(lock, LOCK_WAIT_MS, error);
   if (store->lock_fd < 0 || !open_writer(store, error) || !open_reader(store, error) || !load_state(store, error) ||
       !sqlite_writer_start(store, error)) {
     store_free(store);

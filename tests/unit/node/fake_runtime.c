@@ -37,7 +37,7 @@ typedef struct FakeRuntime {
   GPtrArray *sandboxes, *containers;
   GHashTable *images; /* reference → GINT of ImagePlace */
   GPtrArray *stored;  /* FakeImage* */
-  GHashTable *stubborn;
+  GHashTable *stubborn, *broken;
   GString *history;
   unsigned next_id;
   int exec_code;
@@ -119,6 +119,8 @@ static void container_free(FakeContainer *container)
   g_free(container->status.name);
   g_free(container->status.image);
   g_free(container->status.image_id);
+  g_free(container->status.reason);
+  g_free(container->status.message);
   g_strfreev(container->env);
   g_free(container->log_path);
   g_free(container);
@@ -209,6 +211,15 @@ static bool start_container(Runtime *runtime, const char *id, GError **error)
   FakeRuntime *self = fake(runtime);
   g_mutex_lock(&self->lock);
   FakeContainer *container = find_container(self, id);
+  if (g_hash_table_contains(self->broken, container->status.name)) {
+    container->status.state = CONTAINER_EXITED;
+    container->status.exit_code = 127;
+    container->status.finished_us = timestamp_now_us();
+    container->status.reason = g_strdup("ContainerCannotRun");
+    container->status.message = g_strdup("no such program");
+    g_mutex_unlock(&self->lock);
+    return reason_set(error, REASON_RUNTIME, "failed to start container: no such program");
+  }
   container->status.state = CONTAINER_RUNNING;
   container->status.started_us = timestamp_now_us();
   g_string_append_printf(self->history, " +%s", container->status.name);
@@ -260,6 +271,8 @@ static ContainerStatus *copy_status(const ContainerStatus *status)
   copy->name = g_strdup(status->name);
   copy->image = g_strdup(status->image);
   copy->image_id = g_strdup(status->image_id);
+  copy->reason = g_strdup(status->reason);
+  copy->message = g_strdup(status->message);
   return copy;
 }
 
@@ -448,6 +461,7 @@ static void free_runtime(Runtime *runtime)
   g_hash_table_unref(self->images);
   g_ptr_array_unref(self->stored);
   g_hash_table_unref(self->stubborn);
+  g_hash_table_unref(self->broken);
   g_string_free(self->history, TRUE);
   g_cond_clear(&self->changed);
   g_mutex_clear(&self->lock);
@@ -486,6 +500,7 @@ Runtime *fake_runtime_new(void)
   self->images = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   self->stored = g_ptr_array_new_with_free_func(image_free);
   self->stubborn = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  self->broken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   self->history = g_string_new(NULL);
   return &self->base;
 }
@@ -606,6 +621,17 @@ void fake_runtime_make_stubborn(Runtime *runtime, const char *name)
   FakeRuntime *self = fake(runtime);
   g_mutex_lock(&self->lock);
   g_hash_table_add(self->stubborn, g_strdup(name));
+  g_mutex_unlock(&self->lock);
+}
+
+void fake_runtime_break(Runtime *runtime, const char *name, bool broken)
+{
+  FakeRuntime *self = fake(runtime);
+  g_mutex_lock(&self->lock);
+  if (broken)
+    g_hash_table_add(self->broken, g_strdup(name));
+  else
+    g_hash_table_remove(self->broken, name);
   g_mutex_unlock(&self->lock);
 }
 

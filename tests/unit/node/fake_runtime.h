@@ -32,6 +32,9 @@ unsigned fake_runtime_sandboxes(Runtime *runtime);
 /* Containers named NAME do not end on SIGTERM, only when their grace is over or they are told again with none. */
 void fake_runtime_make_stubborn(Runtime *runtime, const char *name);
 
+/* Containers named NAME cannot be started: exit code 127, ContainerCannotRun. */
+void fake_runtime_break(Runtime *runtime, const char *name, bool broken);
+
 /* The exit code of every exec from now on. */
 void fake_runtime_set_exec_code(Runtime *runtime, int code);
 

@@ -149,6 +149,24 @@ static void test_refusals(Fixture *fixture, gconstpointer data)
   g_assert_true(fake_runtime_has_env(fixture->runtime, "e", "good=y"));
 }
 
+/* What cannot be run is told, ends with the code of shells, and is tried again as any other end is. */
+static void test_cannot_run(Fixture *fixture, gconstpointer data)
+{
+  fake_runtime_break(fixture->runtime, "c", true);
+  g_free(create_pod(fixture, "never", "restartPolicy: Never, " ONE));
+  wait_until(status_is(fixture, "never", "phase", "Failed"));
+  g_assert_true(status_is(fixture, "never", "containerStatuses.0.state.terminated.reason", "ContainerCannotRun"));
+  g_assert_true(status_is(fixture, "never", "containerStatuses.0.state.terminated.exitCode", "127"));
+  g_assert_true(status_is(fixture, "never", "containerStatuses.0.state.terminated.message", "no such program"));
+  g_assert_true(has_event(fixture, "Created", "Created container: c"));
+  wait_until(has_event(fixture, "Failed", "Error: failed to start container: no such program"));
+  g_free(create_pod(fixture, "always", ONE));
+  wait_until(status_is(fixture, "always", "containerStatuses.0.state.waiting.reason", "CrashLoopBackOff"));
+  g_assert_true(status_is(fixture, "always", "containerStatuses.0.restartCount", "1"));
+  g_assert_true(status_is(fixture, "always", "containerStatuses.0.lastState.terminated.reason", "ContainerCannotRun"));
+  g_assert_true(status_is(fixture, "always", "phase", "Running"));
+}
+
 int main(int argc, char **argv)
 {
   static const struct {
@@ -161,6 +179,7 @@ int main(int argc, char **argv)
                 { "hooks", test_hooks },
                 { "readiness-gate", test_readiness_gate },
                 { "ephemeral", test_ephemeral },
+                { "cannot-run", test_cannot_run },
                 { "refusals", test_refusals } };
   g_test_init(&argc, &argv, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS(tests); i++) {

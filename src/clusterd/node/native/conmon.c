@@ -85,7 +85,9 @@ static int parse_report(const char *text, GError **error)
   if (pid > 0)
     return pid;
   g_autofree char *message = g_strstrip(g_strdup(json_str(report, "message", "conmon ended without a report")));
-  reason_set(error, REASON_RUNTIME, "container create failed: %s", message);
+  /* a message of its own comes from the OCI runtime */
+  reason_set(error, json_object_get(report, "message") ? REASON_INVALID : REASON_RUNTIME,
+             "OCI runtime create failed: %s", message);
   return -1;
 }
 

@@ -128,11 +128,19 @@ static bool build(NativeRuntime *native, const Sandbox *sandbox, const Container
       !rootfs_mount((const char *const *)image->layers, folder, rootfs, error) ||
       !write_config(native, sandbox, spec, image, container, bundle, error))
     return false;
-  container->pid = conmon_create(native, &start, error);
-  if (container->pid < 0)
+  g_autoptr(GError) failure = NULL;
+  container->pid = conmon_create(native, &start, &failure);
+  if (container->pid > 0) {
+    container->pid_fd = (int)syscall(SYS_pidfd_open, container->pid, 0);
+  } else if (reason_is(failure, REASON_INVALID)) { /* what is asked for cannot run: its start will say so */
+    container->pid = 0;
+    container->failure = g_strdup(failure->message);
+    rootfs_unmount(rootfs);
+  } else {
+    g_propagate_error(error, g_steal_pointer(&failure));
     return false;
+  }
   limit_pod(sandbox);
-  container->pid_fd = (int)syscall(SYS_pidfd_open, container->pid, 0);
   return container_save(native, container, error);
 }
 
@@ -169,10 +177,41 @@ char *container_create(Runtime *runtime, const char *sandbox_id, const Container
     container_erase(native, id);
     return NULL;
   }
+  bool runs = !container->failure;
   container_publish(native, g_steal_pointer(&container));
+  if (!runs)
+    return g_steal_pointer(&id);
   exit_watch_add(native->watch, id);
   container_note_exit(native, id); /* what the exit watch could not yet match to a container */
   return g_steal_pointer(&id);
+}
+
+/* The exit code dockerd gives to what could not be run. */
+static int failure_code(const char *failure)
+{
+  static const struct {
+    const char *text;
+    int code;
+  } rows[] = { { "executable file", 127 },
+               { "no such file or directory", 127 },
+               { "permission denied", 126 },
+               { "is a directory", 126 },
+               { "not a directory", 126 } };
+  g_autofree char *lower = g_ascii_strdown(failure, -1);
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+    if (strstr(lower, rows[i].text))
+      return rows[i].code;
+  return 128;
+}
+
+static bool refuse_start(NativeRuntime *native, Container *container, GError **error)
+{
+  g_mutex_lock(&native->lock);
+  container_set_exited(container, failure_code(container->failure), false, timestamp_now_us());
+  g_mutex_unlock(&native->lock);
+  container_save(native, container, NULL);
+  return reason_set(error, REASON_RUNTIME, "failed to start container \"%s\": %s",
+                    json_str(container->facts, "name", ""), container->failure);
 }
 
 bool container_start(Runtime *runtime, const char *container_id, GError **error)
@@ -184,13 +223,15 @@ bool container_start(Runtime *runtime, const char *container_id, GError **error)
   g_autoptr(GMutexLocker) operation = g_mutex_locker_new(&container->operation);
   g_mutex_lock(&native->lock);
   bool created = container->state == CONTAINER_CREATED;
-  if (created) { /* before it runs: an exit that comes at once must find a running container */
+  if (created && !container->failure) { /* before it runs: an exit that comes at once must find a running container */
     container->state = CONTAINER_RUNNING;
     container->started_us = timestamp_now_us();
   }
   g_mutex_unlock(&native->lock);
   if (!created)
     return reason_set(error, REASON_CONFLICT, "container %s was started before", container_id);
+  if (container->failure)
+    return refuse_start(native, container, error);
   if (crun_run(native, "start", NULL, container_id, error))
     return container_save(native, container, error);
   g_mutex_lock(&native->lock);

@@ -21,6 +21,7 @@ Container *container_new(const json_t *facts)
   container->id = g_strdup(json_str(facts, "id", ""));
   container->sandbox_id = g_strdup(json_str(facts, "sandboxId", ""));
   container->facts = json_deep_copy(facts);
+  container->failure = g_strdup(json_str(facts, "failure", NULL));
   container->state = CONTAINER_CREATED;
   container->pid_fd = -1;
   return container;
@@ -56,6 +57,8 @@ bool container_save(NativeRuntime *native, Container *container, GError **error)
   json_object_set_new(state, "exitCode", json_integer(container->exit_code));
   json_object_set_new(state, "oomKilled", json_boolean(container->oom_killed));
   json_object_set_new(state, "pid", json_integer(container->pid));
+  if (container->failure)
+    json_object_set_new(state, "failure", json_string(container->failure));
   g_mutex_unlock(&native->lock);
   return runtime_write_state(path, state, error);
 }
@@ -142,6 +145,8 @@ ContainerStatus *container_get_status(Runtime *runtime, const char *container_id
   status->image = g_strdup(json_str(facts, "image", ""));
   status->image_id = g_strdup(json_str(facts, "imageId", ""));
   status->created_us = json_int(facts, "createdUs", 0);
+  status->reason = g_strdup(container->failure ? "ContainerCannotRun" : NULL);
+  status->message = g_strdup(container->failure);
   g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&native->lock);
   status->state = container->state;
   status->started_us = container->started_us;

@@ -71,6 +71,7 @@ static void container_clear(void *data)
   g_free(container->id);
   g_free(container->sandbox_id);
   json_decref(container->facts);
+  g_free(container->failure);
   file_close(&container->pid_fd);
   g_mutex_clear(&container->operation);
   g_mutex_clear(&container->saving);

@@ -22,6 +22,7 @@ typedef struct Sandbox {
 typedef struct Container {
   char *id, *sandbox_id;
   json_t *facts;    /* the unchanging part of DATA/containers/ID/state.json */
+  char *failure;    /* why it cannot be started, as the OCI runtime says; NULL: it can. Set before it is in the table */
   GMutex operation; /* held during start and remove; taken before SAVING and NativeRuntime.lock */
   GMutex saving;    /* held while the state file is written; taken before NativeRuntime.lock */
   /* LOCKED */
