@@ -2,10 +2,10 @@
 
 #include "base/reason.h"
 #include "base/timestamp.h"
+#include "clusterd/node/back_off.h"
 
 #define PULLS_AT_ONCE 4
-#define BACKOFF_FIRST_US (10 * (int64_t)G_USEC_PER_SEC)
-#define BACKOFF_MAX_US (300 * (int64_t)G_USEC_PER_SEC)
+#define REFUSED_RETRY_US (10 * (int64_t)G_USEC_PER_SEC)
 
 /* One pull for one container start. */
 typedef struct Pull {
@@ -16,7 +16,8 @@ typedef struct Pull {
   ImageStatus *image; /* pulled, not yet handed out */
   GError *error;
   int64_t started_us, finished_us; /* monotonic */
-  int64_t backoff_us, retry_us;    /* retry: wall clock */
+  BackOff back_off;                /* as what follows, by the wall clock */
+  int64_t retry_us;
   GFunc wake;
   void *wake_data;
 } Pull;
@@ -156,8 +157,8 @@ static ImageResult fail(Pull *pull, GPtrArray *news, const char **reason, char *
   int64_t now = timestamp_now_us();
   if (pull->finished_us != 0) { /* fresh from the pull */
     pull->finished_us = 0;
-    pull->backoff_us = pull->backoff_us == 0 ? BACKOFF_FIRST_US : MIN(pull->backoff_us * 2, BACKOFF_MAX_US);
-    pull->retry_us = now + pull->backoff_us;
+    back_off_grow(&pull->back_off, now);
+    pull->retry_us = back_off_until(&pull->back_off, now);
     *reason = "ErrImagePull";
     *message = g_strdup(pull->error->message);
     tell(news, "Warning", "Failed", "Failed to pull image \"%s\": %s", pull->reference, pull->error->message);
@@ -200,7 +201,7 @@ static ImageResult refuse(const char *why, char *text, const char **reason, char
 {
   *reason = why;
   *message = text;
-  *retry_us = timestamp_now_us() + BACKOFF_FIRST_US;
+  *retry_us = timestamp_now_us() + REFUSED_RETRY_US;
   return IMAGE_FAILED;
 }
 

@@ -2,6 +2,7 @@ noinst_LIBRARIES += %D%/libnode.a
 %C%_libnode_a_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(NETLINK_CFLAGS) $(PROTOBUF_CFLAGS) -DG_LOG_DOMAIN=\"node\"
 %C%_libnode_a_SOURCES = \
 	%D%/address_pair.c %D%/address_pair.h \
+	%D%/back_off.c %D%/back_off.h \
 	%D%/background.c %D%/background.h \
 	%D%/cluster_view.h \
 	%D%/container_plan.c %D%/container_plan.h \

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "clusterd/node/address_pair.h"
+#include "clusterd/node/back_off.h"
 #include "clusterd/node/runtime.h"
 
 typedef enum ContainerRole { ROLE_INIT, ROLE_SIDECAR, ROLE_MAIN, ROLE_EPHEMERAL } ContainerRole;
@@ -23,11 +24,10 @@ typedef struct ContainerRecord {
   unsigned next_attempt;                /* what the next one is called: restartCount after it starts */
   const char *waiting_reason; /* why there is no running container; NULL: ContainerCreating or PodInitializing */
   char *waiting_message;
-  bool started, ready;    /* as the probes say */
-  bool unhealthy;         /* liveness or startup probe failed: restart it */
-  int64_t backoff_us;     /* current delay between restarts; 0: none yet */
-  int64_t backoff_set_us; /* wall clock of the last restart */
-  bool let_through;       /* the newest attempt's back-off is over: what holds it up is an image or a setting */
+  bool started, ready; /* as the probes say */
+  bool unhealthy;      /* liveness or startup probe failed: restart it */
+  BackOff back_off;    /* of restarts, by the wall clock */
+  bool let_through;    /* the newest attempt's back-off is over: what holds it up is an image or a setting */
 } ContainerRecord;
 
 typedef struct PodState {

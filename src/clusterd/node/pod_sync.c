@@ -15,9 +15,6 @@
 
 #define RETRY_FIRST_US ((int64_t)G_USEC_PER_SEC / 2)
 #define RETRY_MAX_US (60 * (int64_t)G_USEC_PER_SEC)
-#define RESTART_FIRST_US (10 * (int64_t)G_USEC_PER_SEC)
-#define RESTART_MAX_US (300 * (int64_t)G_USEC_PER_SEC)
-#define RESTART_FORGET_US (2 * RESTART_MAX_US)
 #define HOST_FILE_MAX 65536
 
 /* When to try again after N failures in a row. */
@@ -237,19 +234,11 @@ static bool back_off_is_over(PodWorker *worker, ContainerRecord *record)
   int64_t now = timestamp_now_us();
   if (!record_is_current(&worker->state, record))
     return true;
-  if (record->backoff_us != 0 && ended->finished_us - record->backoff_set_us > RESTART_FORGET_US)
-    record->backoff_us = 0;
-  int64_t until = ended->finished_us + record->backoff_us;
-  if (record->backoff_us != 0 && now < until) {
-    g_autofree char *title = pod_spec_title(worker->state.pod);
-    g_autofree char *message = g_strdup_printf("back-off %s restarting failed container=%s pod=%s",
-                                               record->backoff_us >= RESTART_MAX_US         ? "5m0s"
-                                               : record->backoff_us >= 160 * G_USEC_PER_SEC ? "2m40s"
-                                               : record->backoff_us >= 80 * G_USEC_PER_SEC  ? "1m20s"
-                                               : record->backoff_us >= 40 * G_USEC_PER_SEC  ? "40s"
-                                               : record->backoff_us >= 2 * RESTART_FIRST_US ? "20s"
-                                                                                            : "10s",
-                                               record->name, title);
+  int64_t until = back_off_until(&record->back_off, ended->finished_us);
+  if (record->back_off.delay_us != 0 && now < until) {
+    g_autofree char *title = pod_spec_title(worker->state.pod), *delay = back_off_text(&record->back_off);
+    g_autofree char *message =
+        g_strdup_printf("back-off %s restarting failed container=%s pod=%s", delay, record->name, title);
     if (g_strcmp0(record->waiting_reason, "CrashLoopBackOff") != 0)
       pod_worker_event(worker, record, "Warning", "BackOff", "Back-off restarting failed container %s in pod %s",
                        record->name, title);
@@ -257,8 +246,7 @@ static bool back_off_is_over(PodWorker *worker, ContainerRecord *record)
     pod_worker_wake_at(worker, until);
     return false;
   }
-  record->backoff_us = record->backoff_us == 0 ? RESTART_FIRST_US : MIN(record->backoff_us * 2, RESTART_MAX_US);
-  record->backoff_set_us = now;
+  back_off_grow(&record->back_off, now);
   return true;
 }
 

@@ -15,6 +15,11 @@ kubelet_fixture_sources = %D%/kubelet_fixture.c %D%/kubelet_fixture.h %D%/fake_r
 %C%_test_kubelet_SOURCES = %D%/test-kubelet.c $(kubelet_fixture_sources)
 %C%_test_kubelet_LDADD = $(clusterd_libs) $(clusterd_system_libs)
 
+check_PROGRAMS += %D%/test-back-off
+TESTS += %D%/test-back-off
+%C%_test_back_off_SOURCES = %D%/test-back-off.c
+%C%_test_back_off_LDADD = $(node_test_libs)
+
 check_PROGRAMS += %D%/test-kubelet-end
 TESTS += %D%/test-kubelet-end
 %C%_test_kubelet_end_SOURCES = %D%/test-kubelet-end.c $(kubelet_fixture_sources)

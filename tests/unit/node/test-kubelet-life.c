@@ -158,7 +158,7 @@ static void test_cannot_run(Fixture *fixture, gconstpointer data)
   g_assert_true(status_is(fixture, "never", "containerStatuses.0.state.terminated.reason", "ContainerCannotRun"));
   g_assert_true(status_is(fixture, "never", "containerStatuses.0.state.terminated.exitCode", "127"));
   g_assert_true(status_is(fixture, "never", "containerStatuses.0.state.terminated.message", "no such program"));
-  g_assert_true(has_event(fixture, "Created", "Created container: c"));
+  wait_until(has_event(fixture, "Created", "Created container: c"));
   wait_until(has_event(fixture, "Failed", "Error: failed to start container: no such program"));
   g_free(create_pod(fixture, "always", ONE));
   wait_until(status_is(fixture, "always", "containerStatuses.0.state.waiting.reason", "CrashLoopBackOff"));

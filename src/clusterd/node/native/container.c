@@ -232,7 +232,7 @@ bool container_start(Runtime *runtime, const char *container_id, GError **error)
     return reason_set(error, REASON_CONFLICT, "container %s was started before", container_id);
   if (container->failure)
     return refuse_start(native, container, error);
-  if (crun_run(native, "start", NULL, container_id, error))
+  if (crun_start(native, container_id, error))
     return container_save(native, container, error);
   g_mutex_lock(&native->lock);
   if (container->state == CONTAINER_RUNNING) {
