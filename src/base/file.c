@@ -118,7 +118,7 @@ bool file_remove_tree(const char *path, GError **error)
   return reason_set_errno(error, REASON_FILE, errno, "Cannot remove %s", path);
 }
 
-int file_lock(const char *path, int timeout_ms, GError **error)
+static int lock_by(int operation, const char *path, int timeout_ms, GError **error)
 {
   enum { RETRY_MS = 50 }; /* flock(2) has no timed form */
   file_autofd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -127,7 +127,7 @@ int file_lock(const char *path, int timeout_ms, GError **error)
     return -1;
   }
   for (int waited = 0;; waited += RETRY_MS) {
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    if (flock(fd, operation | LOCK_NB) == 0) {
       int held = fd;
       fd = -1;
       return held;
@@ -142,4 +142,14 @@ int file_lock(const char *path, int timeout_ms, GError **error)
     }
     g_usleep(RETRY_MS * 1000);
   }
+}
+
+int file_lock(const char *path, int timeout_ms, GError **error)
+{
+  return lock_by(LOCK_EX, path, timeout_ms, error);
+}
+
+int file_lock_shared(const char *path, int timeout_ms, GError **error)
+{
+  return lock_by(LOCK_SH, path, timeout_ms, error);
 }

@@ -22,6 +22,8 @@ bool file_remove_tree(const char *path, GError **error);
  * TIMEOUT_MS (0: not at all). Returns the descriptor (close-on-exec), or -1 with REASON_PROFILE_LOCKED when another
  * process holds it, REASON_FILE otherwise. */
 int file_lock(const char *path, int timeout_ms, GError **error);
+/* The same that others may share, and that keeps file_lock out. */
+int file_lock_shared(const char *path, int timeout_ms, GError **error);
 
 /* Closes *FD when it is not negative and sets it to -1; for `__attribute__((cleanup))` through file_autofd. */
 void file_close(int *fd);

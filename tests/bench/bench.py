@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The figures of one run, as ratios: prints a table and writes bench.json, a list of {name, value, unit, against, ratio}.
 
-    bench.py --launcher PROGRAM --clusterd PROGRAM --watchers PROGRAM --scheduling PROGRAM --services PROGRAM --output bench.json [--skip-api] [--skip-dns] [--skip-container] [--skip-libvirt]
+    bench.py --launcher PROGRAM --clusterd PROGRAM --watchers PROGRAM --scheduling PROGRAM --services PROGRAM --output bench.json [--skip-api] [--skip-pods] [--skip-dns] [--skip-container] [--skip-libvirt]
 
 Everything compared is measured in this run, on this machine, with the same kernel and accelerator.
 """
@@ -242,6 +242,36 @@ def services(bench, program):
               values["first-packet-1"] * 1e6)
 
 
+def beside(bench, clusterd):
+    """Starts of pods beside those of bare containers and of dockerd's, in namespaces of their own: as root, where there is a crun."""
+    tests = pathlib.Path(__file__).resolve().parent.parent
+    environment = {**bench.environment, "CLUSTERD": str(pathlib.Path(clusterd).resolve()), "G_TEST_SRCDIR": str(tests.parent)}
+    if os.geteuid() != 0 or not shutil.which("crun") or not shutil.which("conmon"):
+        print("pods beside containers: left out (needs root, crun, conmon)", file=sys.stderr)
+        return
+    dockerd = shutil.which("dockerd") or subprocess.run([tests / "unpacked", "docker.io", "usr/sbin/dockerd"], capture_output=True, text=True,
+                                                        check=False).stdout.strip()
+    if dockerd and shutil.which("containerd"):
+        client = pathlib.Path(dockerd).parent.parent / "bin/docker"
+        environment["DOCKER_CLIENT"] = str(client if client.exists() else shutil.which("docker") or "")
+        environment["PATH"] = f"{pathlib.Path(dockerd).parent}:{environment['PATH']}"
+    done = subprocess.run([tests / "node/sandbox.sh", "bash", tests / "bench/pods.sh", "--inside"], env=environment, capture_output=True, text=True,
+                          check=False)
+    if not done.stdout.strip().startswith("{"):
+        print(f"pods beside containers: left out\n{done.stdout}{done.stderr}", file=sys.stderr)
+        return
+    found = json.loads(done.stdout)
+    for what, name in (("crun", "bare crun run"), ("docker", "docker run"), ("pod", "pod create to Running")):
+        if f"{what}_best" not in found:
+            continue
+        against = None if what == "crun" else "bare crun run"
+        for key, unit, label, factor in (("best", "ms", "best of 15", 1000), ("cpu", "ms", "processor time", 1000), ("many", "s", "30 at once", 1)):
+            bench.add(f"beside: {name}, {label}", found[f"{what}_{key}"] * factor, unit, against,
+                      against and found[f"crun_{key}"] * factor)
+    bench.add("beside: clusterd's memory for each of 30 pods", found["kib_each"], "KiB")
+    bench.add("beside: clusterd's threads for each pod", found["threads_each"], "")
+
+
 def image(bench):
     size = (bench.cached_image() / "launcher.iso").stat().st_size
     bench.add("boot image", size / 1e6, "MB", "budget of 100 MB", 100)
@@ -259,6 +289,7 @@ def main():
     parser.add_argument("--skip-scheduling", action="store_true")
     parser.add_argument("--skip-dns", action="store_true")
     parser.add_argument("--skip-services", action="store_true")
+    parser.add_argument("--skip-pods", action="store_true")
     parser.add_argument("--skip-container", action="store_true")
     parser.add_argument("--skip-libvirt", action="store_true")
     arguments = parser.parse_args()
@@ -274,6 +305,8 @@ def main():
             dns.measure(bench, arguments.clusterd)
         if not arguments.skip_services:
             services(bench, arguments.services)
+        if not arguments.skip_pods:
+            beside(bench, arguments.clusterd)
         if not arguments.skip_container:
             container(bench)
         if not arguments.skip_libvirt:

@@ -55,6 +55,12 @@ int image_store_hold(ImageStore *store, GError **error)
   return file_lock(path, HOLD_TIMEOUT_MS, error);
 }
 
+int image_store_share(ImageStore *store, GError **error)
+{
+  g_autofree char *path = g_build_filename(store->dir, "lock", NULL);
+  return file_lock_shared(path, HOLD_TIMEOUT_MS, error);
+}
+
 /* An id as it is ("sha256:…" or its bare hex), a reference normalised. */
 static char *lookup_text(const char *reference, GError **error)
 {

@@ -70,3 +70,5 @@ void image_store_interrupt(ImageStore *store);
 /* Keeps image_store_remove() of every process out until the descriptor is closed: taken while a container's state that
  * names an image is being written. -1 with an error. */
 int image_store_hold(ImageStore *store, GError **error);
+/* The same for who only reads: others may share it, containers that are made at once need not wait for each other. */
+int image_store_share(ImageStore *store, GError **error);

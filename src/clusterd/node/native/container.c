@@ -43,7 +43,7 @@ static Image *claim_image(NativeRuntime *native, const Sandbox *sandbox, const C
                           Container **container, GError **error)
 {
   g_autofree char *folder = runtime_container_dir(native, id);
-  file_autofd int held = image_store_hold(native->images, error);
+  file_autofd int held = image_store_share(native->images, error);
   g_autoptr(Image) image = held >= 0 ? image_store_find(native->images, spec->image_id, error) : NULL;
   if (!image || !file_make_dirs(folder, 0700, error))
     return NULL;
