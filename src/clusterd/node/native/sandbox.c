@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,8 +15,8 @@
 #include "clusterd/node/native/container.h"
 #include "clusterd/node/native/sandbox_setup.h"
 #include "clusterd/node/sandbox/namespace.h"
-#include "clusterd/node/sandbox/pod_socket.h"
 #include "clusterd/node/sandbox/pod_cgroup.h"
+#include "clusterd/node/sandbox/pod_socket.h"
 
 static char *facts_path(const NativeRuntime *native, const char *id)
 {
@@ -194,11 +195,28 @@ char *sandbox_shm(const NativeRuntime *native, const Sandbox *sandbox)
   return json_flag(sandbox->facts, "hostIpc", false) ? g_strdup("/dev/shm") : g_build_filename(folder, "shm", NULL);
 }
 
+/* The first process of a namespace that was killed waits for all others of it, which end before it therefore: only its
+ * flags tell so early. Source: proc(5), PF_EXITING of include/linux/sched.h. */
+static bool is_exiting(const NativeRuntime *native, const Sandbox *sandbox)
+{
+  enum { EXITING = 4 };
+  g_autofree char *folder = runtime_sandbox_dir(native, sandbox->id);
+  g_autofree char *pid_path = g_build_filename(folder, "pause.pid", NULL);
+  g_autofree char *pid = NULL, *text = NULL;
+  unsigned flags = 0;
+  if (!g_file_get_contents(pid_path, &pid, NULL, NULL))
+    return true;
+  g_autofree char *path = g_strdup_printf("/proc/%s/stat", pid);
+  const char *name_end = g_file_get_contents(path, &text, NULL, NULL) ? strrchr(text, ')') : NULL;
+  return !name_end || sscanf(name_end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1 || (flags & EXITING) != 0;
+}
+
 /* Without its first process a shared process namespace takes no other. */
-static bool lacks_pause(const Sandbox *sandbox)
+static bool lacks_pause(const NativeRuntime *native, const Sandbox *sandbox)
 {
   struct pollfd ended = { .fd = sandbox->pause_fd, .events = POLLIN };
-  return json_flag(sandbox->facts, "sharePid", false) && (sandbox->pause_fd < 0 || poll(&ended, 1, 0) != 0);
+  return json_flag(sandbox->facts, "sharePid", false) &&
+         (sandbox->pause_fd < 0 || is_exiting(native, sandbox) || poll(&ended, 1, 0) != 0);
 }
 
 bool sandbox_get_status(Runtime *runtime, const char *sandbox_id, SandboxStatus *status, GError **error)
@@ -210,7 +228,7 @@ bool sandbox_get_status(Runtime *runtime, const char *sandbox_id, SandboxStatus 
   g_mutex_lock(&native->lock);
   bool ready = sandbox->ready;
   g_mutex_unlock(&native->lock);
-  *status = (SandboxStatus){ .ready = ready && !lacks_pause(sandbox),
+  *status = (SandboxStatus){ .ready = ready && !lacks_pause(native, sandbox),
                              .ip = g_strdup(json_str(sandbox->facts, "ip", NULL)),
                              .other_ip = g_strdup(json_str(sandbox->facts, "otherIp", NULL)),
                              .network_namespace = sandbox_namespace(native, sandbox, "net"),
