@@ -378,6 +378,8 @@ static ImageStatus *pull_image(Runtime *runtime, const char *reference, const js
     g_hash_table_insert(self->images, g_strdup(reference), GINT_TO_POINTER(IMAGE_HERE));
   if (place == IMAGE_TOO_FAR)
     g_string_append_printf(self->history, " ?%s", reference);
+  if (auth)
+    g_string_append_printf(self->history, " %s:%s", json_str(auth, "username", ""), reference);
   while (place == IMAGE_TOO_FAR && !self->interrupted)
     g_cond_wait(&self->changed, &self->lock);
   g_mutex_unlock(&self->lock);
@@ -432,6 +434,17 @@ static bool remove_image(Runtime *runtime, const char *reference, GError **error
   }
   g_mutex_unlock(&self->lock);
   return found || reason_set(error, used ? REASON_CONFLICT : REASON_RUNTIME_NOT_FOUND, "image %s", reference);
+}
+
+/* Nothing is mounted: only that it was asked for can be seen. */
+static bool mount_image(Runtime *runtime, const char *image_id, const char *target, GError **error)
+{
+  FakeRuntime *self = fake(runtime);
+  g_autofree char *name = g_path_get_basename(target);
+  g_mutex_lock(&self->lock);
+  g_string_append_printf(self->history, " @%s", name);
+  g_mutex_unlock(&self->lock);
+  return true;
 }
 
 static void set_event_handler(Runtime *runtime, RuntimeEvent handler, void *data)
@@ -490,6 +503,7 @@ Runtime *fake_runtime_new(void)
                           .pull_image = pull_image,
                           .list_images = list_images,
                           .remove_image = remove_image,
+                          .mount_image = mount_image,
                           .set_event_handler = set_event_handler,
                           .interrupt = interrupt,
                           .free = free_runtime };

@@ -96,3 +96,8 @@ check_PROGRAMS += %D%/test-sysctls
 TESTS += %D%/test-sysctls
 %C%_test_sysctls_SOURCES = %D%/test-sysctls.c
 %C%_test_sysctls_LDADD = $(node_test_libs)
+
+check_PROGRAMS += %D%/test-image-volumes
+TESTS += %D%/test-image-volumes
+%C%_test_image_volumes_SOURCES = %D%/test-image-volumes.c $(kubelet_fixture_sources)
+%C%_test_image_volumes_LDADD = $(clusterd_libs) $(clusterd_system_libs)
