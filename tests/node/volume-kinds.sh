@@ -27,7 +27,7 @@ pod() {
 }
 C='image: "busybox:1.36", command: [sh, -c, "trap exit TERM; sleep 1000 & wait"]'
 
-disks=/mnt/disks.$$
+disks=/mnt/$(basename "$work") # loop devices are everybody's: a name of our own
 mount -t tmpfs tmpfs /mnt
 mkdir -p "$disks"
 end() {
