@@ -48,10 +48,11 @@ static char *point_below(const char *line, const char *folder)
 
 bool mounts_detach_below(const char *folder, GError **error)
 {
-  g_autofree char *real = realpath(folder, NULL), *text = NULL;
-  g_autoptr(GError) inner = NULL;
+  g_autofree char *real = realpath(folder, NULL);
   if (!real)
     return errno == ENOENT || reason_set_errno(error, REASON_FILE, errno, "%s", folder);
+  g_autofree char *text = NULL;
+  g_autoptr(GError) inner = NULL;
   if (!g_file_get_contents("/proc/self/mountinfo", &text, NULL, &inner))
     return reason_set(error, REASON_FILE, "%s", inner->message);
   g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
