@@ -66,6 +66,7 @@ typedef struct ClusterConfig {
   char **unsafe_sysctls;    /* names and "prefix*" that pods may set besides safe ones; may be NULL */
   char *runtime;            /* what runs containers: one of runtime_names */
   char *runtime_endpoint;   /* where its daemon listens; NULL: where it usually does */
+  char **registry_mirrors, **insecure_registries, *registry_ca_file;
   char *image_store;        /* read-only preloaded images, may be NULL */
 } ClusterConfig;
 

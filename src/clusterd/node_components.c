@@ -135,7 +135,10 @@ bool node_make(Clusterd *clusterd, GError **error)
                            .data_dir = config->data_dir,
                            .run_dir = RUN_DIR,
                            .preloaded_store = config->image_store,
-                           .pod_cidr = config->pod_cidr };
+                           .pod_cidr = config->pod_cidr,
+                           .registries = { .mirrors = (const char *const *)config->registry_mirrors,
+                                           .insecure = (const char *const *)config->insecure_registries,
+                                           .ca_file = config->registry_ca_file } };
   clusterd->runtime = runtime_choice_open(&choice, error);
   if (!clusterd->runtime)
     return false;

@@ -181,6 +181,15 @@ const Option option_table[] = {
   { NULL, "system-reserved", "systemReserved", OPTION_LIST, "AMOUNTS", MEMBER(system_reserved),
     .help = "and what else they may not have" },
 
+  { "Images", "registry-mirror", "registryMirrors", OPTION_LIST, "URLS", MEMBER(registry_mirrors),
+    .help = "copies of docker.io to ask first, or HOST=URL: of another registry" },
+  { NULL, "insecure-registry", "insecureRegistries", OPTION_LIST, "HOSTS", MEMBER(insecure_registries),
+    .help =
+        "registries (HOST, HOST:PORT or a range of addresses) without a certificate that counts; plain HTTP will do" },
+  { NULL, "registry-ca-file", "registryCAFile", OPTION_TEXT, "FILE", MEMBER(registry_ca_file),
+    .help =
+        "who else may sign the certificates of registries (PEM); those in /etc/docker/certs.d/HOST are known anyway" },
+
   { "Others", "verbose", NULL, OPTION_ACTION, .help = "log more; may be given three times; -v" },
   { NULL, "version", NULL, OPTION_ACTION, .help = "print the version and exit" },
   { NULL, "help", NULL, OPTION_ACTION, .help = "print this help and exit" },

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -141,11 +142,40 @@ static int load(const Invocation *invocation, const Live *live, GError **error)
   return 0;
 }
 
-static int remove_images(const Invocation *invocation, const Live *live, GError **error)
+/* Saves the IMAGE of the arguments to their FILE, which is not there before it is whole, or to standard output. */
+static int save(const Invocation *invocation, const Live *live, GError **error)
 {
-  g_autoptr(GString) arguments = g_string_new("rm");
-  if (invocation->n_args < 2) {
-    reason_set(error, REASON_USAGE, "usage: %s image rm IMAGE...", invocation->home->program);
+  if (invocation->n_args != 3) {
+    reason_set(error, REASON_USAGE, "usage: %s image save IMAGE FILE|-", invocation->home->program);
+    return 1;
+  }
+  const char *path = invocation->args[2];
+  bool to_stdout = strcmp(path, "-") == 0;
+  g_autofree char *quoted = g_shell_quote(invocation->args[1]), *part = g_strconcat(path, ".part", NULL);
+  g_autofree char *arguments = g_strconcat("save ", quoted, NULL);
+  file_autofd int fd = to_stdout ? -1 : open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  GPid pid;
+  if (!to_stdout && fd < 0) {
+    reason_set_errno(error, REASON_FILE, errno, "Cannot write %s", part);
+    return 1;
+  }
+  int code = start_remote(invocation, live, arguments, -1, fd, &pid, error) ? wait_remote(pid) : 1;
+  if (!to_stdout && code == 0 && rename(part, path) < 0) {
+    reason_set_errno(error, REASON_FILE, errno, "Cannot write %s", path);
+    code = 1;
+  }
+  if (!to_stdout && code != 0)
+    unlink(part);
+  return code;
+}
+
+/* VERB, that of `clusterd image`, with the arguments there are: at least LEAST, at most MOST of them. */
+static int pass_on(const Invocation *invocation, const Live *live, const char *verb, int least, int most,
+                   const char *usage, GError **error)
+{
+  g_autoptr(GString) arguments = g_string_new(verb);
+  if (invocation->n_args - 1 < least || invocation->n_args - 1 > most) {
+    reason_set(error, REASON_USAGE, "usage: %s image %s", invocation->home->program, usage);
     return 1;
   }
   for (int i = 1; i < invocation->n_args; i++) {
@@ -166,16 +196,23 @@ static int run(const Invocation *invocation, GError **error)
   if (strcmp(verb, "ls") == 0 || strcmp(verb, "list") == 0)
     return list(invocation, live, error);
   if (strcmp(verb, "rm") == 0 || strcmp(verb, "remove") == 0 || strcmp(verb, "unload") == 0)
-    return remove_images(invocation, live, error);
-  reason_set(error, REASON_USAGE, "image: unknown command \"%s\": use load, ls or rm", verb);
+    return pass_on(invocation, live, "rm", 1, INT_MAX, "rm IMAGE...", error);
+  if (strcmp(verb, "pull") == 0)
+    return pass_on(invocation, live, isatty(STDERR_FILENO) ? "pull --progress" : "pull", 1, INT_MAX, "pull IMAGE...",
+                   error);
+  if (strcmp(verb, "tag") == 0)
+    return pass_on(invocation, live, "tag", 2, 2, "tag SOURCE TARGET", error);
+  if (strcmp(verb, "save") == 0)
+    return save(invocation, live, error);
+  reason_set(error, REASON_USAGE, "image: unknown command \"%s\": use load, ls, pull, rm, save or tag", verb);
   return 1;
 }
 
 const Command image_command = {
   .name = "image",
   .group = "Image commands",
-  .summary = "Load, list and remove images of the cluster",
-  .usage = "load FILE... | ls | rm IMAGE...",
+  .summary = "Load, pull, save, list and remove images of the cluster",
+  .usage = "load FILE... | ls | pull IMAGE... | rm IMAGE... | save IMAGE FILE | tag SOURCE TARGET",
   .description = "Loads docker archives and OCI archives (- is standard input). A name that is no file is taken from "
                  "the docker daemon "
                  "of this host.",

@@ -89,6 +89,26 @@ TESTS += %D%/fuzz-layer
 %C%_fuzz_layer_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_layer_LDADD = src/clusterd/node/libnode.a src/base/libbase.a $(TAR_LIBS) $(BASE_LIBS) -lm
 
+fuzz_image_libs = src/clusterd/node/libnode.a src/base/libbase.a $(TAR_LIBS) $(BASE_LIBS) -lm
+
+check_PROGRAMS += %D%/fuzz-image-archive
+TESTS += %D%/fuzz-image-archive
+%C%_fuzz_image_archive_SOURCES = %D%/fuzz-image-archive.c $(fuzz_main)
+%C%_fuzz_image_archive_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_image_archive_LDADD = $(fuzz_image_libs) $(CURL_LIBS)
+
+check_PROGRAMS += %D%/fuzz-image-reference
+TESTS += %D%/fuzz-image-reference
+%C%_fuzz_image_reference_SOURCES = %D%/fuzz-image-reference.c $(fuzz_main)
+%C%_fuzz_image_reference_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_image_reference_LDADD = $(fuzz_image_libs)
+
+check_PROGRAMS += %D%/fuzz-registry
+TESTS += %D%/fuzz-registry
+%C%_fuzz_registry_SOURCES = %D%/fuzz-registry.c $(fuzz_main)
+%C%_fuzz_registry_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_registry_LDADD = $(fuzz_image_libs)
+
 check_PROGRAMS += %D%/fuzz-html
 TESTS += %D%/fuzz-html
 %C%_fuzz_html_SOURCES = %D%/fuzz-html.c $(fuzz_main)

@@ -22,6 +22,10 @@ dist_check_SCRIPTS += %D%/autoscale.sh %D%/metrics.sh %D%/node-api.sh %D%/sandbo
 	tests/images/serve-registry.py
 TESTS += %D%/autoscale.sh %D%/metrics.sh %D%/node-api.sh
 EXTRA_DIST += %D%/node-harness.sh
+dist_check_SCRIPTS += %D%/registry.sh %D%/pulls.sh %D%/images.sh
+TESTS += %D%/registry.sh %D%/pulls.sh %D%/images.sh
+EXTRA_DIST += %D%/registry-harness.bash tests/images/push-image.py tests/images/serve-trouble.py tests/images/serve-token.py \
+	tests/images/make-odd-image.py
 
 dist_check_SCRIPTS += %D%/exit.sh
 TESTS += %D%/exit.sh

@@ -11,11 +11,14 @@
 #include "base/reason.h"
 #include "clusterd/node/images/docker_remove.h"
 #include "clusterd/node/images/image_store.h"
+#include "clusterd/node/images/registry.h"
 
 #define DATA_DIR "/var/lib/launcher"
 #define STORE_BELOW "/usr/share/launcher/images"
 #define DOCKER_ROOT "/var/lib/docker"
 #define DOCKER_SOCKET "/var/run/docker.sock"
+#define CONFIG_FILE "/etc/launcher/cluster.json"
+#define MEGABYTE 1e6
 
 static int fail(const GError *error)
 {
@@ -119,16 +122,96 @@ static bool run_rm(ImageStore *store, int count, char **names, GError **error)
 {
   if (count == 0)
     return reason_set(error, REASON_USAGE, "usage: clusterd image rm REFERENCE...");
-  for (int i = 0; i < count; i++)
-    if (!remove_one(store, names[i], error))
+  bool good = true;
+  for (int i = 0; i < count; i++) {
+    g_autoptr(GError) failure = NULL;
+    if (remove_one(store, names[i], &failure))
+      continue;
+    if (good) /* the last word is the first one's; what else went wrong is said on the way */
+      g_propagate_error(error, g_steal_pointer(&failure));
+    else
+      fail(failure);
+    good = false;
+  }
+  return good;
+}
+
+/* The strings of VALUE, which may be NULL. The caller frees. */
+static char **string_list(const json_t *value)
+{
+  g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+  size_t i;
+  json_t *item;
+  json_array_foreach (value, i, item)
+    if (json_is_string(item))
+      g_strv_builder_add(builder, json_string_value(item));
+  return g_strv_builder_end(builder);
+}
+
+/* The registries as the daemon of this machine knows them. */
+static Registries *open_registries(void)
+{
+  g_autoptr(json_t) config = access(CONFIG_FILE, R_OK) == 0 ? json_read_file(CONFIG_FILE, NULL) : NULL;
+  g_auto(GStrv) mirrors = string_list(json_object_get(config, "registryMirrors"));
+  g_auto(GStrv) insecure = string_list(json_object_get(config, "insecureRegistries"));
+  RegistryConfig registries = { .mirrors = (const char *const *)mirrors,
+                                .insecure = (const char *const *)insecure,
+                                .ca_file = json_str(config, "registryCAFile", NULL) };
+  return registries_new(&registries);
+}
+
+/* One line, written over again; the user of the callback is the name of what is pulled. */
+static void show_progress(void *name, int64_t done, int64_t total)
+{
+  static int64_t shown_us; /* callbacks come one at a time */
+  int64_t now = g_get_monotonic_time();
+  if (done < total && now - shown_us < G_USEC_PER_SEC / 10)
+    return;
+  shown_us = now;
+  fprintf(stderr, "\r%s: %.1f of %.1f MB%s", (const char *)name, (double)done / MEGABYTE, (double)total / MEGABYTE,
+          done < total ? "" : "\n");
+}
+
+static bool run_pull(ImageStore *store, int count, char **names, GError **error)
+{
+  bool progress = count > 0 && g_str_equal(names[0], "--progress");
+  if (count == progress)
+    return reason_set(error, REASON_USAGE, "usage: clusterd image pull [--progress] REFERENCE...");
+  g_autoptr(Registries) registries = open_registries();
+  for (int i = progress; i < count; i++) {
+    RegistryPull pull = { .reference = names[i],
+                          .progress = progress || isatty(STDERR_FILENO) ? show_progress : NULL,
+                          .user = names[i] };
+    if (!registry_pull(store, registries, &pull, error))
       return false;
+    printf("Pulled image: %s\n", names[i]);
+  }
   return true;
+}
+
+static bool run_save(ImageStore *store, int count, char **names, GError **error)
+{
+  g_autoptr(GPtrArray) list = g_ptr_array_new();
+  for (int i = 0; i < count; i++)
+    g_ptr_array_add(list, names[i]);
+  g_ptr_array_add(list, NULL);
+  if (count == 0 || isatty(STDOUT_FILENO))
+    return reason_set(error, REASON_USAGE, "usage: clusterd image save REFERENCE... >FILE");
+  return image_store_save(store, (const char *const *)list->pdata, STDOUT_FILENO, error);
+}
+
+static bool run_tag(ImageStore *store, int count, char **names, GError **error)
+{
+  if (count != 2)
+    return reason_set(error, REASON_USAGE, "usage: clusterd image tag SOURCE TARGET");
+  return image_store_tag(store, names[0], names[1], error);
 }
 
 static const struct {
   const char *name;
   bool (*run)(ImageStore *store, int count, char **names, GError **error);
-} verbs[] = { { "load", run_load }, { "ls", run_ls }, { "rm", run_rm } };
+} verbs[] = { { "load", run_load }, { "ls", run_ls },     { "pull", run_pull },
+              { "rm", run_rm },     { "save", run_save }, { "tag", run_tag } };
 
 int image_cli_main(int argc, char **argv)
 {
@@ -153,6 +236,6 @@ int image_cli_main(int argc, char **argv)
     bool good = store && verbs[i].run(store, argc - at - 1, argv + at + 1, &error);
     return good ? 0 : fail(error);
   }
-  reason_set(&error, REASON_USAGE, "usage: clusterd image [--store DIR] [--below DIR] load|ls|rm ...");
+  reason_set(&error, REASON_USAGE, "usage: clusterd image [--store DIR] [--below DIR] load|ls|pull|rm|save|tag ...");
   return fail(error);
 }

@@ -15,8 +15,8 @@ typedef struct Pull {
   bool running, forgotten;
   ImageStatus *image; /* pulled, not yet handed out */
   GError *error;
-  int64_t started_us, finished_us; /* monotonic */
-  BackOff back_off;                /* as what follows, by the wall clock */
+  int64_t asked_us, started_us, finished_us; /* monotonic; a pull that was asked for waits for its turn */
+  BackOff back_off;                          /* as what follows, by the wall clock */
   int64_t retry_us;
   GFunc wake;
   void *wake_data;
@@ -62,9 +62,33 @@ static void pull_free(Pull *pull)
 /* The registry answered, and its answer was no. */
 static bool is_refusal(const GError *error)
 {
-  return reason_is(error, REASON_RUNTIME_NOT_FOUND) || reason_is(error, REASON_FORBIDDEN) ||
-         reason_is(error, REASON_UNAUTHORIZED) || reason_is(error, REASON_NOT_FOUND) ||
-         reason_is(error, REASON_BAD_REQUEST);
+  static const Reason refusals[] = { REASON_RUNTIME_NOT_FOUND, REASON_FORBIDDEN,   REASON_UNAUTHORIZED,
+                                     REASON_NOT_FOUND,         REASON_BAD_REQUEST, REASON_DOWNLOAD_NOT_FOUND,
+                                     REASON_IMAGE_INVALID };
+  for (size_t i = 0; i < G_N_ELEMENTS(refusals); i++)
+    if (reason_is(error, refusals[i]))
+      return true;
+  return false;
+}
+
+/* Shows the registry one of AUTHS after the other, as upstream does. */
+static ImageStatus *pull_with_any(Runtime *runtime, const char *reference, const json_t *auths, GError **error)
+{
+  g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+  g_autoptr(GError) failure = NULL;
+  size_t count = MAX(json_array_size(auths), 1);
+  for (size_t i = 0; i < count; i++) {
+    g_clear_error(&failure);
+    ImageStatus *image = runtime->pull_image(runtime, reference, json_array_get(auths, i), &failure);
+    if (image)
+      return image;
+    if (!g_ptr_array_find_with_equal_func(texts, failure->message, g_str_equal, NULL))
+      g_ptr_array_add(texts, g_strdup(failure->message));
+  }
+  g_ptr_array_add(texts, NULL);
+  g_autofree char *all = g_strjoinv(", ", (char **)texts->pdata);
+  reason_set(error, (Reason)failure->code, texts->len > 2 ? "[%s]" : "%s", all);
+  return NULL;
 }
 
 static void run_pull(void *item, void *data)
@@ -73,7 +97,10 @@ static void run_pull(void *item, void *data)
   ImagePulls *pulls = data;
   Runtime *runtime = pulls->runtime;
   GError *error = NULL;
-  ImageStatus *image = runtime->pull_image(runtime, pull->reference, pull->auth, &error);
+  g_mutex_lock(&pulls->lock);
+  pull->started_us = g_get_monotonic_time();
+  g_mutex_unlock(&pulls->lock);
+  ImageStatus *image = pull_with_any(runtime, pull->reference, pull->auth, &error);
   if (!image && !is_refusal(error) && !reason_is(error, REASON_INTERRUPTED)) {
     /* No registry to be reached: a copy that is here is better than none. */
     image = runtime->image_status(runtime, pull->reference, NULL);
@@ -124,7 +151,7 @@ static void start_pull(ImagePulls *pulls, Pull *pull, const ImageRequest *reques
 {
   g_clear_error(&pull->error);
   pull->running = true;
-  pull->started_us = g_get_monotonic_time();
+  pull->asked_us = g_get_monotonic_time();
   pull->wake = request->wake;
   pull->wake_data = request->wake_data;
   tell(news, "Normal", "Pulling", "Pulling image \"%s\"", request->reference);
@@ -175,6 +202,13 @@ static ImageResult fail(Pull *pull, GPtrArray *news, const char **reason, char *
   return IMAGE_FAILED;
 }
 
+/* To the millisecond, as upstream cuts it. */
+static char *duration_text(int64_t from_us, int64_t to_us)
+{
+  int64_t duration = MAX(to_us - from_us, 0);
+  return timestamp_go_duration(duration - duration % 1000);
+}
+
 static ImageResult pull_step(ImagePulls *pulls, const ImageRequest *request, GPtrArray *news, ImageStatus **image,
                              const char **reason, char **message, int64_t *retry_us)
 {
@@ -182,11 +216,12 @@ static ImageResult pull_step(ImagePulls *pulls, const ImageRequest *request, GPt
   if (pull->running)
     return IMAGE_PULLING;
   if (pull->image) {
-    double seconds = (double)(pull->finished_us - pull->started_us) / G_USEC_PER_SEC;
+    g_autofree char *pulling = duration_text(pull->started_us, pull->finished_us);
+    g_autofree char *waiting = duration_text(pull->asked_us, pull->finished_us);
     *image = g_steal_pointer(&pull->image);
     tell(news, "Normal", "Pulled",
-         "Successfully pulled image \"%s\" in %.3gs (%.3gs including waiting). Image size: %" G_GINT64_FORMAT " bytes.",
-         pull->reference, seconds, seconds, (*image)->size_bytes);
+         "Successfully pulled image \"%s\" in %s (%s including waiting). Image size: %" G_GINT64_FORMAT " bytes.",
+         pull->reference, pulling, waiting, (*image)->size_bytes);
     g_hash_table_remove(pulls->table, pull->key);
     pull_free(pull);
     return IMAGE_READY;

@@ -23,7 +23,7 @@ typedef struct ImageRequest {
   const char *pod_uid;            /* a pod pulls an image at most once per container start */
   const char *container;
   unsigned attempt;
-  const json_t *auth; /* for the registry; may be NULL */
+  const json_t *auth; /* what to show to the registry, one after the other until it is content: [{…}]; may be NULL */
   GFunc wake;         /* called as wake(wake_data, NULL) from another thread */
   void *wake_data;
 } ImageRequest;
@@ -36,7 +36,7 @@ typedef struct ImageNews {
 void image_news_free(ImageNews *news);
 
 ImagePulls *image_pulls_new(Runtime *runtime);
-/* Waits for pulls that run. */
+/* Waits for pulls that run; the runtime's interrupt() ends them. */
 void image_pulls_free(ImagePulls *pulls);
 
 /* NEWS gets ImageNews* to record. *RETRY_US: wall clock of the next try after IMAGE_FAILED; 0: only when asked again.

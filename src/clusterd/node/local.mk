@@ -86,14 +86,25 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/images/docker_remove.c %D%/images/docker_remove.h \
 	%D%/images/image_archive.c \
 	%D%/images/image_index.c %D%/images/image_index.h \
+	%D%/images/image_links.c \
 	%D%/images/image_loader.c %D%/images/image_loader.h \
 	%D%/images/image_manifest.c \
+	%D%/images/image_names.c \
 	%D%/images/image_reference.c %D%/images/image_reference.h \
+	%D%/images/image_save.c \
 	%D%/images/image_store.c %D%/images/image_store.h \
 	%D%/images/layer.c %D%/images/layer.h \
+	%D%/images/layer_copy.c \
 	%D%/images/layer_entry.c %D%/images/layer_entry.h \
+	%D%/images/layer_recipe.c %D%/images/layer_recipe.h \
+	%D%/images/registries.c %D%/images/registries.h \
 	%D%/images/registry.c %D%/images/registry.h \
+	%D%/images/registry_blob.c %D%/images/registry_blob.h \
+	%D%/images/registry_challenge.c %D%/images/registry_challenge.h \
 	%D%/images/registry_http.c %D%/images/registry_http.h \
+	%D%/images/registry_layers.c %D%/images/registry_layers.h \
+	%D%/images/registry_manifest.c %D%/images/registry_manifest.h \
+	%D%/images/registry_transfer.c %D%/images/registry_transfer.h \
 	%D%/sandbox/address_pool.c %D%/sandbox/address_pool.h \
 	%D%/native/attach.c \
 	%D%/native/command.c %D%/native/command.h \

@@ -3,34 +3,85 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "clusterd/node/images/image_reference.h"
 
-/* "registry:5000" of "registry:5000/a/b"; "docker.io" where none is named. The caller frees. */
-static char *registry_of(const char *reference)
+#define CREDENTIALS_MAX 64 /* for one image */
+
+/* One entry that fits. */
+typedef struct Match {
+  char *key; /* "HOST/PATH", without scheme and version */
+  guint order;
+  json_t *credentials;
+} Match;
+
+static void match_free(void *data)
 {
-  const char *slash = strchr(reference, '/');
-  g_autofree char *first = slash ? g_strndup(reference, (gsize)(slash - reference)) : g_strdup("");
-  if (strchr(first, '.') || strchr(first, ':') || g_str_equal(first, "localhost"))
-    return g_steal_pointer(&first);
-  return g_strdup("docker.io");
+  Match *match = data;
+  g_free(match->key);
+  json_decref(match->credentials);
+  g_free(match);
 }
 
-/* KEY is a host or an address of old ("https://index.docker.io/v1/"). */
-static bool names_registry(const char *key, const char *registry)
+/* The more specific first; else in the order of the secrets. */
+static int compare(const void *a, const void *b)
 {
-  const char *scheme = strstr(key, "://"), *host = scheme ? scheme + 3 : key;
-  gsize length = strcspn(host, "/");
-  if (strlen(registry) == length && strncmp(host, registry, length) == 0)
-    return true;
-  return g_str_equal(registry, "docker.io") &&
-         (g_str_has_prefix(host, "index.docker.io") || g_str_has_prefix(host, "registry-1.docker.io"));
+  const Match *first = *(const Match *const *)a, *second = *(const Match *const *)b;
+  int order = strcmp(second->key, first->key);
+  return order ? order : (first->order > second->order) - (first->order < second->order);
 }
 
-/* {username, password} of one entry, from its "auth" where only that is given. */
+/* "HOST/PATH" of "https://HOST/v1/PATH" and the like; docker.io by its old names too. The caller frees. */
+static char *plain_key(const char *key)
+{
+  static const char *const versions[] = { "/v1/", "/v2/" };
+  static const char *const old_names[] = { "index.docker.io", "registry-1.docker.io" };
+  const char *scheme = strstr(key, "://"), *rest = scheme ? scheme + 3 : key;
+  gsize length = strcspn(rest, "/");
+  const char *path = rest + length;
+  g_autofree char *host = g_strndup(rest, length);
+  for (size_t i = 0; i < G_N_ELEMENTS(versions); i++)
+    if (g_str_has_prefix(path, versions[i]))
+      path += strlen(versions[i]) - 1;
+  for (size_t i = 0; i < G_N_ELEMENTS(old_names); i++)
+    if (g_str_equal(host, old_names[i])) {
+      g_free(host);
+      host = g_strdup("docker.io");
+    }
+  g_autofree char *joined = g_strconcat(host, path, NULL);
+  gsize end = strlen(joined);
+  while (end > 0 && joined[end - 1] == '/')
+    end--;
+  return g_strndup(joined, end);
+}
+
+/* Whether the host GLOB is HOST, part by part: "*.example.com" is not example.com's. */
+static bool host_fits(const char *glob, const char *host)
+{
+  g_auto(GStrv) wanted = g_strsplit_set(glob, ".:", -1), found = g_strsplit_set(host, ".:", -1);
+  if (g_strv_length(wanted) != g_strv_length(found) || !strchr(glob, ':') != !strchr(host, ':'))
+    return false;
+  for (char **part = wanted, **is = found; *part; part++, is++)
+    if (!g_pattern_match_simple(*part, *is))
+      return false;
+  return true;
+}
+
+/* NAME is a normalised reference's: "docker.io/library/busybox". */
+static bool fits(const char *key, const char *name)
+{
+  gsize key_host = strcspn(key, "/"), name_host = strcspn(name, "/");
+  g_autofree char *glob = g_strndup(key, key_host), *host = g_strndup(name, name_host);
+  return g_str_has_prefix(name + name_host, key + key_host) && host_fits(glob, host);
+}
+
+/* {username, password} of one entry, from its "auth" where only that is given; New reference, NULL: nothing usable. */
 static json_t *credentials(const json_t *entry)
 {
   const char *user = json_str(entry, "username", NULL), *password = json_str(entry, "password", NULL);
-  const char *auth = json_str(entry, "auth", NULL);
-  if (user && password)
+  const char *auth = json_str(entry, "auth", NULL), *token = json_str(entry, "identitytoken", NULL);
+  if (token && *token)
+    return json_pack("{s:s}", "identitytoken", token);
+  if (user && *user && password)
     return json_pack("{s:s, s:s}", "username", user, "password", password);
   if (!auth)
     return NULL;
@@ -58,22 +109,40 @@ static json_t *registries(const json_t *secret)
   return json_is_object(auths) ? json_incref(auths) : NULL;
 }
 
+static void collect(const json_t *secret, const char *name, GPtrArray *matches)
+{
+  g_autoptr(json_t) auths = registries(secret);
+  const char *text;
+  json_t *entry;
+  json_object_foreach (auths, text, entry) {
+    g_autofree char *key = plain_key(text);
+    json_t *found = fits(key, name) ? credentials(entry) : NULL;
+    if (!found)
+      continue;
+    Match *match = g_new(Match, 1);
+    *match = (Match){ g_steal_pointer(&key), matches->len, found };
+    g_ptr_array_add(matches, match);
+  }
+}
+
 json_t *pull_secrets_find(const ClusterView *view, const json_t *pod, const char *reference)
 {
-  g_autofree char *registry = registry_of(reference);
+  g_auto(ImageReference) image = { 0 };
+  if (!image_reference_parse(reference, &image, NULL))
+    return NULL;
+  g_autoptr(GPtrArray) matches = g_ptr_array_new_with_free_func(match_free);
   const char *namespace_ = json_str(json_object_get(pod, "metadata"), "namespace", "");
   const json_t *ref;
   size_t i;
   json_array_foreach (json_at(pod, "spec", "imagePullSecrets", NULL), i, ref) {
     g_autoptr(json_t) secret = view->object(view->data, "secrets", namespace_, json_str(ref, "name", ""));
-    g_autoptr(json_t) auths = registries(secret);
-    const char *key;
-    json_t *entry;
-    json_object_foreach (auths, key, entry) {
-      json_t *found = names_registry(key, registry) ? credentials(entry) : NULL;
-      if (found)
-        return found;
-    }
+    collect(secret, image.name, matches);
   }
-  return NULL;
+  if (matches->len == 0)
+    return NULL;
+  g_ptr_array_sort(matches, compare);
+  json_t *list = json_array();
+  for (guint j = 0; j < MIN(matches->len, CREDENTIALS_MAX); j++)
+    json_array_append(list, ((const Match *)g_ptr_array_index(matches, j))->credentials);
+  return list;
 }

@@ -1,5 +1,7 @@
 #include "clusterd/node/runtime.h"
 
+#include "base/reason.h"
+
 const char *runtime_scheme(const Runtime *runtime)
 {
   return g_str_equal(runtime->name, "native") ? "crun" : runtime->name;
@@ -37,4 +39,11 @@ void image_status_free(ImageStatus *status)
   g_strfreev(status->repo_digests);
   g_free(status->user);
   g_free(status);
+}
+
+bool runtime_save_image(Runtime *runtime, const char *const *references, int fd, GError **error)
+{
+  if (runtime->save_image)
+    return runtime->save_image(runtime, references, fd, error);
+  return reason_set(error, REASON_RUNTIME, "saving images is not supported by the container runtime %s", runtime->name);
 }

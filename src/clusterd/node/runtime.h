@@ -157,6 +157,8 @@ struct Runtime {
   bool (*remove_image)(Runtime *runtime, const char *reference, GError **error);
   /* A docker-archive or OCI archive from the descriptor. *LOADED gets the array of its references, new reference. */
   bool (*load_image)(Runtime *runtime, int fd, json_t **loaded, GError **error);
+  /* A docker-archive of REFERENCES (NULL-terminated) to the descriptor. NULL: see runtime_save_image(). */
+  bool (*save_image)(Runtime *runtime, const char *const *references, int fd, GError **error);
 
   /* Mounts the content of an image, which is here, at the folder TARGET: read-only, nothing in it can be run. While it
    * is mounted, whoever did it, the image is in use. NULL: this runtime cannot. */
@@ -173,3 +175,6 @@ struct Runtime {
 
 /* What stands before "://" in containerID and in the Node's containerRuntimeVersion: "crun", "docker", … */
 const char *runtime_scheme(const Runtime *runtime);
+
+/* runtime->save_image(), or REASON_RUNTIME with the runtime's name where it cannot. */
+bool runtime_save_image(Runtime *runtime, const char *const *references, int fd, GError **error);

@@ -15,7 +15,8 @@ static Runtime *open_native(const RuntimeChoice *choice, const char *socket_path
   NativeRuntimeConfig config = { .data_dir = choice->data_dir,
                                  .run_dir = choice->run_dir,
                                  .preloaded_store = choice->preloaded_store,
-                                 .pod_cidr = choice->pod_cidr };
+                                 .pod_cidr = choice->pod_cidr,
+                                 .registries = choice->registries };
   return native_runtime_new(&config, error);
 }
 

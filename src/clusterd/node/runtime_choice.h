@@ -1,5 +1,6 @@
 #pragma once
 /* Which container runtime the node uses: names and what makes them, in one table. */
+#include "clusterd/node/images/registries.h"
 #include "clusterd/node/runtime.h"
 
 typedef struct RuntimeChoice {
@@ -9,6 +10,7 @@ typedef struct RuntimeChoice {
   const char *run_dir;         /* /run/launcher: on a tmpfs */
   const char *preloaded_store; /* read-only image store, may be NULL; see native.h */
   const char *pod_cidr;        /* "10.244.0.0/24" */
+  RegistryConfig registries;   /* where images come from, for a runtime that pulls them itself */
 } RuntimeChoice;
 
 /* The path of ENDPOINT's socket, or of the usual one of the runtime NAME when ENDPOINT is NULL (NULL for a runtime

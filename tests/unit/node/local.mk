@@ -8,6 +8,11 @@ node_test_libs = src/clusterd/node/libnode.a src/base/libbase.a $(NETLINK_LIBS) 
 %C%_test_native_images_SOURCES = %D%/test-native-images.c
 %C%_test_native_images_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
 %C%_test_native_images_LDADD = $(node_test_libs)
+check_PROGRAMS += %D%/test-layers
+TESTS += %D%/test-layers
+%C%_test_layers_SOURCES = %D%/test-layers.c
+%C%_test_layers_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
+%C%_test_layers_LDADD = $(node_test_libs)
 
 check_PROGRAMS += %D%/test-kubelet
 TESTS += %D%/test-kubelet

@@ -411,19 +411,58 @@ static void test_host_path(void)
   file_remove_tree(root, NULL);
 }
 
+/* A secret whose KEY is the base64 of TEXT. */
+static json_t *registry_secret(const char *key, const char *text)
+{
+  g_autofree char *packed = g_base64_encode((const guchar *)text, strlen(text));
+  return json_pack("{s:{s:s}}", "data", key, packed);
+}
+
+/* "USER:PASSWORD USER:PASSWORD…" that the pod shows for REFERENCE. */
+static char *shown(const ClusterView *view, const json_t *pod, const char *reference)
+{
+  g_autoptr(json_t) found = pull_secrets_find(view, pod, reference);
+  g_autoptr(GString) text = g_string_new(NULL);
+  size_t i;
+  json_t *item;
+  json_array_foreach (found, i, item)
+    g_string_append_printf(text, "%s%s:%s", i ? " " : "", json_str(item, "username", "?"),
+                           json_str(item, "password", json_str(item, "identitytoken", "?")));
+  return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
 static void test_pull_secrets(void)
 {
-  g_autofree char *config =
-      g_base64_encode((const guchar *)"{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"dTpw\"}}}",
-                      strlen("{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"dTpw\"}}}"));
-  g_autoptr(json_t) cluster = json_pack("{s:{s:{s:{s:s}}}}", "secrets", "s", "data", ".dockerconfigjson", config);
-  g_autoptr(json_t) pod = yaml("{metadata: {namespace: a}, spec: {imagePullSecrets: [{name: s}]}}");
+  static const struct {
+    const char *reference, *shown;
+  } cases[] = {
+    { "nginx", "u:p" },                                  /* by docker.io's old address */
+    { "docker.io/me/app:1", "u:p" },                     /* the same */
+    { "r.example.com:5000/a/b", "deep:4 host:3 old:2" }, /* the longer path first, then by the secrets' order */
+    { "r.example.com:5000/c", "host:3 old:2" },
+    { "r.example.com/a/b", "any:5" }, /* another port; "*" */
+    { "deep.r.example.com/a", "" },   /* a "*" is one part */
+    { "token.io/a", "?:secret" },
+    { "other.io/a/b:1", "" },
+    { "Not A Name", "" },
+  };
+  g_autoptr(json_t) cluster = json_pack(
+      "{s:{s:o, s:o, s:o, s:{}}}", "secrets", "new",
+      registry_secret(".dockerconfigjson", "{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"dTpw\"},"
+                                           "\"r.example.com:5000\":{\"username\":\"host\",\"password\":\"3\"},"
+                                           "\"r.example.com:5000/a\":{\"username\":\"deep\",\"password\":\"4\"},"
+                                           "\"token.io\":{\"identitytoken\":\"secret\"}}}"),
+      "legacy",
+      registry_secret(".dockercfg", "{\"http://r.example.com:5000/v2/\":{\"username\":\"old\","
+                                    "\"password\":\"2\"},\"*.example.com\":{\"auth\":\"YW55OjU=\"}}"),
+      "damaged", registry_secret(".dockerconfigjson", "{\"auths\":[1]}"), "opaque");
+  g_autoptr(json_t) pod = yaml("{metadata: {namespace: a}, spec: {imagePullSecrets: [{name: new}, {name: legacy},"
+                               " {name: damaged}, {name: opaque}, {name: missing}]}}");
   ClusterView view = { .data = cluster, .object = view_object, .services = view_services };
-  g_autoptr(json_t) found = pull_secrets_find(&view, pod, "nginx");
-  g_autoptr(json_t) other = pull_secrets_find(&view, pod, "ghcr.io/a/b:1");
-  g_assert_cmpstr(json_str(found, "username", ""), ==, "u");
-  g_assert_cmpstr(json_str(found, "password", ""), ==, "p");
-  g_assert_null(other);
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autofree char *text = shown(&view, pod, cases[i].reference);
+    g_assert_cmpstr(text, ==, cases[i].shown);
+  }
 }
 
 static ContainerStatus *ended(const char *name, unsigned attempt, int code)

@@ -126,7 +126,7 @@ static bool unpack(const Item *items, size_t count, LayerResult *result, GError 
     tar_add(&tar, &items[i]);
   archive_write_free(tar.archive);
   g_assert_cmpint(mkdir(folder, 0755), ==, 0);
-  bool good = layer_unpack(give, &tar, folder, result, error);
+  bool good = layer_unpack(give, &tar, folder, NULL, result, error);
   g_autofree char *hex = g_compute_checksum_for_data(G_CHECKSUM_SHA256, tar.bytes->data, tar.bytes->len);
   g_autofree char *digest = g_strconcat("sha256:", hex, NULL);
   if (good)
@@ -241,7 +241,7 @@ static void test_layer_truncated(void)
   archive_write_free(tar.archive);
   g_byte_array_set_size(tar.bytes, 515);
   g_assert_cmpint(mkdir(folder, 0755), ==, 0);
-  g_assert_false(layer_unpack(give, &tar, folder, &result, &error));
+  g_assert_false(layer_unpack(give, &tar, folder, NULL, &result, &error));
   g_assert_true(reason_is(error, REASON_BAD_REQUEST));
   g_byte_array_unref(tar.bytes);
 }
@@ -490,6 +490,12 @@ static void test_docker_silent(void)
   g_assert_true(reason_is(error, REASON_RUNTIME));
 }
 
+static bool pull(ImageStore *store, Registries *registries, const char *reference, GError **error)
+{
+  RegistryPull asked = { .reference = reference };
+  return registry_pull(store, registries, &asked, error);
+}
+
 static void test_registry(void)
 {
   g_autofree char *path = make_image("served", "oci");
@@ -508,17 +514,18 @@ static void test_registry(void)
   g_autofree char *good = g_strdup_printf("127.0.0.1:%s/some/image:v1", port);
   g_autofree char *missing = g_strdup_printf("127.0.0.1:%s/missing/image:v1", port);
   g_autofree char *damaged = g_strdup_printf("127.0.0.1:%s/damaged/image:v1", port);
-  g_assert_false(registry_pull(store, missing, NULL, &error));
+  g_autoptr(Registries) registries = registries_new(NULL);
+  g_assert_false(pull(store, registries, missing, &error));
   g_assert_true(reason_is(error, REASON_DOWNLOAD_NOT_FOUND));
   g_clear_error(&error);
-  g_assert_false(registry_pull(store, damaged, NULL, &error));
+  g_assert_false(pull(store, registries, damaged, &error));
   g_assert_true(reason_is(error, REASON_IMAGE_INVALID));
   g_clear_error(&error);
-  g_assert_true(registry_pull(store, good, NULL, &error));
+  g_assert_true(pull(store, registries, good, &error));
   g_assert_no_error(error);
   assert_usable(store, good);
   kill(pid, SIGKILL);
-  g_assert_false(registry_pull(store, good, NULL, &error));
+  g_assert_false(pull(store, registries, good, &error));
   g_assert_true(reason_is(error, REASON_DOWNLOAD));
   close(out);
 }

@@ -51,15 +51,6 @@ static char *read_layer_fact(const char *root, const char *chain, const char *na
   return text ? g_strstrip(g_strndup(text, length)) : NULL;
 }
 
-/* OCI image specification, "ChainID": the first is the diff id, the next is of "previous diff-id". */
-static char *next_chain(const char *previous, const char *diff_id)
-{
-  if (!previous)
-    return g_strdup(diff_id + strlen("sha256:"));
-  g_autofree char *both = g_strdup_printf("sha256:%s %s", previous, diff_id);
-  return g_compute_checksum_for_string(G_CHECKSUM_SHA256, both, -1);
-}
-
 static bool find_layers(const char *root, Image *image)
 {
   g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
@@ -73,11 +64,11 @@ static bool find_layers(const char *root, Image *image)
     const char *diff_id = json_string_value(value);
     if (!image_digest_valid(diff_id))
       return false;
-    char *next = next_chain(chain, diff_id);
+    char *next = image_chain_id(chain, diff_id);
     g_free(chain);
     chain = next;
-    g_autofree char *cache_id = read_layer_fact(root, chain, "cache-id");
-    g_autofree char *size = read_layer_fact(root, chain, "size");
+    g_autofree char *cache_id = read_layer_fact(root, chain + strlen("sha256:"), "cache-id");
+    g_autofree char *size = read_layer_fact(root, chain + strlen("sha256:"), "size");
     if (!cache_id || !*cache_id || strchr(cache_id, '/') || *cache_id == '.')
       return false;
     g_autofree char *folder = g_build_filename(root, "overlay2", cache_id, "diff", NULL);

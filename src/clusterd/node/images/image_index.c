@@ -17,6 +17,7 @@ void image_free(Image *image)
   if (!image)
     return;
   g_free(image->id);
+  g_free(image->store_dir);
   json_decref(image->config);
   g_strfreev(image->layers);
   g_strfreev(image->repo_tags);
@@ -121,6 +122,7 @@ Image *image_index_image(const char *dir, const json_t *index, const char *id, G
   g_autoptr(Image) image = g_new0(Image, 1);
   g_autofree char *path = image_config_path(dir, id);
   image->id = g_strdup(id);
+  image->store_dir = g_strdup(dir);
   image->size_bytes = json_int(entry, "size", 0);
   image->layers = layer_paths(dir, json_object_get(entry, "layers"));
   image->config = image->layers ? json_read_file(path, NULL) : NULL;
@@ -132,7 +134,7 @@ Image *image_index_image(const char *dir, const json_t *index, const char *id, G
   return g_steal_pointer(&image);
 }
 
-static bool write_index(const char *dir, const json_t *index, GError **error)
+bool image_index_write(const char *dir, const json_t *index, GError **error)
 {
   g_autofree char *path = g_build_filename(dir, "index.json", NULL);
   g_autofree char *text = json_text_pretty(index);
@@ -144,14 +146,27 @@ static bool move_layers(ImageStore *store, const char *staging, GError **error)
   g_autoptr(GDir) folder = g_dir_open(staging, 0, NULL);
   const char *name;
   while (folder && (name = g_dir_read_name(folder))) {
-    if (strlen(name) != 64) /* not yet renamed to its digest: a blob nobody asked for */
-      continue;
+    const char *suffix = strlen(name) > 64 ? name + 64 : "";
+    if (strlen(name) < 64 || (*suffix && !g_str_equal(suffix, IMAGE_RECIPE_SUFFIX)))
+      continue; /* not yet renamed to its digest: a blob nobody asked for */
     g_autofree char *from = g_build_filename(staging, name, NULL);
     g_autofree char *to = g_build_filename(store->dir, "layers", name, NULL);
     if (access(to, F_OK) == 0)
       continue;
     if (rename(from, to) < 0)
       return reason_set_errno(error, REASON_FILE, errno, "Cannot make %s", to);
+  }
+  return true;
+}
+
+static bool has_layers(const ImageStore *store, const ImageManifest *manifest, GError **error)
+{
+  size_t i;
+  json_t *layer;
+  json_array_foreach (manifest->layers, i, layer) {
+    g_autofree char *path = image_layer_path(store->dir, json_string_value(layer));
+    if (access(path, F_OK) < 0)
+      return reason_set(error, REASON_CONFLICT, "layer %s was removed meanwhile: try again", json_string_value(layer));
   }
   return true;
 }
@@ -184,10 +199,23 @@ bool image_store_publish(ImageStore *store, const char *staging, GPtrArray *mani
   g_autoptr(json_t) index = image_index_read(store->dir, error);
   if (!index)
     return false;
-  for (guint i = 0; i < manifests->len; i++)
-    if (!add_manifest(store, index, g_ptr_array_index(manifests, i), error))
+  for (guint i = 0; i < manifests->len; i++) {
+    const ImageManifest *manifest = g_ptr_array_index(manifests, i);
+    if (!has_layers(store, manifest, error) || !add_manifest(store, index, manifest, error))
       return false;
+  }
   if (syncfs(folder) < 0) /* the renames */
     return reason_set_errno(error, REASON_FILE, errno, "Cannot sync %s", store->dir);
-  return write_index(store->dir, index, error);
+  return image_index_write(store->dir, index, error);
+}
+
+char *image_lookup_text(const char *reference, GError **error)
+{
+  g_autofree char *id = g_strdup_printf("sha256:%s", reference ? reference : "");
+  if (image_digest_valid(reference))
+    return g_strdup(reference);
+  if (image_digest_valid(id))
+    return g_steal_pointer(&id);
+  g_auto(ImageReference) parsed = { 0 };
+  return image_reference_parse(reference, &parsed, error) ? image_reference_text(&parsed) : NULL;
 }

@@ -15,6 +15,8 @@ static void loaded_layer_free(void *data)
 {
   LoadedLayer *layer = data;
   g_free(layer->diff_id);
+  g_free(layer->name);
+  g_clear_pointer(&layer->missing, g_ptr_array_unref);
   g_free(layer);
 }
 
@@ -29,6 +31,7 @@ void image_loader_free(ImageLoader *loader)
   g_hash_table_unref(loader->documents);
   g_hash_table_unref(loader->layers);
   g_hash_table_unref(loader->links);
+  g_mutex_clear(&loader->lock);
   g_free(loader);
 }
 
@@ -37,6 +40,7 @@ ImageLoader *image_loader_new(ImageStore *store, GError **error)
   g_autoptr(ImageLoader) loader = g_new0(ImageLoader, 1);
   loader->store = store;
   loader->staging_lock = -1;
+  g_mutex_init(&loader->lock);
   loader->documents = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_bytes_unref);
   loader->layers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, loaded_layer_free);
   loader->links = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -69,11 +73,15 @@ bool image_loader_add_document(ImageLoader *loader, const char *path, GBytes *te
   return true;
 }
 
-static void add_layer(ImageLoader *loader, const char *path, const char *diff_id, int64_t size)
+/* Takes MISSING. */
+static void add_layer(ImageLoader *loader, const char *path, const char *diff_id, int64_t size, GPtrArray *missing)
 {
   LoadedLayer *layer = g_new0(LoadedLayer, 1);
   layer->diff_id = g_strdup(diff_id);
+  layer->name = g_strdup(diff_id);
+  layer->missing = missing;
   layer->size = size;
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&loader->lock);
   g_hash_table_replace(loader->layers, g_strdup(path), layer);
 }
 
@@ -84,25 +92,29 @@ bool image_loader_reuse(ImageLoader *loader, const char *path, const char *diff_
   g_autofree char *present = image_layer_path(loader->store->dir, diff_id);
   if (access(present, F_OK) < 0)
     return false;
-  add_layer(loader, path, diff_id, size);
+  add_layer(loader, path, diff_id, size, NULL);
   return true;
 }
 
 bool image_loader_unpack(ImageLoader *loader, const char *path, LayerRead read, void *source, GError **error)
 {
-  LayerResult result;
-  g_autofree char *folder = g_strdup_printf("%s/unpack-%u", loader->staging, g_hash_table_size(loader->layers));
+  g_auto(LayerResult) result = { 0 };
+  g_autofree char *folder = g_strdup_printf("%s/unpack-%d", loader->staging, g_atomic_int_add(&loader->unpacked, 1));
+  g_autofree char *recipe = g_strconcat(folder, IMAGE_RECIPE_SUFFIX, NULL);
   if (mkdir(folder, 0755) < 0)
     return reason_set_errno(error, REASON_FILE, errno, "Cannot make %s", folder);
-  if (!layer_unpack(read, source, folder, &result, error))
+  if (!layer_unpack(read, source, folder, recipe, &result, error))
     return false;
   g_autofree char *final = g_build_filename(loader->staging, result.diff_id + strlen("sha256:"), NULL);
-  if (access(final, F_OK) == 0) { /* the same layer twice */
+  g_autofree char *final_recipe = g_strconcat(final, IMAGE_RECIPE_SUFFIX, NULL);
+  if (rename(recipe, final_recipe) < 0)
+    return reason_set_errno(error, REASON_FILE, errno, "Cannot make %s", final_recipe);
+  if (rename(folder, final) < 0) {
+    if (errno != EEXIST && errno != ENOTEMPTY) /* the same layer twice */
+      return reason_set_errno(error, REASON_FILE, errno, "Cannot make %s", final);
     if (!file_remove_tree(folder, error))
       return false;
-  } else if (rename(folder, final) < 0) {
-    return reason_set_errno(error, REASON_FILE, errno, "Cannot make %s", final);
   }
-  add_layer(loader, path, result.diff_id, result.size);
+  add_layer(loader, path, result.diff_id, result.size, g_steal_pointer(&result.missing));
   return true;
 }

@@ -9,8 +9,9 @@
 #define IMAGE_DOCUMENT_BYTES_MAX (64u << 20) /* of all documents of one load together */
 
 typedef struct LoadedLayer {
-  char *diff_id;
-  int64_t size; /* bytes of the uncompressed tar */
+  char *diff_id, *name; /* NAME is its folder's */
+  int64_t size;         /* bytes of the uncompressed tar */
+  GPtrArray *missing;   /* LayerLink*: links to files of layers below; NULL: none */
 } LoadedLayer;
 
 typedef struct ImageLoader {
@@ -19,6 +20,8 @@ typedef struct ImageLoader {
   int staging_lock;
   size_t document_bytes;
   GHashTable *documents; /* path → GBytes: whatever looks like JSON */
+  gint unpacked;         /* atomic: how many layers were begun */
+  GMutex lock;           /* guards LAYERS while threads unpack */
   GHashTable *layers;    /* path → LoadedLayer */
   GHashTable *links;     /* path → path: docker save writes a layer once and links to it */
 } ImageLoader;
@@ -42,8 +45,13 @@ bool image_loader_add_document(ImageLoader *loader, const char *path, GBytes *te
 /* True when the store has the layer DIFF_ID already; it is then taken as what lies at PATH, of SIZE bytes. */
 bool image_loader_reuse(ImageLoader *loader, const char *path, const char *diff_id, int64_t size);
 
-/* Unpacks the layer at PATH from READ. Errors as layer_unpack(). */
+/* Unpacks the layer at PATH from READ. Errors as layer_unpack(). This and image_loader_reuse() from any thread. */
 bool image_loader_unpack(ImageLoader *loader, const char *path, LayerRead read, void *source, GError **error);
+
+/* Makes what LAYER has links to in the layers BELOW (names, the lowest first), and calls it by its chain id CHAIN,
+ * which says what lies below. REASON_BAD_REQUEST when they do not have it. */
+bool image_loader_complete(const ImageLoader *loader, LoadedLayer *layer, const json_t *below, const char *chain,
+                           GError **error);
 
 /* The images described by manifest.json (docker) or index.json (OCI), ImageManifest*. NULL with REASON_BAD_REQUEST when
  * there are none or what they name is missing or does not match its digest. */

@@ -55,12 +55,18 @@ static bool take_layers(const ImageLoader *loader, const json_t *config, GPtrArr
     return reason_set(error, REASON_BAD_REQUEST, "Malformed image archive: %u layers where the image names %zu",
                       paths->len, json_array_size(diff_ids));
   manifest->layers = json_array();
+  g_autofree char *chain = NULL;
   for (guint i = 0; i < paths->len; i++) {
     const char *path = g_ptr_array_index(paths, i);
-    const LoadedLayer *layer = g_hash_table_lookup(loader->layers, follow_links(loader, path));
+    LoadedLayer *layer = g_hash_table_lookup(loader->layers, follow_links(loader, path));
     if (!layer || g_strcmp0(layer->diff_id, json_string_value(json_array_get(diff_ids, i))) != 0)
       return reason_set(error, REASON_BAD_REQUEST, "Malformed image archive: layer %s is missing or damaged", path);
-    json_array_append_new(manifest->layers, json_string(layer->diff_id));
+    char *next = image_chain_id(chain, layer->diff_id);
+    g_free(chain);
+    chain = next;
+    if (!image_loader_complete(loader, layer, manifest->layers, chain, error))
+      return false;
+    json_array_append_new(manifest->layers, json_string(layer->name));
     manifest->size += layer->size;
   }
   return true;

@@ -5,6 +5,8 @@
 #include "base/reason.h"
 
 #define DEFAULT_REGISTRY "docker.io"
+#define OLD_REGISTRY "index.docker.io"
+#define NAME_LENGTH_MAX 255 /* of what is behind the registry */
 
 bool image_digest_valid(const char *text)
 {
@@ -45,13 +47,22 @@ static bool registry_valid(const char *host)
   return (g_ascii_isalnum(*host) || *host == '[') && !strstr(host, "..");
 }
 
+static bool has_capital(const char *text)
+{
+  for (; *text; text++)
+    if (g_ascii_isupper(*text))
+      return true;
+  return false;
+}
+
 /* The first part is a registry when it cannot be a user's name on the default one. */
 static bool names_registry(const char *part)
 {
-  return strpbrk(part, ".:") || g_str_equal(part, "localhost");
+  return strpbrk(part, ".:") || g_str_equal(part, "localhost") || has_capital(part);
 }
 
-static char *normal_name(const char *name)
+/* *WHY, the caller's, gets what is special about a name that is none. */
+static char *normal_name(const char *name, char **why)
 {
   g_auto(GStrv) parts = g_strsplit(name, "/", -1);
   bool has_registry = parts[0] && parts[1] && names_registry(parts[0]);
@@ -59,17 +70,23 @@ static char *normal_name(const char *name)
   char **path = parts + (has_registry ? 1 : 0);
   if (!path[0] || !registry_valid(registry))
     return NULL;
+  g_autofree char *joined = g_strjoinv("/", path);
+  bool official = (g_str_equal(registry, DEFAULT_REGISTRY) || g_str_equal(registry, OLD_REGISTRY)) && !path[1];
+  if (has_capital(joined))
+    *why = g_strdup_printf(": repository name (%s%s) must be lowercase", official ? "library/" : "", joined);
+  if (!parts[1] && strlen(name) == 64 && strspn(name, "0123456789abcdef") == 64)
+    *why = g_strdup_printf(": invalid repository name (%s), cannot specify 64-byte hexadecimal strings", name);
+  if (*why || strlen(joined) + (official ? strlen("library/") : 0) > NAME_LENGTH_MAX)
+    return NULL;
   for (char **part = path; *part; part++)
     if (!component_valid(*part))
       return NULL;
-  if (g_str_equal(registry, "index.docker.io"))
+  if (g_str_equal(registry, OLD_REGISTRY))
     registry = DEFAULT_REGISTRY;
-  g_autofree char *joined = g_strjoinv("/", path);
-  bool official = g_str_equal(registry, DEFAULT_REGISTRY) && !path[1];
   return g_strdup_printf("%s/%s%s", registry, official ? "library/" : "", joined);
 }
 
-static bool parse(char *text, ImageReference *reference)
+static bool parse(char *text, ImageReference *reference, char **why)
 {
   char *at = strchr(text, '@');
   if (at) {
@@ -85,21 +102,29 @@ static bool parse(char *text, ImageReference *reference)
       return false;
     reference->tag = g_strdup(colon + 1);
   }
-  reference->name = normal_name(text);
+  reference->name = normal_name(text, why);
   if (!reference->tag && !reference->digest)
     reference->tag = g_strdup("latest");
   return reference->name != NULL;
+}
+
+/* What is kept is the normal form, which may be longer than what was written. */
+static bool fits(const ImageReference *reference)
+{
+  g_autofree char *text = image_reference_text(reference);
+  return strlen(text) <= IMAGE_REFERENCE_MAX;
 }
 
 bool image_reference_parse(const char *text, ImageReference *reference, GError **error)
 {
   *reference = (ImageReference){ 0 };
   g_autofree char *copy = text ? g_strndup(text, IMAGE_REFERENCE_MAX + 1) : NULL;
-  if (copy && strlen(copy) <= IMAGE_REFERENCE_MAX && parse(copy, reference))
+  g_autofree char *why = NULL;
+  if (copy && strlen(copy) <= IMAGE_REFERENCE_MAX && parse(copy, reference, &why) && fits(reference))
     return true;
   image_reference_clear(reference);
-  return reason_set(error, REASON_BAD_REQUEST, "couldn't parse image name \"%.100s\": invalid reference format",
-                    text ? text : "");
+  return reason_set(error, REASON_BAD_REQUEST, "couldn't parse image reference \"%.100s\": invalid reference format%s",
+                    text ? text : "", why ? why : "");
 }
 
 void image_reference_clear(ImageReference *reference)
@@ -113,4 +138,13 @@ char *image_reference_text(const ImageReference *reference)
 {
   return reference->digest ? g_strdup_printf("%s@%s", reference->name, reference->digest)
                            : g_strdup_printf("%s:%s", reference->name, reference->tag);
+}
+
+char *image_chain_id(const char *previous, const char *diff_id)
+{
+  if (!previous)
+    return g_strdup(diff_id);
+  g_autofree char *both = g_strdup_printf("%s %s", previous, diff_id);
+  g_autofree char *hex = g_compute_checksum_for_string(G_CHECKSUM_SHA256, both, -1);
+  return g_strconcat("sha256:", hex, NULL);
 }

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -15,11 +17,12 @@
 #include "clusterd/node/images/image_reference.h"
 
 #define HOLD_TIMEOUT_MS 60000
+#define DOWNLOAD_KEPT_S 3600 /* for a pull that was cut off and comes again */
 
 ImageStore *image_store_open(const char *dir, const char *below, const char *docker_root, const char *image_users_dir,
                              GError **error)
 {
-  static const char *const folders[] = { "configs", "layers", "tmp" };
+  static const char *const folders[] = { "configs", "layers", "tmp", "downloads" };
   for (size_t i = 0; i < G_N_ELEMENTS(folders); i++) {
     g_autofree char *path = g_build_filename(dir, folders[i], NULL);
     if (!file_make_dirs(path, 0755, error))
@@ -27,6 +30,7 @@ ImageStore *image_store_open(const char *dir, const char *below, const char *doc
   }
   ImageStore *store = g_new0(ImageStore, 1);
   store->dir = g_strdup(dir);
+  store->downloads = g_build_filename(dir, "downloads", NULL);
   store->below = g_strdup(below);
   store->docker_root = g_strdup(docker_root);
   store->image_users_dir = g_strdup(image_users_dir);
@@ -38,15 +42,16 @@ void image_store_free(ImageStore *store)
   if (!store)
     return;
   g_free(store->dir);
+  g_free(store->downloads);
   g_free(store->below);
   g_free(store->docker_root);
   g_free(store->image_users_dir);
   g_free(store);
 }
 
-void image_store_interrupt(ImageStore *store)
+const char *image_store_downloads(const ImageStore *store)
 {
-  g_atomic_int_set(&store->interrupted, 1);
+  return store->downloads;
 }
 
 int image_store_hold(ImageStore *store, GError **error)
@@ -61,18 +66,6 @@ int image_store_share(ImageStore *store, GError **error)
   return file_lock_shared(path, HOLD_TIMEOUT_MS, error);
 }
 
-/* An id as it is ("sha256:…" or its bare hex), a reference normalised. */
-static char *lookup_text(const char *reference, GError **error)
-{
-  g_autofree char *id = g_strdup_printf("sha256:%s", reference ? reference : "");
-  if (image_digest_valid(reference))
-    return g_strdup(reference);
-  if (image_digest_valid(id))
-    return g_steal_pointer(&id);
-  g_auto(ImageReference) parsed = { 0 };
-  return image_reference_parse(reference, &parsed, error) ? image_reference_text(&parsed) : NULL;
-}
-
 static Image *find_in(const char *dir, const char *text, GError **error)
 {
   g_autoptr(json_t) index = image_index_read(dir, error);
@@ -85,20 +78,47 @@ static Image *find_in(const char *dir, const char *text, GError **error)
   return NULL;
 }
 
+/* The id of an image elsewhere that was given the name TEXT here. The caller frees; NULL: none. */
+static char *tagged_id(const ImageStore *store, const char *text)
+{
+  g_autoptr(json_t) index = image_index_read(store->dir, NULL);
+  return index ? g_strdup(image_index_lookup(index, text)) : NULL;
+}
+
 Image *image_store_find(ImageStore *store, const char *reference, GError **error)
 {
-  g_autofree char *text = lookup_text(reference, error);
+  g_autofree char *text = image_lookup_text(reference, error);
   if (!text)
     return NULL;
   g_autoptr(GError) failure = NULL;
   Image *image = find_in(store->dir, text, &failure);
+  g_autofree char *id = image ? NULL : tagged_id(store, text);
   if (!image && store->docker_root)
-    image = docker_images_find(store->docker_root, text, NULL);
+    image = docker_images_find(store->docker_root, id ? id : text, NULL);
   if (!image && store->below)
-    image = find_in(store->below, text, NULL);
+    image = find_in(store->below, id ? id : text, NULL);
   if (!image)
     g_propagate_error(error, g_steal_pointer(&failure));
   return image;
+}
+
+/* Adds the names that were given here to images that lie elsewhere. */
+static void add_own_names(const ImageStore *store, GPtrArray *images)
+{
+  g_autoptr(json_t) index = image_index_read(store->dir, NULL);
+  for (guint i = 0; i < images->len; i++) {
+    Image *image = g_ptr_array_index(images, i);
+    g_autoptr(GStrvBuilder) tags = g_strv_builder_new();
+    const char *text;
+    json_t *id;
+    g_strv_builder_addv(tags, (const char **)(uintptr_t)image->repo_tags);
+    json_object_foreach (json_object_get(index, "references"), text, id)
+      if (g_strcmp0(json_string_value(id), image->id) == 0 && !strchr(text, '@') &&
+          !g_strv_contains((const char *const *)image->repo_tags, text))
+        g_strv_builder_add(tags, text);
+    g_strfreev(image->repo_tags);
+    image->repo_tags = g_strv_builder_end(tags);
+  }
 }
 
 static bool list_in(const char *dir, GPtrArray *images, GError **error)
@@ -178,6 +198,7 @@ GPtrArray *image_store_list(ImageStore *store, GError **error)
   for (guint i = own; i < images->len; i++)
     ((Image *)images->pdata[i])->read_only = true;
   GPtrArray *merged = merge_by_id(g_steal_pointer(&images));
+  add_own_names(store, merged);
   drop_shadowed_names(merged);
   return merged;
 }
@@ -204,47 +225,6 @@ bool image_store_in_use(ImageStore *store, const char *id)
 {
   g_autoptr(json_t) used = used_images(store);
   return json_object_get(used, id) != NULL;
-}
-
-/* Whether ID keeps a name when TEXT is gone. A digest does not count beside the tag it came with: nobody asked for it.
- */
-static bool has_other_name(const json_t *index, const char *id, const char *text)
-{
-  const char *name;
-  json_t *value;
-  json_object_foreach (json_object_get(index, "references"), name, value)
-    if (g_strcmp0(json_string_value(value), id) == 0 && !g_str_equal(name, text) &&
-        (strchr(text, '@') || !strchr(name, '@')))
-      return true;
-  return false;
-}
-
-static void drop_image(json_t *index, const char *id)
-{
-  json_t *references = json_object_get(index, "references"), *value;
-  const char *text;
-  void *next;
-  json_object_foreach_safe (references, next, text, value)
-    if (g_strcmp0(json_string_value(value), id) == 0)
-      json_object_del(references, text);
-  json_object_del(json_object_get(index, "images"), id);
-}
-
-/* Takes TEXT out of INDEX, and the image with its last name. */
-static bool drop(ImageStore *store, json_t *index, const char *text, GError **error)
-{
-  g_autofree char *id = g_strdup(image_index_lookup(index, text));
-  if (!id)
-    return reason_set(error, REASON_RUNTIME_NOT_FOUND, "image \"%s\" not found%s", text,
-                      store->below ? " among those that were loaded" : "");
-  bool last = g_str_equal(text, id) || !has_other_name(index, id, text);
-  if (last && image_store_in_use(store, id))
-    return reason_set(error, REASON_CONFLICT, "image \"%s\" is used by a container", text);
-  if (last)
-    drop_image(index, id);
-  else
-    json_object_del(json_object_get(index, "references"), text);
-  return true;
 }
 
 static void keep_image(json_t *keep, const char *id, const json_t *layers)
@@ -286,7 +266,7 @@ static void sweep_staging(const ImageStore *store)
   }
 }
 
-static void sweep_unused(ImageStore *store, const json_t *index)
+void image_store_sweep_unused(ImageStore *store, const json_t *index)
 {
   g_autoptr(json_t) keep = json_object();
   const char *id;
@@ -295,6 +275,21 @@ static void sweep_unused(ImageStore *store, const json_t *index)
     keep_image(keep, id, json_object_get(entry, "layers"));
   sweep_folder(store->dir, "configs", keep);
   sweep_folder(store->dir, "layers", keep);
+}
+
+/* Parts of layers nobody fetches and nobody came back for. */
+static void sweep_downloads(const ImageStore *store)
+{
+  g_autoptr(GDir) folder = g_dir_open(store->downloads, 0, NULL);
+  const char *entry;
+  while (folder && (entry = g_dir_read_name(folder))) {
+    struct stat info;
+    g_autofree char *full = g_build_filename(store->downloads, entry, NULL);
+    file_autofd int fd = open(full, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &info) == 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+        time(NULL) - info.st_mtime >= DOWNLOAD_KEPT_S)
+      unlink(full);
+  }
 }
 
 bool image_store_sweep(ImageStore *store, GError **error)
@@ -306,25 +301,7 @@ bool image_store_sweep(ImageStore *store, GError **error)
   if (!index) /* a damaged index must not take the layers with it */
     return false;
   sweep_staging(store);
-  sweep_unused(store, index);
-  return true;
-}
-
-bool image_store_remove(ImageStore *store, const char *reference, GError **error)
-{
-  g_autofree char *text = lookup_text(reference, error);
-  if (!text)
-    return false;
-  file_autofd int held = image_store_hold(store, error);
-  if (held < 0)
-    return false;
-  g_autoptr(json_t) index = image_index_read(store->dir, error);
-  if (!index || !drop(store, index, text, error))
-    return false;
-  g_autofree char *path = g_build_filename(store->dir, "index.json", NULL);
-  g_autofree char *content = json_text_pretty(index);
-  if (!file_write_atomic(path, content, strlen(content), 0644, error))
-    return false;
-  sweep_unused(store, index);
+  sweep_downloads(store);
+  image_store_sweep_unused(store, index);
   return true;
 }

@@ -3,10 +3,13 @@
  * Images on disk, shared by the daemon and `clusterd image`:
  *
  *   lock              flock(2), held for short changes of what follows
- *   index.json        {"version": 1, "images": {ID: {"layers": [DIFF_ID…], "size": N}}, "references": {TEXT: ID}}
+ *   index.json        {"version": 1, "images": {ID: {"layers": [NAME…], "size": N}}, "references": {TEXT: ID}}
  *   configs/HEX.json  the image's configuration, the bytes ID is the digest of
- *   layers/HEX/       one layer, unpacked once, ready as overlayfs lower layer; HEX is of its diff id
+ *   layers/HEX/       one layer, unpacked once, ready as overlayfs lower layer; HEX is of its name: its diff id, or its
+ *                     chain id when it has links to files of the layers below
+ *   layers/HEX.recipe how to make its tar again
  *   tmp/              what is being unpacked; each folder is flocked by its writer
+ *   downloads/HEX     what has come of a packed layer from a registry; HEX is of its own digest; flocked by its writer
  *
  * A second store of the same layout may lie below, read-only. Whatever is in dockerd's data root is seen as well.
  * Every call may be made from any thread and any process.
@@ -24,6 +27,7 @@ typedef struct ImageStore ImageStore;
 /* One image, ready to be mounted. */
 typedef struct Image {
   char *id;         /* "sha256:…" */
+  char *store_dir;  /* of the store it lies in; NULL: dockerd's */
   json_t *config;   /* OCI image configuration */
   char **layers;    /* folders, the lowest first; NULL-terminated */
   char **repo_tags; /* "docker.io/library/busybox:latest" */
@@ -53,6 +57,13 @@ GPtrArray *image_store_list(ImageStore *store, GError **error);
  * lies in a read-only place. */
 bool image_store_remove(ImageStore *store, const char *reference, GError **error);
 
+/* Gives the image SOURCE names also the name TARGET, which loses its former image; on disk when it returns. Nothing is
+ * written when it has it. REASON_RUNTIME_NOT_FOUND, REASON_BAD_REQUEST. */
+bool image_store_tag(ImageStore *store, const char *source, const char *target, GError **error);
+
+/* The folder downloads/. */
+const char *image_store_downloads(const ImageStore *store);
+
 /* Whether a container was made from the image with this id ("sha256:…"). */
 bool image_store_in_use(ImageStore *store, const char *id);
 
@@ -61,11 +72,13 @@ bool image_store_in_use(ImageStore *store, const char *id);
  * REASON_INSUFFICIENT_STORAGE. */
 json_t *image_store_load(ImageStore *store, int fd, GError **error);
 
+/* Writes the images NAMES (NULL-terminated) to FD as docker save does: each under the name it was asked for. Their ids
+ * stay what they are. REASON_RUNTIME_NOT_FOUND, REASON_USAGE for an image of dockerd's, REASON_FILE,
+ * REASON_INSUFFICIENT_STORAGE, REASON_CONFIG when a layer was changed behind the store's back. */
+bool image_store_save(ImageStore *store, const char *const *names, int fd, GError **error);
+
 /* Removes layers and configurations no image or container refers to, and what a crash left half done. */
 bool image_store_sweep(ImageStore *store, GError **error);
-
-/* Ends registry_pull() of this store, those in progress and later ones, with REASON_INTERRUPTED. Any thread. */
-void image_store_interrupt(ImageStore *store);
 
 /* Keeps image_store_remove() of every process out until the descriptor is closed: taken while a container's state that
  * names an image is being written. -1 with an error. */

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/reason.h"
 #include "clusterd/node/images/layer_entry.h"
+#include "clusterd/node/images/layer_recipe.h"
 
 /*
  * Two archive readers in a row: the first only decompresses (format "raw"), so that the digest of the uncompressed tar
@@ -21,6 +22,7 @@ typedef struct LayerStream {
   GError *error; /* of READ, which libarchive's callbacks cannot carry */
   struct archive *packed, *tar;
   GChecksum *digest;
+  LayerRecipe *recipe; /* or NULL */
   int64_t size;
   guint8 block[65536];
 } LayerStream;
@@ -32,6 +34,7 @@ static void stream_clear(LayerStream *stream)
   if (stream->packed)
     archive_read_free(stream->packed);
   g_clear_pointer(&stream->digest, g_checksum_free);
+  g_clear_pointer(&stream->recipe, layer_recipe_free);
   g_clear_error(&stream->error);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(LayerStream, stream_clear)
@@ -55,6 +58,8 @@ static la_ssize_t read_unpacked(struct archive *archive, void *data, const void 
   }
   g_checksum_update(stream->digest, stream->block, got);
   stream->size += got;
+  if (stream->recipe)
+    layer_recipe_feed(stream->recipe, stream->block, (size_t)got);
   *block = stream->block;
   return got;
 }
@@ -96,6 +101,18 @@ static bool stream_open(LayerStream *stream, GError **error)
   return true;
 }
 
+/* What was read up to now is the tar's own, what follows is the content of a file that can be found in the folder. */
+static bool note_entry(LayerStream *stream, struct archive_entry *entry, GError **error)
+{
+  int64_t position = archive_filter_bytes(stream->tar, -1), size = archive_entry_size(entry);
+  bool plain = archive_entry_filetype(entry) == AE_IFREG && !archive_entry_hardlink(entry) &&
+               !archive_entry_hardlink_utf8(entry) && archive_entry_sparse_count(entry) == 0 && size > 0 &&
+               size <= LAYER_BYTES_MAX;
+  g_autofree char *path = plain ? layer_entry_path(entry) : NULL;
+  return layer_recipe_keep(stream->recipe, position, error) &&
+         (!path || !*path || layer_entry_is_whiteout(path) || layer_recipe_file(stream->recipe, size, path, error));
+}
+
 static bool make_entries(LayerStream *stream, LayerTarget *target, GError **error)
 {
   struct archive_entry *entry;
@@ -107,6 +124,8 @@ static bool make_entries(LayerStream *stream, LayerTarget *target, GError **erro
       return stream_fail(stream, stream->tar, error);
     if (count >= LAYER_ENTRIES_MAX)
       return reason_set(error, REASON_BAD_REQUEST, "Image layer with more than %d entries", LAYER_ENTRIES_MAX);
+    if (stream->recipe && !note_entry(stream, entry, error))
+      return false;
     if (!layer_entry_make(target, entry, error))
       return false;
   }
@@ -122,25 +141,45 @@ static bool drain(LayerStream *stream, GError **error)
   return got == 0 || stream_fail(stream, stream->packed, error);
 }
 
-bool layer_unpack(LayerRead read, void *source, const char *folder, LayerResult *result, GError **error)
+static void link_free(void *data)
+{
+  LayerLink *link = data;
+  g_free(link->path);
+  g_free(link->target);
+  g_free(link);
+}
+
+void layer_result_clear(LayerResult *result)
+{
+  g_clear_pointer(&result->missing, g_ptr_array_unref);
+}
+
+bool layer_unpack(LayerRead read, void *source, const char *folder, const char *recipe, LayerResult *result,
+                  GError **error)
 {
   file_autofd int root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (root < 0)
     return reason_set_errno(error, REASON_FILE, errno, "Cannot open %s", folder);
   g_auto(LayerStream) stream = { .read = read, .source = source };
-  if (!stream_open(&stream, error))
+  *result = (LayerResult){ 0 };
+  stream.recipe = recipe ? layer_recipe_new(recipe, error) : NULL;
+  if ((recipe && !stream.recipe) || !stream_open(&stream, error))
     return false;
   LayerTarget target = { .root_fd = root, .tar = stream.tar, .bytes_left = LAYER_BYTES_MAX };
+  target.missing = g_ptr_array_new_with_free_func(link_free);
   target.folder_times = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-  bool good = make_entries(&stream, &target, error) && drain(&stream, error);
+  bool good = make_entries(&stream, &target, error) && drain(&stream, error) &&
+              (!recipe || layer_recipe_finish(stream.recipe, error));
   if (good) {
     layer_entry_finish_times(&target);
     result->size = stream.size;
+    result->missing = target.missing->len > 0 ? g_steal_pointer(&target.missing) : NULL;
     g_snprintf(result->diff_id, sizeof result->diff_id, "sha256:%s", g_checksum_get_string(stream.digest));
   } else if (stream.error) { /* the reason behind what libarchive could only call a read error */
     g_clear_error(error);
     g_propagate_error(error, g_steal_pointer(&stream.error));
   }
   g_hash_table_unref(target.folder_times);
+  g_clear_pointer(&target.missing, g_ptr_array_unref);
   return good;
 }

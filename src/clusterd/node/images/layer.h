@@ -19,16 +19,27 @@ struct archive;
  */
 typedef ssize_t (*LayerRead)(void *source, const void **block, GError **error);
 
-typedef struct LayerResult {
-  char diff_id[72]; /* "sha256:…" of the uncompressed tar */
-  int64_t size;     /* bytes of the uncompressed tar */
-} LayerResult;
+/* A hard link to a file that is not in its layer, but may be in one below. Paths are clean: no "..", no "/" in front.
+ */
+typedef struct LayerLink {
+  char *path, *target;
+} LayerLink;
 
-/* Unpacks everything READ gives into the existing empty folder FOLDER. No entry can touch anything outside it: paths
+typedef struct LayerResult {
+  char diff_id[72];   /* "sha256:…" of the uncompressed tar */
+  int64_t size;       /* bytes of the uncompressed tar */
+  GPtrArray *missing; /* LayerLink*, not made yet; NULL: none */
+} LayerResult;
+void layer_result_clear(LayerResult *result);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(LayerResult, layer_result_clear)
+
+/* Unpacks everything READ gives into the existing empty folder FOLDER, and writes to RECIPE (layer_recipe.h; NULL: not
+ * wanted) how to make it again. No entry can touch anything outside it: paths
  * are resolved by the kernel with the folder as root (openat2, RESOLVE_IN_ROOT), ".." is refused. Reads its input to
  * the end also when the archive ends before it. False with REASON_BAD_REQUEST for a malformed or oversized layer,
  * REASON_FILE or REASON_INSUFFICIENT_STORAGE for trouble with the disk; FOLDER is then in an undefined state. */
-bool layer_unpack(LayerRead read, void *source, const char *folder, LayerResult *result, GError **error);
+bool layer_unpack(LayerRead read, void *source, const char *folder, const char *recipe, LayerResult *result,
+                  GError **error);
 
 /* Makes ARCHIVE, a new reader, unpack what layers and image archives are packed with: gzip, zstd, xz and bzip2. Not
  * every filter libarchive knows: some of them start programs. */

@@ -60,7 +60,7 @@ static char *clean_path(const char *path)
   return g_string_free(g_steal_pointer(&clean), FALSE);
 }
 
-static int open_in_root(int root_fd, const char *path, uint64_t flags)
+int layer_root_open(int root_fd, const char *path, uint64_t flags)
 {
   struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
   return (int)syscall(SYS_openat2, root_fd, *path ? path : ".", &how, sizeof how);
@@ -69,7 +69,7 @@ static int open_in_root(int root_fd, const char *path, uint64_t flags)
 /* Opens the folder PATH below the root, making what is missing as the tar left it out. */
 static int open_folder(int root_fd, const char *path)
 {
-  int fd = open_in_root(root_fd, path, O_RDONLY | O_DIRECTORY);
+  int fd = layer_root_open(root_fd, path, O_RDONLY | O_DIRECTORY);
   if (fd >= 0 || errno != ENOENT || !*path)
     return fd;
   g_autofree char *parent = g_path_get_dirname(path);
@@ -77,7 +77,7 @@ static int open_folder(int root_fd, const char *path)
   file_autofd int parent_fd = open_folder(root_fd, g_str_equal(parent, ".") ? "" : parent);
   if (parent_fd < 0 || (mkdirat(parent_fd, name, 0755) < 0 && errno != EEXIST))
     return -1;
-  return open_in_root(root_fd, path, O_RDONLY | O_DIRECTORY);
+  return layer_root_open(root_fd, path, O_RDONLY | O_DIRECTORY);
 }
 
 static bool find_place(int root_fd, const char *path, Place *place, GError **error)
@@ -158,15 +158,31 @@ static bool make_file(LayerTarget *target, struct archive_entry *entry, const Pl
          (ftruncate(fd, size) == 0 || disk_error(error, "write", place->name));
 }
 
-static bool make_hard_link(LayerTarget *target, const char *link, const Place *place, GError **error)
+static bool is_whiteout(const struct stat *info)
+{
+  return S_ISCHR(info->st_mode) && info->st_rdev == makedev(0, 0);
+}
+
+/* A target that is not here may be in a lower layer: nothing is made for it. */
+static bool make_hard_link(LayerTarget *target, const char *path, const char *link, const Place *place, GError **error)
 {
   g_autofree char *clean = clean_path(link);
   if (!clean || !*clean)
     return reason_set(error, REASON_BAD_REQUEST, "Malformed image layer: link %s to %s", place->name, link);
-  g_auto(Place) source = { .folder_fd = -1 };
-  if (!find_place(target->root_fd, clean, &source, error))
-    return false;
-  if (linkat(source.folder_fd, source.name, place->folder_fd, place->name, 0) < 0)
+  g_autofree char *folder = g_path_get_dirname(clean), *name = g_path_get_basename(clean);
+  struct stat info;
+  file_autofd int fd = layer_root_open(target->root_fd, g_str_equal(folder, ".") ? "" : folder, O_PATH | O_DIRECTORY);
+  if (fd < 0 || fstatat(fd, name, &info, AT_SYMLINK_NOFOLLOW) < 0) {
+    if (errno != ENOENT)
+      return disk_error(error, "find the target of the link", place->name);
+    LayerLink *missing = g_new(LayerLink, 1);
+    *missing = (LayerLink){ g_strdup(path), g_steal_pointer(&clean) };
+    g_ptr_array_add(target->missing, missing);
+    return true;
+  }
+  if (S_ISDIR(info.st_mode) || is_whiteout(&info))
+    return reason_set(error, REASON_BAD_REQUEST, "Malformed image layer: link %s to %s", place->name, link);
+  if (linkat(fd, name, place->folder_fd, place->name, 0) < 0)
     return disk_error(error, "make the link", place->name);
   return true;
 }
@@ -252,10 +268,21 @@ static bool make_root(LayerTarget *target, struct archive_entry *entry, GError *
   return archive_entry_filetype(entry) != AE_IFDIR || set_attributes(target, entry, "", &root, error);
 }
 
+char *layer_entry_path(struct archive_entry *entry)
+{
+  return clean_path(either(archive_entry_pathname(entry), archive_entry_pathname_utf8(entry)));
+}
+
+bool layer_entry_is_whiteout(const char *path)
+{
+  const char *slash = strrchr(path, '/');
+  return g_str_has_prefix(slash ? slash + 1 : path, WHITEOUT);
+}
+
 bool layer_entry_make(LayerTarget *target, struct archive_entry *entry, GError **error)
 {
   const char *raw = either(archive_entry_pathname(entry), archive_entry_pathname_utf8(entry));
-  g_autofree char *path = clean_path(raw);
+  g_autofree char *path = layer_entry_path(entry);
   if (!path)
     return reason_set(error, REASON_BAD_REQUEST, "Malformed image layer: path %s", raw ? raw : "(none)");
   if (!*path)
@@ -269,7 +296,7 @@ bool layer_entry_make(LayerTarget *target, struct archive_entry *entry, GError *
   if (!clear_place(&place, !link && archive_entry_filetype(entry) == AE_IFDIR, error))
     return false;
   if (link)
-    return make_hard_link(target, link, &place, error);
+    return make_hard_link(target, path, link, &place, error);
   return make_content(target, entry, &place, error) && set_attributes(target, entry, path, &place, error);
 }
 
@@ -281,7 +308,7 @@ void layer_entry_finish_times(LayerTarget *target)
   while (g_hash_table_iter_next(&iter, &path, &time)) {
     const struct timespec *wanted = time;
     struct timespec times[2] = { *wanted, *wanted };
-    file_autofd int fd = open_in_root(target->root_fd, path, O_RDONLY | O_DIRECTORY);
+    file_autofd int fd = layer_root_open(target->root_fd, path, O_RDONLY | O_DIRECTORY);
     if (fd >= 0)
       futimens(fd, times);
   }

@@ -3,172 +3,231 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/node/images/image_index.h"
 #include "clusterd/node/images/image_loader.h"
 #include "clusterd/node/images/image_reference.h"
 #include "clusterd/node/images/registry_http.h"
+#include "clusterd/node/images/registry_layers.h"
+#include "clusterd/node/images/registry_manifest.h"
 
-#define MANIFEST_MAX (4u << 20)
-#define ACCEPT                                                                                                         \
-  "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "                              \
-  "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
-
+/* One image from one server. */
 typedef struct Pull {
+  ImageStore *store;
+  const RegistryPull *asked;
+  const ImageReference *reference;
+  char *text; /* the reference, normalised */
   RegistryHttp http;
+  RegistryManifest manifest;
   ImageLoader *loader;
 } Pull;
 
 static void pull_clear(Pull *pull)
 {
   registry_http_clear(&pull->http);
+  registry_manifest_clear(&pull->manifest);
   image_loader_free(pull->loader);
+  g_free(pull->text);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Pull, pull_clear)
 
-static char *digest_of(GBytes *bytes)
+/* Fetches KIND ("manifests", "blobs") WHAT, a tag or digest. *DIGEST gets its digest, the caller's. */
+static GBytes *fetch(Pull *pull, const char *kind, const char *what, char **digest, GError **error)
 {
-  g_autofree char *hex = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, bytes);
-  return g_strconcat("sha256:", hex, NULL);
-}
-
-/* Fetches KIND ("manifests", "blobs") WHAT, a tag or digest; keeps it as a document and parses it. */
-static json_t *fetch_document(Pull *pull, const char *kind, const char *what, char **digest, GError **error)
-{
+  bool manifest = g_str_equal(kind, "manifests");
   g_autofree char *path = g_strdup_printf("/%s/%s", kind, what);
-  const char *accept = g_str_equal(kind, "manifests") ? ACCEPT : NULL;
-  g_autoptr(GBytes) bytes = registry_http_get(&pull->http, path, accept, MANIFEST_MAX, error);
+  g_autoptr(GBytes) bytes = registry_http_get(&pull->http, path, manifest ? registry_manifest_types : NULL,
+                                              manifest ? REGISTRY_MANIFEST_MAX : IMAGE_CONFIG_MAX, error);
   if (!bytes)
     return NULL;
-  g_autofree char *found = digest_of(bytes);
-  if (image_digest_valid(what) && !g_str_equal(what, found)) {
-    reason_set(error, REASON_IMAGE_INVALID, "%s: content does not match its digest", what);
-    return NULL;
-  }
-  g_autofree char *blob = image_blob_path(found);
+  g_autofree char *hex = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, bytes);
+  *digest = g_strconcat("sha256:", hex, NULL);
+  if (!image_digest_valid(what) || g_str_equal(what, *digest))
+    return g_steal_pointer(&bytes);
+  reason_set(error, REASON_IMAGE_INVALID, "unexpected commit digest %s, expected %s: failed precondition", *digest,
+             what);
+  g_clear_pointer(digest, g_free);
+  return NULL;
+}
+
+/* Keeps BYTES, whose digest is DIGEST, for the store. Its value, a new reference. */
+static json_t *keep(Pull *pull, GBytes *bytes, const char *digest, GError **error)
+{
   gsize length;
   const char *text = g_bytes_get_data(bytes, &length);
+  g_autofree char *blob = image_blob_path(digest);
   if (!image_loader_add_document(pull->loader, blob, bytes, error))
     return NULL;
-  if (digest)
-    *digest = g_steal_pointer(&found);
   return json_parse(text ? text : "", length, true, error);
 }
 
-/* A packed layer that is read back. */
-typedef struct PackedLayer {
-  int fd;
-  guint8 block[64 << 10];
-} PackedLayer;
-
-static ssize_t read_layer(void *source, const void **block, GError **error)
+static json_t *fetch_kept(Pull *pull, const char *kind, const char *digest, GError **error)
 {
-  PackedLayer *layer = source;
-  ssize_t got = read(layer->fd, layer->block, sizeof layer->block);
-  if (got < 0)
-    reason_set_errno(error, REASON_FILE, errno, "Cannot read a layer back");
-  *block = layer->block;
-  return got;
+  g_autofree char *found = NULL;
+  g_autoptr(GBytes) bytes = fetch(pull, kind, digest, &found, error);
+  return bytes ? keep(pull, bytes, found, error) : NULL;
 }
 
-/* The packed layer is stored first: it must match its digest before anything in it is believed. */
-static bool fetch_layer(Pull *pull, const json_t *descriptor, const char *diff_id, GError **error)
+/* The configuration and layers of the image MANIFEST, whose digest is DIGEST. */
+static bool fetch_image(Pull *pull, const json_t *value, const char *digest, GError **error)
 {
-  const char *digest = json_str(descriptor, "digest", NULL);
-  int64_t size = json_int(descriptor, "size", -1);
-  char found[72];
-  g_autofree char *blob = image_blob_path(digest);
-  if (!blob || size < 0 || size > LAYER_BYTES_MAX)
-    return reason_set(error, REASON_BAD_REQUEST, "Malformed image manifest: layer descriptor");
-  if (image_loader_reuse(pull->loader, blob, diff_id, size))
-    return true;
-  g_autofree char *packed = g_build_filename(pull->loader->staging, "packed", NULL);
-  g_autofree char *path = g_strdup_printf("/blobs/%s", digest);
-  file_autofd int fd = open(packed, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0)
-    return reason_set_errno(error, REASON_FILE, errno, "Cannot make %s", packed);
-  unlink(packed);
-  if (!registry_http_save(&pull->http, path, fd, size, found, error))
+  RegistryManifest *manifest = &pull->manifest;
+  if (!registry_manifest_read(value, manifest, error))
     return false;
-  if (!g_str_equal(found, digest))
-    return reason_set(error, REASON_IMAGE_INVALID, "%s: content does not match its digest", digest);
-  if (lseek(fd, 0, SEEK_SET) < 0)
-    return reason_set_errno(error, REASON_FILE, errno, "Cannot read a layer back");
-  g_autofree PackedLayer *layer = g_new(PackedLayer, 1);
-  layer->fd = fd;
-  return image_loader_unpack(pull->loader, blob, read_layer, layer, error);
+  g_autoptr(json_t) config = fetch_kept(pull, "blobs", manifest->config, error);
+  if (!config || !registry_manifest_fits(manifest, config, digest, error))
+    return false;
+  RegistryLayers layers = { .manifest = manifest,
+                            .config = config,
+                            .folder = image_store_downloads(pull->store),
+                            .http = &pull->http,
+                            .loader = pull->loader,
+                            .progress = pull->asked->progress,
+                            .user = pull->asked->user };
+  return registry_layers_fetch(&layers, error);
 }
 
-/* The configuration and layers of one image manifest. */
-static bool fetch_image(Pull *pull, const json_t *manifest, GError **error)
+/* What TOP, a manifest or an index of them, comes down to on this machine. */
+static bool fetch_top(Pull *pull, json_t *top, const char *top_digest, GError **error)
 {
-  const char *config_digest = json_str(json_object_get(manifest, "config"), "digest", NULL);
-  const json_t *layers = json_object_get(manifest, "layers");
-  if (!image_digest_valid(config_digest) || json_array_size(layers) > IMAGE_LAYERS_MAX)
-    return reason_set(error, REASON_BAD_REQUEST, "Malformed image manifest");
-  g_autoptr(json_t) config = fetch_document(pull, "blobs", config_digest, NULL, error);
-  if (!config)
-    return false;
-  size_t i;
-  json_t *layer;
-  json_array_foreach (layers, i, layer) {
-    const json_t *diff_id = json_array_get(json_at(config, "rootfs", "diff_ids", NULL), i);
-    if (!fetch_layer(pull, layer, json_string_value(diff_id), error))
+  g_autoptr(json_t) value = json_incref(top);
+  g_autofree char *digest = g_strdup(top_digest);
+  for (int depth = 0; registry_manifest_is_index(value); depth++) {
+    const char *chosen = registry_manifest_choose(value, digest, error);
+    if (!chosen)
       return false;
+    if (depth == REGISTRY_INDEX_DEPTH_MAX)
+      return reason_set(error, REASON_BAD_REQUEST, "Malformed image manifest: indexes in indexes");
+    g_autofree char *next = g_strdup(chosen);
+    json_t *inner = fetch_kept(pull, "manifests", next, error);
+    if (!inner)
+      return false;
+    json_decref(g_steal_pointer(&value));
+    value = inner;
+    g_free(digest);
+    digest = g_steal_pointer(&next);
   }
-  return true;
-}
-
-/* Of an index's images the first for this machine. */
-static bool fetch_chosen(Pull *pull, const json_t *index, GError **error)
-{
-  size_t i;
-  json_t *descriptor;
-  json_array_foreach (json_object_get(index, "manifests"), i, descriptor) {
-    const char *digest = json_str(descriptor, "digest", NULL);
-    if (!image_platform_fits(descriptor) || !image_digest_valid(digest))
-      continue;
-    g_autoptr(json_t) manifest = fetch_document(pull, "manifests", digest, NULL, error);
-    return manifest && fetch_image(pull, manifest, error);
-  }
-  return reason_set(error, REASON_DOWNLOAD_NOT_FOUND, "no match for this machine's platform in the image");
+  return fetch_image(pull, value, digest, error);
 }
 
 /* The archive's index.json that a registry does not have: one image, under the name it was asked for. */
-static bool add_top(Pull *pull, const ImageReference *reference, const char *digest, GError **error)
+static bool add_index(Pull *pull, const char *digest, GError **error)
 {
-  g_autofree char *text = image_reference_text(reference);
-  g_autoptr(json_t) index =
-      json_pack("{s:[{s:s, s:{s:s}}]}", "manifests", "digest", digest, "annotations", "io.containerd.image.name", text);
+  g_autoptr(json_t) index = json_pack("{s:[{s:s, s:{s:s}}]}", "manifests", "digest", digest, "annotations",
+                                      "io.containerd.image.name", pull->text);
   g_autofree char *json = json_text(index);
   g_autoptr(GBytes) bytes = g_bytes_new(json, strlen(json));
   return image_loader_add_document(pull->loader, "index.json", bytes, error);
 }
 
-static bool fetch_all(Pull *pull, const ImageReference *reference, GError **error)
+/* The store has what the registry means by the name: it is called so again. False when it has not. */
+static bool is_here(Pull *pull, const char *digest)
 {
-  g_autofree char *digest = NULL;
-  const char *what = reference->digest ? reference->digest : reference->tag;
-  g_autoptr(json_t) top = fetch_document(pull, "manifests", what, &digest, error);
-  if (!top || !add_top(pull, reference, digest, error))
-    return false;
-  return json_object_get(top, "manifests") ? fetch_chosen(pull, top, error) : fetch_image(pull, top, error);
+  g_autofree char *known = g_strdup_printf("%s@%s", pull->reference->name, digest);
+  return image_store_tag(pull->store, known, pull->text, NULL);
 }
 
-bool registry_pull(ImageStore *store, const char *text, const json_t *auth, GError **error)
+/* Keeps out who wants the same image, in whichever process, until the descriptor is closed. */
+static int lock_image(const char *path, GError **error)
+{
+  file_autofd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0 || flock(fd, LOCK_EX) < 0) {
+    reason_set_errno(error, errno == ENOSPC ? REASON_INSUFFICIENT_STORAGE : REASON_FILE, errno, "Cannot lock %s", path);
+    return -1;
+  }
+  return g_steal_fd(&fd);
+}
+
+static bool fetch_new(Pull *pull, GBytes *bytes, const char *digest, GError **error)
+{
+  pull->loader = image_loader_new(pull->store, error);
+  if (!pull->loader)
+    return false;
+  g_autoptr(json_t) top = keep(pull, bytes, digest, error);
+  if (!top || !add_index(pull, digest, error) || !fetch_top(pull, top, digest, error))
+    return false;
+  g_autoptr(GPtrArray) manifests = image_loader_manifests(pull->loader, error);
+  if (!manifests || !image_store_publish(pull->store, pull->loader->staging, manifests, error))
+    return false;
+  registry_layers_forget(&pull->manifest, image_store_downloads(pull->store));
+  return true;
+}
+
+static bool pull_from(Pull *pull, GError **error)
+{
+  const ImageReference *reference = pull->reference;
+  const char *what = reference->digest ? reference->digest : reference->tag;
+  g_autofree char *digest = NULL;
+  g_autoptr(GError) failure = NULL;
+  g_autoptr(GBytes) bytes = fetch(pull, "manifests", what, &digest, &failure);
+  if (!bytes && reason_is(failure, REASON_DOWNLOAD_NOT_FOUND))
+    return reason_set(error, REASON_DOWNLOAD_NOT_FOUND, "failed to resolve reference \"%s\": %s: not found", pull->text,
+                      pull->text);
+  if (!bytes)
+    return reason_set(error, (Reason)failure->code, "failed to resolve reference \"%s\": %s", pull->text,
+                      failure->message);
+  if (is_here(pull, digest))
+    return true;
+  g_autofree char *lock =
+      g_strdup_printf("%s/%s.image", image_store_downloads(pull->store), digest + strlen("sha256:"));
+  file_autofd int held = lock_image(lock, error);
+  if (held < 0)
+    return false;
+  bool good = is_here(pull, digest) || fetch_new(pull, bytes, digest, error);
+  unlink(lock); /* who waits for it looks for the image first, whoever comes makes it anew */
+  return good;
+}
+
+/* Whether another server may know better than the one that just failed. */
+static bool ask_next(const RegistryServer *server, Pull *pull, const GError *error)
+{
+  if (reason_is(error, REASON_INTERRUPTED) || reason_is(error, REASON_INSUFFICIENT_STORAGE) ||
+      reason_is(error, REASON_FILE))
+    return false;
+  return !server->origin || !g_atomic_int_get(&pull->http.replied);
+}
+
+static bool pull_reference(ImageStore *store, Registries *registries, const RegistryPull *asked,
+                           const ImageReference *reference, GError **error)
+{
+  g_auto(GStrv) parts = g_strsplit(reference->name, "/", 2);
+  g_autoptr(GPtrArray) servers = registries_servers(registries, parts[0]);
+  for (guint i = 0; i < servers->len; i++) {
+    const RegistryServer *server = g_ptr_array_index(servers, i);
+    g_autoptr(GError) failure = NULL;
+    g_auto(Pull) pull = { .store = store, .asked = asked, .reference = reference };
+    pull.text = image_reference_text(reference);
+    if (registry_http_open(&pull.http, registries, server, parts[1], asked->auth, &failure) &&
+        pull_from(&pull, &failure))
+      return true;
+    if (reason_is(failure, REASON_INSUFFICIENT_STORAGE) && pull.manifest.layers)
+      registry_layers_forget(&pull.manifest, image_store_downloads(store));
+    if (i + 1 < servers->len && ask_next(server, &pull, failure)) {
+      g_log(G_LOG_DOMAIN, server->origin ? G_LOG_LEVEL_DEBUG : G_LOG_LEVEL_MESSAGE, "%s: %s: %s", pull.text,
+            server->url, failure->message);
+      continue;
+    }
+    return reason_set(error, (Reason)failure->code, "failed to pull and unpack image \"%s\": %s", pull.text,
+                      failure->message);
+  }
+  return reason_set(error, REASON_INTERNAL, "no server answers for %s", reference->name);
+}
+
+bool registry_pull(ImageStore *store, Registries *registries, const RegistryPull *asked, GError **error)
 {
   g_auto(ImageReference) reference = { 0 };
-  g_auto(Pull) pull = { 0 };
-  if (!image_reference_parse(text, &reference, error) || !registry_http_open(&pull.http, reference.name, auth, error))
+  g_autoptr(GError) failure = NULL;
+  if (!image_reference_parse(asked->reference, &reference, error))
     return false;
-  pull.http.interrupted = &store->interrupted;
-  pull.loader = image_loader_new(store, error);
-  if (!pull.loader || !fetch_all(&pull, &reference, error))
-    return false;
-  g_autoptr(GPtrArray) manifests = image_loader_manifests(pull.loader, error);
-  return manifests && image_store_publish(store, pull.loader->staging, manifests, error);
+  if (pull_reference(store, registries, asked, &reference, &failure))
+    return true;
+  /* someone removed an image whose layers this one was to share: they are fetched after all */
+  if (reason_is(failure, REASON_CONFLICT))
+    return pull_reference(store, registries, asked, &reference, error);
+  g_propagate_error(error, g_steal_pointer(&failure));
+  return false;
 }

@@ -1,9 +1,22 @@
 #pragma once
-/* Pulling images from registries over HTTP. Source: OCI distribution specification 1.1; docker's token authentication.
- */
+/* Pulling images from registries over HTTP. Source: OCI distribution specification 1.1; the texts of errors are
+ * containerd's. */
 #include "clusterd/node/images/image_store.h"
+#include "clusterd/node/images/registries.h"
 
-/* Fetches what REFERENCE names into STORE. AUTH: {"username", "password"} or {"auth": base64 of "user:password"}, may
- * be NULL. False with REASON_DOWNLOAD (no way to the registry, refused), REASON_DOWNLOAD_NOT_FOUND,
- * REASON_IMAGE_INVALID for damaged content, REASON_BAD_REQUEST for a bad reference or manifest. */
-bool registry_pull(ImageStore *store, const char *reference, const json_t *auth, GError **error);
+/* What has come of all bytes of an image's packed layers. Called now and then, from threads of the pull, never from two
+ * at once. */
+typedef void (*RegistryProgress)(void *user, int64_t done, int64_t total);
+
+typedef struct RegistryPull {
+  const char *reference;     /* as a person writes it */
+  const json_t *auth;        /* as registry_http_open() takes it; may be NULL */
+  RegistryProgress progress; /* may be NULL */
+  void *user;
+} RegistryPull;
+
+/* Fetches what PULL names into STORE. What other threads and processes fetch at the same time is waited for, not
+ * fetched again; what an earlier pull was cut off from goes on there. False with REASON_DOWNLOAD (no way to the
+ * registry), REASON_DOWNLOAD_NOT_FOUND, REASON_UNAUTHORIZED, REASON_TOO_MANY_REQUESTS, REASON_IMAGE_INVALID for damaged
+ * content, REASON_BAD_REQUEST for a bad reference or manifest, REASON_INSUFFICIENT_STORAGE, REASON_INTERRUPTED. */
+bool registry_pull(ImageStore *store, Registries *registries, const RegistryPull *pull, GError **error);

@@ -1,212 +1,163 @@
 #include "clusterd/node/images/registry_http.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/node/images/registry_transfer.h"
 
-#define CONNECT_TIMEOUT_S 20
-#define STALL_TIMEOUT_S 60 /* without a byte */
-#define REDIRECTS_MAX 5
 #define TOKEN_REPLY_MAX (1u << 20)
-#define CHALLENGE_MAX 4096
+#define DENIED "pull access denied, repository does not exist or may require authorization: "
+#define BUSY_TRIES_MAX 4   /* after "too many requests" */
+#define BUSY_WAIT_MAX_S 60 /* a server that wants more time than this is not waited for */
+#define BUSY_WAIT_S 1      /* when it does not say */
 
-/* Where the body of a reply goes: to memory or to a file. */
-typedef struct Body {
+/* A body that is kept in memory. */
+typedef struct Memory {
   GByteArray *bytes;
-  int fd;
-  GChecksum *checksum;
-  int64_t left;
-  bool too_long;
-  int write_error;
-  char *challenge; /* WWW-Authenticate */
-} Body;
+  size_t max;
+} Memory;
 
-static size_t take_body(char *data, size_t size, size_t count, void *user)
+static bool take_memory(void *user, const void *data, size_t length, int64_t at, GError **error)
 {
-  Body *body = user;
-  size_t length = size * count;
-  body->left -= (int64_t)length;
-  body->too_long = body->left < 0;
-  if (body->too_long)
-    return 0;
-  if (body->bytes) {
-    g_byte_array_append(body->bytes, (const guint8 *)data, (guint)length);
-    return length;
-  }
-  g_checksum_update(body->checksum, (const guchar *)data, (gssize)length);
-  for (size_t done = 0; done < length;) {
-    ssize_t put = write(body->fd, data + done, length - done);
-    if (put < 0 && errno != EINTR) {
-      body->write_error = errno;
-      return 0;
-    }
-    done += put > 0 ? (size_t)put : 0;
-  }
-  return length;
+  Memory *memory = user;
+  if (at == 0)
+    g_byte_array_set_size(memory->bytes, 0);
+  if (memory->bytes->len + length > memory->max)
+    return reason_set(error, REASON_IMAGE_INVALID, "the answer is longer than %zu bytes", memory->max);
+  g_byte_array_append(memory->bytes, data, (guint)length);
+  return true;
 }
 
-static size_t take_header(char *data, size_t size, size_t count, void *user)
+/* Sends what asks for a token and keeps the one that comes. */
+static bool receive_token(RegistryHttp *http, const char *url, const char *form, GError **error)
 {
-  static const char name[] = "www-authenticate:";
-  Body *body = user;
-  size_t length = size * count;
-  if (length < CHALLENGE_MAX && length > strlen(name) && g_ascii_strncasecmp(data, name, strlen(name)) == 0) {
-    g_free(body->challenge);
-    body->challenge = g_strstrip(g_strndup(data + strlen(name), length - strlen(name)));
-  }
-  return length;
-}
-
-/* Called at least once a second; not 0 ends the request. */
-static int check_interrupt(void *user, curl_off_t total, curl_off_t now, curl_off_t upload_total, curl_off_t upload_now)
-{
-  const RegistryHttp *http = user;
-  return http->interrupted && g_atomic_int_get(http->interrupted);
-}
-
-static void set_options(RegistryHttp *http, const char *url, Body *body, struct curl_slist *headers)
-{
-  CURL *curl = http->curl;
-  curl_easy_reset(curl);
-  curl_easy_setopt(curl, CURLOPT_URL, url);
-  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "https");
-  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-  curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_TIMEOUT_S);
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_USERAGENT, "launcher");
-  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
-  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
-  curl_easy_setopt(curl, CURLOPT_HEADERDATA, body);
-  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, check_interrupt);
-  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, http);
-}
-
-static bool check_status(long status, const char *url, GError **error)
-{
-  if (status == 200)
-    return true;
-  if (status == 404)
-    return reason_set(error, REASON_DOWNLOAD_NOT_FOUND, "%s: not found", url);
-  if (status == 401 || status == 403)
-    return reason_set(error, REASON_DOWNLOAD,
-                      "%s: pull access denied, repository does not exist or may require authorization", url);
-  return reason_set(error, REASON_DOWNLOAD, "%s: unexpected status %ld", url, status);
-}
-
-/* One request. *STATUS is set when there was a reply; a body that could not be taken is an error. */
-static bool perform(RegistryHttp *http, const char *url, const char *accept, Body *body, long *status, GError **error)
-{
-  struct curl_slist *headers = NULL;
-  g_autofree char *accept_line = accept ? g_strdup_printf("Accept: %s", accept) : NULL;
-  if (accept_line)
-    headers = curl_slist_append(headers, accept_line);
-  set_options(http, url, body, headers);
-  if (http->token) { /* curl keeps it from other hosts, where a redirect may lead */
-    curl_easy_setopt(http->curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
-    curl_easy_setopt(http->curl, CURLOPT_XOAUTH2_BEARER, http->token);
-  } else if (http->login) {
-    curl_easy_setopt(http->curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-    curl_easy_setopt(http->curl, CURLOPT_USERPWD, http->login);
-  }
-  CURLcode code = curl_easy_perform(http->curl);
-  curl_slist_free_all(headers);
-  curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, status);
-  if (code == CURLE_ABORTED_BY_CALLBACK)
-    return reason_set(error, REASON_INTERRUPTED, "%s: interrupted", url);
-  if (body->write_error)
-    return reason_set_errno(error, body->write_error == ENOSPC ? REASON_INSUFFICIENT_STORAGE : REASON_FILE,
-                            body->write_error, "%s: cannot be stored", url);
-  if (body->too_long)
-    return reason_set(error, REASON_IMAGE_INVALID, "%s: longer than announced", url);
-  return code == CURLE_OK || reason_set(error, REASON_DOWNLOAD, "%s: %s", url, curl_easy_strerror(code));
-}
-
-/* The value of KEY="…" in a challenge. The caller frees; NULL when absent. */
-static char *challenge_value(const char *challenge, const char *key)
-{
-  g_autofree char *start = g_strdup_printf("%s=\"", key);
-  const char *found = strstr(challenge, start);
-  const char *end = found ? strchr(found + strlen(start), '"') : NULL;
-  return end ? g_strndup(found + strlen(start), (gsize)(end - found) - strlen(start)) : NULL;
-}
-
-/* Asks the authority the registry named for a token. Source: distribution.github.io, "Token authentication". */
-static bool fetch_token(RegistryHttp *http, const char *challenge, GError **error)
-{
-  g_autofree char *realm = challenge_value(challenge, "realm"), *service = challenge_value(challenge, "service");
-  g_autofree char *scope = challenge_value(challenge, "scope");
-  if (!realm || !(g_str_has_prefix(realm, "https://") || g_str_has_prefix(http->base, "http://")))
-    return reason_set(error, REASON_DOWNLOAD, "%s: asks for an authentication we do not know", http->base);
-  g_autofree char *service_text = g_uri_escape_string(service ? service : "", NULL, FALSE);
-  g_autofree char *scope_text = g_uri_escape_string(scope ? scope : "", NULL, FALSE);
-  g_autofree char *url = g_strdup_printf("%s?service=%s&scope=%s", realm, service_text, scope_text);
   g_autoptr(GByteArray) reply = g_byte_array_new();
-  Body body = { .bytes = reply, .fd = -1, .left = TOKEN_REPLY_MAX };
-  long status = 0;
-  g_clear_pointer(&http->token, g_free);
-  bool good = perform(http, url, NULL, &body, &status, error) && check_status(status, url, error);
-  g_free(body.challenge);
+  Memory memory = { reply, TOKEN_REPLY_MAX };
+  RegistryRequest request = { .take = take_memory, .user = &memory };
+  g_auto(RegistryTransfer) transfer = { .request = &request, .url = url, .post = form };
+  CURL *curl = curl_easy_init();
+  bool good = curl && registry_transfer_perform(http, curl, &transfer, NULL, form ? NULL : http->login, error);
+  if (curl)
+    curl_easy_cleanup(curl);
   if (!good)
-    return false;
+    return curl ? false : reason_set(error, REASON_INTERNAL, "curl cannot be set up");
+  if (transfer.status != 200)
+    return registry_transfer_refuse(&transfer, error);
   g_autoptr(json_t) value = json_parse((const char *)reply->data, reply->len, false, NULL);
   const char *token = json_str(value, "token", json_str(value, "access_token", NULL));
+  if (!token || !*token)
+    return reason_set(error, REASON_DOWNLOAD, "%s gave no token", url);
   http->token = g_strdup(token);
-  return token || reason_set(error, REASON_DOWNLOAD, "%s: gave no token", realm);
+  return true;
 }
 
-static void body_rewind(Body *body, int64_t max)
+/* Asks the authority the registry named for a token. Source: distribution's "Token authentication", with POST its
+ * "OAuth 2". */
+static bool fetch_token(RegistryHttp *http, const RegistryChallenge *challenge, GError **error)
 {
-  body->left = max;
-  g_clear_pointer(&body->challenge, g_free);
-  if (body->bytes)
-    g_byte_array_set_size(body->bytes, 0);
-  if (body->checksum)
-    g_checksum_reset(body->checksum);
-  if (body->fd >= 0 && (ftruncate(body->fd, 0) < 0 || lseek(body->fd, 0, SEEK_SET) < 0))
-    body->write_error = errno;
-}
-
-static bool fetch(RegistryHttp *http, const char *path, const char *accept, int64_t max, Body *body, GError **error)
-{
-  g_autofree char *url = g_strconcat(http->base, path, NULL);
-  long status = 0;
-  body_rewind(body, max);
-  bool good = perform(http, url, accept, body, &status, error);
-  if (good && status == 401 && body->challenge && g_ascii_strncasecmp(body->challenge, "Bearer ", 7) == 0) {
-    good = fetch_token(http, body->challenge, error);
-    body_rewind(body, max);
-    good = good && perform(http, url, accept, body, &status, error);
+  const char *realm = challenge->realm;
+  g_autofree char *own_scope = g_strdup_printf("repository:%s:pull", http->repository);
+  if (!realm || !(g_str_has_prefix(realm, "https://") ||
+                  (g_str_has_prefix(realm, "http://") && g_str_has_prefix(http->base, "http://"))))
+    return reason_set(error, REASON_DOWNLOAD, "%s: asks for an authentication we do not know", http->base);
+  g_autofree char *service = g_uri_escape_string(challenge->service ? challenge->service : "", NULL, FALSE);
+  g_autofree char *scope = g_uri_escape_string(challenge->scope ? challenge->scope : own_scope, NULL, FALSE);
+  g_clear_pointer(&http->token, g_free);
+  g_autoptr(GError) failure = NULL;
+  bool good;
+  if (http->refresh_token) {
+    g_autofree char *refresh = g_uri_escape_string(http->refresh_token, NULL, FALSE);
+    g_autofree char *form = g_strdup_printf("grant_type=refresh_token&service=%s&scope=%s&client_id=launcher"
+                                            "&refresh_token=%s",
+                                            service, scope, refresh);
+    good = receive_token(http, realm, form, &failure);
+  } else {
+    g_autofree char *url =
+        g_strdup_printf("%s%sscope=%s&service=%s", realm, strchr(realm, '?') ? "&" : "?", scope, service);
+    good = receive_token(http, url, NULL, &failure);
   }
-  g_clear_pointer(&body->challenge, g_free);
-  return good && check_status(status, url, error);
+  bool known = http->login || http->refresh_token;
+  return good || reason_set(error, (Reason)failure->code, "failed to authorize: failed to fetch %s token: %s",
+                            known ? "oauth" : "anonymous", failure->message);
+}
+
+typedef enum Answer { ANSWER_READY, ANSWER_NONE, ANSWER_FAILED } Answer;
+
+/* What to do about a 401: READY when the request can be sent again. TOKEN and BASIC are what it was sent with. */
+static Answer answer_challenge(RegistryHttp *http, const RegistryChallenge *challenge, const char *token, bool basic,
+                               GError **error)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&http->lock);
+  if (g_strcmp0(http->token, token) != 0 || http->basic != basic) /* meanwhile another thread did it */
+    return ANSWER_READY;
+  if (challenge->bearer)
+    return fetch_token(http, challenge, error) ? ANSWER_READY : ANSWER_FAILED;
+  if (!challenge->basic || basic)
+    return ANSWER_NONE;
+  http->basic = http->login != NULL;
+  if (http->basic)
+    return ANSWER_READY;
+  reason_set(error, REASON_UNAUTHORIZED, DENIED "authorization failed: no basic auth credentials");
+  return ANSWER_FAILED;
+}
+
+/* One exchange, and one more when the server wants to know who asks. */
+static bool exchange(RegistryHttp *http, CURL *curl, RegistryTransfer *transfer, GError **error)
+{
+  for (bool asked = false;; asked = true) {
+    g_mutex_lock(&http->lock);
+    g_autofree char *token = g_strdup(http->token);
+    bool basic = http->basic;
+    g_mutex_unlock(&http->lock);
+    if (!registry_transfer_perform(http, curl, transfer, token, basic ? http->login : NULL, error))
+      return false;
+    if (transfer->status != 401 || asked)
+      return true;
+    switch (answer_challenge(http, &transfer->challenge, token, basic, error)) {
+    case ANSWER_READY:
+      break;
+    case ANSWER_NONE:
+      return true;
+    case ANSWER_FAILED:
+      return false;
+    }
+  }
+}
+
+static bool check_answer(const RegistryTransfer *transfer, GError **error)
+{
+  if (transfer->status == 200 || transfer->status == 206)
+    return true;
+  if (transfer->status == 401 && transfer->challenge.error)
+    return reason_set(error, REASON_UNAUTHORIZED, DENIED "server message: %s: authorization failed",
+                      transfer->challenge.error);
+  return registry_transfer_refuse(transfer, error);
+}
+
+bool registry_http_request(RegistryHttp *http, const RegistryRequest *request, GError **error)
+{
+  g_autofree char *joined = *request->path == '/' ? g_strconcat(http->base, request->path, NULL) : NULL;
+  CURL *curl = request->curl ? request->curl : http->curl;
+  for (int tries = 1;; tries++) {
+    g_auto(RegistryTransfer) transfer = { .request = request, .url = joined ? joined : request->path };
+    if (!exchange(http, curl, &transfer, error))
+      return false;
+    bool busy = transfer.status == 429 || transfer.status == 503;
+    int64_t wait = transfer.retry_after < 0 ? BUSY_WAIT_S << (tries - 1) : transfer.retry_after;
+    if (!busy || tries == BUSY_TRIES_MAX || wait > BUSY_WAIT_MAX_S)
+      return check_answer(&transfer, error);
+    if (!registries_wait(http->registries, (double)wait))
+      return reason_set(error, REASON_INTERRUPTED, "context canceled");
+  }
 }
 
 GBytes *registry_http_get(RegistryHttp *http, const char *path, const char *accept, size_t max, GError **error)
 {
   g_autoptr(GByteArray) bytes = g_byte_array_new();
-  Body body = { .bytes = bytes, .fd = -1 };
-  return fetch(http, path, accept, (int64_t)max, &body, error) ? g_byte_array_free_to_bytes(g_steal_pointer(&bytes))
-                                                               : NULL;
-}
-
-bool registry_http_save(RegistryHttp *http, const char *path, int fd, int64_t max, char digest[72], GError **error)
-{
-  g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
-  Body body = { .fd = fd, .checksum = checksum };
-  if (!fetch(http, path, NULL, max, &body, error))
-    return false;
-  g_snprintf(digest, 72, "sha256:%s", g_checksum_get_string(checksum));
-  return true;
+  Memory memory = { bytes, max };
+  RegistryRequest request = { .path = path, .accept = accept, .take = take_memory, .user = &memory };
+  return registry_http_request(http, &request, error) ? g_byte_array_free_to_bytes(g_steal_pointer(&bytes)) : NULL;
 }
 
 static char *make_login(const json_t *auth)
@@ -220,35 +171,36 @@ static char *make_login(const json_t *auth)
   return text && length > 0 ? g_strndup((const char *)text, length) : NULL;
 }
 
-static bool is_local(const char *host)
-{
-  g_autofree char *name = g_strndup(host, strcspn(host, ":"));
-  return g_str_equal(name, "localhost") || g_str_has_prefix(name, "127.");
-}
-
-bool registry_http_open(RegistryHttp *http, const char *name, const json_t *auth, GError **error)
+bool registry_http_open(RegistryHttp *http, Registries *registries, const RegistryServer *server,
+                        const char *repository, const json_t *auth, GError **error)
 {
   static gsize once;
   if (g_once_init_enter(&once)) {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     g_once_init_leave(&once, 1);
   }
-  g_auto(GStrv) parts = g_strsplit(name, "/", 2);
-  const char *host = g_str_equal(parts[0], "docker.io") ? "registry-1.docker.io" : parts[0];
-  *http = (RegistryHttp){ .curl = curl_easy_init() };
-  if (!http->curl)
-    return reason_set(error, REASON_INTERNAL, "curl cannot be set up");
-  http->base = g_strdup_printf("%s://%s/v2/%s", is_local(host) ? "http" : "https", host, parts[1]);
-  http->login = make_login(auth);
-  return true;
+  const json_t *shown = server->origin ? auth : NULL;
+  *http = (RegistryHttp){ .registries = registries, .insecure = server->insecure, .curl = curl_easy_init() };
+  g_mutex_init(&http->lock);
+  http->base = g_strdup_printf("%s/v2/%s", server->url, repository);
+  http->repository = g_strdup(repository);
+  http->login = make_login(shown);
+  http->refresh_token = g_strdup(json_str(shown, "identitytoken", NULL));
+  http->token = g_strdup(json_str(shown, "registrytoken", NULL));
+  registries_trust(registries, server->host, &http->trust);
+  return http->curl || reason_set(error, REASON_INTERNAL, "curl cannot be set up");
 }
 
 void registry_http_clear(RegistryHttp *http)
 {
+  if (!http->base)
+    return;
   if (http->curl)
     curl_easy_cleanup(http->curl);
-  g_free(http->base);
-  g_free(http->login);
-  g_free(http->token);
+  registry_trust_clear(&http->trust);
+  char *texts[] = { http->base, http->repository, http->login, http->refresh_token, http->token };
+  for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+    g_free(texts[i]);
+  g_mutex_clear(&http->lock);
   *http = (RegistryHttp){ 0 };
 }

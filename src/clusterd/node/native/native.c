@@ -40,7 +40,10 @@ static ImageStatus *native_image_status(Runtime *runtime, const char *reference,
 static ImageStatus *native_pull_image(Runtime *runtime, const char *reference, const json_t *auth, GError **error)
 {
   NativeRuntime *native = (NativeRuntime *)runtime;
-  return registry_pull(native->images, reference, auth, error) ? native_image_status(runtime, reference, error) : NULL;
+  RegistryPull pull = { .reference = reference, .auth = auth };
+  return registry_pull(native->images, native->registries, &pull, error)
+             ? native_image_status(runtime, reference, error)
+             : NULL;
 }
 
 static GPtrArray *native_list_images(Runtime *runtime, GError **error)
@@ -75,6 +78,11 @@ static bool native_mount_image(Runtime *runtime, const char *image_id, const cha
   return image_mount(((NativeRuntime *)runtime)->images, image_id, target, error);
 }
 
+static bool native_save_image(Runtime *runtime, const char *const *references, int fd, GError **error)
+{
+  return image_store_save(((NativeRuntime *)runtime)->images, references, fd, error);
+}
+
 static void native_set_event_handler(Runtime *runtime, RuntimeEvent handler, void *data)
 {
   NativeRuntime *native = (NativeRuntime *)runtime;
@@ -86,7 +94,7 @@ static void native_set_event_handler(Runtime *runtime, RuntimeEvent handler, voi
 static void native_interrupt(Runtime *runtime)
 {
   NativeRuntime *native = (NativeRuntime *)runtime;
-  image_store_interrupt(native->images);
+  registries_stop(native->registries);
   g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&native->lock);
   native->interrupted = true;
   g_cond_broadcast(&native->exited);
@@ -98,6 +106,7 @@ static void native_free(Runtime *runtime)
   exit_watch_stop(native->watch);
   g_clear_pointer(&native->sandboxes, g_hash_table_unref);
   g_clear_pointer(&native->containers, g_hash_table_unref);
+  registries_free(native->registries);
   image_store_free(native->images);
   address_pool_free(native->addresses);
   char **strings[] = { &native->data_dir,  &native->run_dir, &native->bridge,          &native->crun,
@@ -138,6 +147,7 @@ static const Runtime native_table = {
   .load_image = native_load_image,
   .mount_image = native_mount_image,
   .mounts_read_only_below = true,
+  .save_image = native_save_image,
   .set_event_handler = native_set_event_handler,
   .interrupt = native_interrupt,
   .free = native_free,
@@ -154,6 +164,7 @@ static NativeRuntime *native_alloc(const NativeRuntimeConfig *config)
   native->table = native_table;
   g_mutex_init(&native->lock);
   g_cond_init(&native->exited);
+  native->registries = registries_new(&config->registries);
   native->data_dir = g_strdup(config->data_dir);
   native->run_dir = g_strdup(config->run_dir);
   native->bridge = g_strdup(or_default(config->bridge, "pods0"));

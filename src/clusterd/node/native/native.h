@@ -1,5 +1,6 @@
 #pragma once
 /* The built-in container runtime: image store, crun under conmon, pod sandboxes that are pinned namespaces. */
+#include "clusterd/node/images/registries.h"
 #include "clusterd/node/runtime.h"
 
 typedef struct NativeRuntimeConfig {
@@ -7,6 +8,7 @@ typedef struct NativeRuntimeConfig {
   const char *run_dir;         /* /run/launcher: on a tmpfs; what lives here dies with the machine */
   const char *preloaded_store; /* read-only image store below data_dir/images, may be NULL or absent */
   const char *docker_root;     /* dockerd's data root whose images are used in place; NULL: /var/lib/docker */
+  RegistryConfig registries;   /* where images come from */
   const char *pod_cidr;        /* "10.244.0.0/24"; its first address is the bridge's */
   const char *bridge;          /* NULL: pods0 */
   const char *crun, *conmon;   /* programs; NULL: /usr/bin/crun, /usr/bin/conmon */

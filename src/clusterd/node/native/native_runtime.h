@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "clusterd/node/images/image_store.h"
+#include "clusterd/node/images/registries.h"
 #include "clusterd/node/runtime.h"
 #include "clusterd/node/sandbox/address_pool.h"
 
@@ -38,6 +39,7 @@ typedef struct NativeRuntime {
   Runtime table; /* first: the kubelet's view */
   char *data_dir, *run_dir, *bridge, *crun, *crun_root, *conmon, *seccomp_profile, *version;
   ImageStore *images;
+  Registries *registries;
   AddressPool *addresses;
   ExitWatch *watch;
   GMutex lock;            /* guards what follows and the marked members of what is in it; held only briefly */

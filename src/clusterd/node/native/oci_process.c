@@ -10,6 +10,9 @@
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define OPEN_FILES_MAX 1048576
+/* More than a cluster of thousands of services gives its pods. crun's time grows with the square of it, so that the
+ * image of somebody who means harm could have a core for minutes. */
+#define VARIABLES_MAX 20000
 
 /* What docker and containerd give to every container. */
 static const char *const default_capabilities[] = { "CHOWN",   "DAC_OVERRIDE", "FSETID",           "FOWNER",
@@ -158,10 +161,15 @@ json_t *oci_process_make(const OciInput *input, GError **error)
   g_autoptr(json_t) capabilities = args ? oci_capabilities(input, error) : NULL;
   if (!capabilities || !resolve_user(input, &user, error))
     return NULL;
-  return json_pack("{s:b, s:{s:I, s:I, s:O}, s:O, s:o, s:s, s:{s:O, s:O, s:O}, s:o, s:b, s:i}", "terminal",
+  g_autoptr(json_t) env = make_env(input, user.home);
+  if (json_array_size(env) > VARIABLES_MAX) {
+    reason_set(error, REASON_BAD_REQUEST, "%zu environment variables: argument list too long", json_array_size(env));
+    return NULL;
+  }
+  return json_pack("{s:b, s:{s:I, s:I, s:O}, s:O, s:O, s:s, s:{s:O, s:O, s:O}, s:o, s:b, s:i}", "terminal",
                    input->spec->tty, "user", "uid", (json_int_t)user.uid, "gid", (json_int_t)user.gid, "additionalGids",
-                   user.additional_gids, "args", args, "env", make_env(input, user.home), "cwd", working_dir(input),
-                   "capabilities", "bounding", capabilities, "effective", capabilities, "permitted", capabilities,
-                   "rlimits", make_rlimits(), "noNewPrivileges", json_is_false(escalation), "oomScoreAdj",
+                   user.additional_gids, "args", args, "env", env, "cwd", working_dir(input), "capabilities",
+                   "bounding", capabilities, "effective", capabilities, "permitted", capabilities, "rlimits",
+                   make_rlimits(), "noNewPrivileges", json_is_false(escalation), "oomScoreAdj",
                    oom_score_allowed(input->spec->oom_score_adj));
 }
