@@ -2,10 +2,10 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "clusterd/client/pod.h"
 #include "clusterd/node/kubelet_private.h"
 #include "clusterd/node/machine.h"
 #include "clusterd/node/node_resources.h"
-#include "clusterd/node/pod_spec.h"
 #include "clusterd/node/static_manifest.h"
 
 PodWorker *kubelet_worker(Kubelet *kubelet, const char *namespace_, const char *name, const char *uid)
@@ -35,6 +35,9 @@ static void on_ended(PodWorker *worker, bool removed, void *data)
   Kubelet *kubelet = data;
   const char *uid = pod_worker_uid(worker);
   PodWorker *held = NULL;
+  g_mutex_lock(&kubelet->admission);
+  g_hash_table_remove(kubelet->admitted, uid);
+  g_mutex_unlock(&kubelet->admission);
   g_mutex_lock(&kubelet->lock);
   if (removed) {
     if (!pod_worker_is_static(worker))
@@ -79,7 +82,7 @@ static void on_pod(Object *old, Object *new_object, void *data)
     return;
   }
   const char *uid = object_uid(pod);
-  if (kubelet->eviction && (!new_object || pod_spec_is_over(object_json(pod))))
+  if (kubelet->eviction && (!new_object || pod_is_finished(object_json(pod))))
     eviction_pod_over(kubelet->eviction);
   g_mutex_lock(&kubelet->lock);
   PodWorker *worker = g_hash_table_lookup(kubelet->workers, uid);
@@ -206,14 +209,17 @@ Kubelet *kubelet_new(Client *client, InformerSet *informers, Runtime *runtime, c
   kubelet->runtime = runtime;
   copy_config(kubelet, config);
   g_mutex_init(&kubelet->lock);
+  g_mutex_init(&kubelet->admission);
   g_cond_init(&kubelet->all_ended);
   kubelet->workers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)pod_worker_unref);
   kubelet->removed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  kubelet->admitted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   kubelet->claim_holders = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   kubelet->recorder = recorder_new(client, kubelet->node_name);
   kubelet_view_register(kubelet, informers);
   kubelet->pods = informer_set_get(informers, "v1", "pods");
   kubelet->background = background_new();
+  file_make_dirs(kubelet->pods_dir, 0755, NULL); /* its disk is looked at; kubelet_start tells of an error */
   g_autoptr(json_t) capacity = node_resources_capacity(kubelet->pods_dir);
   kubelet->allocatable = node_resources_allocatable(capacity, config->pressure);
   init_host(kubelet);
@@ -296,6 +302,7 @@ void kubelet_free(Kubelet *kubelet)
   g_hash_table_unref(kubelet->workers);
   g_hash_table_unref(kubelet->removed);
   g_hash_table_unref(kubelet->claim_holders);
+  g_hash_table_unref(kubelet->admitted);
   static_pods_free(kubelet->static_pods);
   json_decref(kubelet->allocatable);
   recorder_free(kubelet->recorder);
@@ -305,6 +312,7 @@ void kubelet_free(Kubelet *kubelet)
     g_free(texts[i]);
   g_strfreev(kubelet->unsafe_sysctls);
   g_cond_clear(&kubelet->all_ended);
+  g_mutex_clear(&kubelet->admission);
   g_mutex_clear(&kubelet->lock);
   g_free(kubelet);
 }

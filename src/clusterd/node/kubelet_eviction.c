@@ -1,7 +1,8 @@
 /* What the eviction manager asks of the kubelet, and the kubelet of it. */
 #include "base/json.h"
+#include "clusterd/client/pod.h"
 #include "clusterd/node/kubelet_private.h"
-#include "clusterd/node/pod_spec.h"
+#include "clusterd/node/pod_fit.h"
 #include "clusterd/node/sysctls.h"
 
 static void unref_pod(gpointer pod)
@@ -29,7 +30,7 @@ static GPtrArray *active_pods(void *data)
   g_autoptr(GPtrArray) all = workers(data);
   for (guint i = 0; i < all->len; i++) {
     g_autoptr(Object) pod = pod_worker_pod(all->pdata[i]);
-    if (!pod_spec_is_over(object_json(pod)))
+    if (!pod_is_finished(object_json(pod)))
       g_ptr_array_add(pods, json_incref(object_json(pod)));
   }
   return pods;
@@ -48,7 +49,7 @@ static void free_containers(void *data)
   g_autoptr(GPtrArray) all = workers(data);
   for (guint i = 0; i < all->len; i++) {
     g_autoptr(Object) pod = pod_worker_pod(all->pdata[i]);
-    if (pod_spec_is_over(object_json(pod)))
+    if (pod_is_finished(object_json(pod)))
       pod_worker_release(all->pdata[i]);
   }
 }
@@ -60,12 +61,49 @@ static void shown(void *data)
     node_status_wake(kubelet->node_status);
 }
 
+/* The pods that have begun here, or were let in, without the one called UID: json_t*, references. As the API has them,
+ * since that is what the scheduler counts: a pod is gone when its object is, though its worker may still be about to
+ * end. With the admission lock held. */
+static GPtrArray *other_pods(Kubelet *kubelet, const char *uid)
+{
+  GPtrArray *others = g_ptr_array_new_with_free_func(unref_pod);
+  g_autoptr(GPtrArray) pods = kubelet_pods(kubelet);
+  for (guint i = 0; i < pods->len; i++) {
+    json_t *pod = object_json(pods->pdata[i]);
+    const char *other = object_uid(pods->pdata[i]);
+    bool begun = json_at(pod, "status", "startTime", NULL) || g_hash_table_contains(kubelet->admitted, other) ||
+                 pod_use_is_critical(pod); /* a static pod keeps its status to itself */
+    if (begun && !pod_is_finished(pod) && !g_str_equal(other, uid))
+      g_ptr_array_add(others, json_incref(pod));
+  }
+  return others;
+}
+
+/* What the system itself needs is let in: nothing would make room for it. */
+static char *fit(Kubelet *kubelet, const json_t *pod, const char **reason)
+{
+  const char *uid = json_str(json_object_get(pod, "metadata"), "uid", "");
+  g_autoptr(Object) node = informer_get(kubelet->nodes, NULL, kubelet->node_name);
+  char *message = NULL;
+  g_mutex_lock(&kubelet->admission);
+  if (!pod_use_is_critical(pod)) {
+    g_autoptr(GPtrArray) others = other_pods(kubelet, uid);
+    message = pod_fit_refusal(pod, node ? object_json(node) : NULL, kubelet->allocatable, others, reason);
+  }
+  if (!message)
+    g_hash_table_add(kubelet->admitted, g_strdup(uid));
+  g_mutex_unlock(&kubelet->admission);
+  return message;
+}
+
 char *kubelet_refuses(const json_t *pod, const char **reason, void *data)
 {
   Kubelet *kubelet = data;
   char *why = kubelet->eviction ? eviction_refuses(kubelet->eviction, pod) : NULL;
   *reason = why ? EVICTION_REASON : SYSCTLS_REASON;
-  return why ? why : sysctls_refusal(pod, (const char *const *)kubelet->unsafe_sysctls);
+  if (!why)
+    why = sysctls_refusal(pod, (const char *const *)kubelet->unsafe_sysctls);
+  return why || !kubelet->eviction ? why : fit(kubelet, pod, reason);
 }
 
 void kubelet_eviction_init(Kubelet *kubelet, const KubeletConfig *config)

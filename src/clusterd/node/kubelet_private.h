@@ -31,6 +31,8 @@ struct Kubelet {
   GCond all_ended;
   GHashTable *workers;       /* uid → PodWorker, a reference each */
   GHashTable *removed;       /* set of uids taken off the node whose objects finalizers still hold */
+  GMutex admission;          /* held while a pod is let in, before LOCK; guards admitted */
+  GHashTable *admitted;      /* set of uids of pods that were let in, whether or not their status says so yet */
   GHashTable *claim_holders; /* uid of a claim for one pod alone → "namespace/name" of the pod, a space, its uid */
   unsigned n_threads;        /* workers whose threads have not ended */
 };

@@ -45,6 +45,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/pod_conditions.c %D%/pod_conditions.h \
 	%D%/pod_container.c \
 	%D%/pod_evict.c \
+	%D%/pod_fit.c %D%/pod_fit.h \
 	%D%/pod_files.c %D%/pod_files.h \
 	%D%/pod_spec.c %D%/pod_spec.h \
 	%D%/pod_state.c %D%/pod_state.h \

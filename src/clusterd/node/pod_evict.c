@@ -1,7 +1,7 @@
 /* Pods that the node ends, or does not let begin, for its own sake. */
 #include "base/file.h"
 #include "base/json.h"
-#include "clusterd/node/pod_spec.h"
+#include "clusterd/client/pod.h"
 #include "clusterd/node/pod_worker_private.h"
 #include "clusterd/node/pressure/eviction.h"
 
@@ -36,7 +36,7 @@ void pod_evict_take(PodWorker *worker)
   int64_t grace = worker->evict_grace;
   bool disrupted = worker->evict_disrupted;
   g_mutex_unlock(&worker->lock);
-  if (!message || worker->state.reason || pod_spec_is_over(worker->state.pod)) {
+  if (!message || worker->state.reason || pod_is_finished(worker->state.pod)) {
     g_free(message);
     return;
   }

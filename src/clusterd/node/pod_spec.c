@@ -34,12 +34,6 @@ char *pod_spec_title(const json_t *pod)
                          json_str(metadata, "uid", ""));
 }
 
-bool pod_spec_is_over(const json_t *pod)
-{
-  const char *phase = json_str(json_object_get(pod, "status"), "phase", "");
-  return g_str_equal(phase, "Succeeded") || g_str_equal(phase, "Failed");
-}
-
 bool pod_spec_is_terminating(const json_t *pod)
 {
   return json_is_string(json_at(pod, "metadata", "deletionTimestamp", NULL));

@@ -15,9 +15,6 @@ const char *pod_spec_restart_policy(const json_t *pod);
 /* "app_default(UID)", as events and messages name a pod. The caller frees. */
 char *pod_spec_title(const json_t *pod);
 
-/* Its status says that it has ended for good. */
-bool pod_spec_is_over(const json_t *pod);
-
 /* deletionTimestamp is set. */
 bool pod_spec_is_terminating(const json_t *pod);
 

@@ -194,6 +194,15 @@ static bool node_says(Fixture *fixture, const char *type, const char *reason, co
   return g_str_equal(is_reason, reason) && g_str_equal(is_message, message);
 }
 
+static int64_t node_amount(Fixture *fixture, const char *which, const char *resource)
+{
+  g_autoptr(Object) node = client_get(fixture->client, "v1", "nodes", NULL, "n1", NULL);
+  Quantity quantity;
+  g_assert_true(
+      quantity_parse(json_str(json_at(object_json(node), "status", which, NULL), resource, "?"), &quantity, NULL));
+  return quantity_milli(quantity);
+}
+
 static void run_pod(Fixture *fixture, const char *name, const char *spec)
 {
   g_autofree char *uid = create_pod(fixture, name, spec);
@@ -345,6 +354,39 @@ static void test_admission(Fixture *fixture, gconstpointer data)
   g_assert_true(status_is(fixture, "before", "phase", "Running"));
 }
 
+/* Who is bound here without the scheduler has to fit all the same; two cannot have the same room. */
+static void test_fit(Fixture *fixture, gconstpointer data)
+{
+  int64_t cpu = node_amount(fixture, "allocatable", "cpu");
+  g_autofree char *large =
+      g_strdup_printf("containers: [{name: c, image: 'test:1', resources: {requests: {cpu: %dm}}}]", (int)cpu - 10);
+  g_autofree char *wanted =
+      g_strdup_printf("Pod was rejected: Node didn't have enough resource: cpu, requested: %d, used: %d, capacity: %d",
+                      (int)cpu - 10, (int)cpu - 10, (int)cpu);
+  static const char *const names[] = { "p1", "p2" };
+  for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+    g_free(create_pod(fixture, names[i], large));
+  wait_until(!status_is(fixture, "p1", "phase", "Pending") && !status_is(fixture, "p2", "phase", "Pending"));
+  bool first = status_is(fixture, "p1", "phase", "Running");
+  const char *refused = first ? "p2" : "p1";
+  g_assert_true(status_is(fixture, first ? "p1" : "p2", "phase", "Running"));
+  g_assert_true(status_is(fixture, refused, "phase", "Failed"));
+  g_assert_true(status_is(fixture, refused, "reason", "OutOfcpu"));
+  g_assert_true(status_is(fixture, refused, "message", wanted));
+  wait_until(has_event(fixture, "OutOfcpu", wanted + strlen("Pod was rejected: ")));
+  /* what has begun is not asked again */
+  stop_kubelet(fixture);
+  start_kubelet(fixture);
+  wait_until(status_is(fixture, first ? "p1" : "p2", "phase", "Running"));
+  run_pod(fixture, "critical",
+          "priorityClassName: system-node-critical, containers: [{name: c, image: 'test:1', "
+          "resources: {requests: {cpu: 20m}}}]");
+  /* and what ends makes room */
+  delete_pod(fixture, first ? "p1" : "p2", -1);
+  wait_until(!exists(fixture, first ? "p1" : "p2"));
+  run_pod(fixture, "p3", "containers: [{name: c, image: 'test:1', resources: {requests: {cpu: 20m}}}]");
+}
+
 /* --- images and containers -----------------------------------------------------------------------------------------
  */
 
@@ -420,15 +462,6 @@ static void test_disk(Fixture *fixture, gconstpointer data)
 
 /* --- the Node ------------------------------------------------------------------------------------------------------
  */
-
-static int64_t node_amount(Fixture *fixture, const char *which, const char *resource)
-{
-  g_autoptr(Object) node = client_get(fixture->client, "v1", "nodes", NULL, "n1", NULL);
-  Quantity quantity;
-  g_assert_true(
-      quantity_parse(json_str(json_at(object_json(node), "status", which, NULL), resource, "?"), &quantity, NULL));
-  return quantity_milli(quantity);
-}
 
 static void test_node(Fixture *fixture, gconstpointer data)
 {
@@ -520,6 +553,7 @@ int main(int argc, char **argv)
                 { "soft-and-transition", test_soft_and_transition },
                 { "limits", test_limits },
                 { "admission", test_admission },
+                { "fit", test_fit },
                 { "images", test_images },
                 { "disk", test_disk },
                 { "node", test_node },

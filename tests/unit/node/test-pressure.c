@@ -9,6 +9,7 @@
 #include "base/yaml.h"
 #include "clusterd/node/machine.h"
 #include "clusterd/node/node_resources.h"
+#include "clusterd/node/pod_fit.h"
 #include "clusterd/node/pressure/image_records.h"
 #include "clusterd/node/pressure/pod_use.h"
 #include "clusterd/node/pressure/pressure_settings.h"
@@ -425,6 +426,58 @@ static void test_container_limit(void)
   g_assert_null(unknown);
 }
 
+/* --- what fits -----------------------------------------------------------------------------------------------------
+ */
+
+static void test_fit(void)
+{
+  static const struct {
+    const char *pod, *reason, *message;
+  } rows[] = {
+    { "{containers: [{name: c}]}", NULL, NULL },
+    { "{containers: [{resources: {requests: {cpu: 1500m, memory: 900Mi}}}]}", NULL, NULL },
+    { "{containers: [{resources: {requests: {cpu: 1501m, memory: 2Gi}}}]}", "OutOfcpu",
+      "Node didn't have enough resource: cpu, requested: 1501, used: 500, capacity: 2000" },
+    { "{containers: [{resources: {requests: {memory: 901Mi}}}]}", "OutOfmemory",
+      "Node didn't have enough resource: memory, requested: 944766976, used: 104857600, capacity: 1048576000" },
+    { "{containers: [{resources: {requests: {ephemeral-storage: 2Gi}}}]}", "OutOfephemeral-storage",
+      "Node didn't have enough resource: ephemeral-storage, requested: 2147483648, used: 0, capacity: 1073741824" },
+    { "{containers: [{resources: {requests: {example.com/x: 3}}}]}", "OutOfexample.com/x",
+      "Node didn't have enough resource: example.com/x, requested: 3, used: 0, capacity: 2" },
+    { "{containers: [{resources: {requests: {example.com/unknown: 3}}}]}", NULL, NULL },
+    { "{nodeSelector: {disk: fast}, containers: []}", NULL, NULL },
+    { "{nodeSelector: {disk: slow}, containers: []}", "NodeAffinity",
+      "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector" },
+    { "{containers: [{ports: [{hostPort: 80, protocol: UDP}, {hostPort: 81, protocol: TCP}, {containerPort: 80}]}]}",
+      NULL, NULL },
+    { "{containers: [{ports: [{hostPort: 80, protocol: TCP, hostIP: 10.0.0.1}]}]}", "NodePorts",
+      "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" },
+    { "{containers: [{ports: [{hostPort: 90, hostIP: 10.0.0.2}]}]}", NULL, NULL },
+  };
+  g_autoptr(json_t) node = yaml("{metadata: {labels: {disk: fast}}}");
+  g_autoptr(json_t) allocatable =
+      yaml("{cpu: '2', memory: 1000Mi, ephemeral-storage: 1Gi, pods: '2', example.com/x: '2'}");
+  g_autoptr(json_t) other =
+      yaml("{spec: {containers: [{resources: {requests: {cpu: 500m, memory: 100Mi}}, ports: [{hostPort: 80, protocol: "
+           "TCP}, {hostPort: 90, hostIP: 10.0.0.1}]}]}}");
+  g_autoptr(GPtrArray) others = g_ptr_array_new();
+  g_ptr_array_add(others, other);
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *text = g_strdup_printf("{spec: %s}", rows[i].pod);
+    g_autoptr(json_t) pod = yaml(text);
+    const char *reason = NULL;
+    g_autofree char *message = pod_fit_refusal(pod, node, allocatable, others, &reason);
+    g_assert_cmpstr(message, ==, rows[i].message);
+    g_assert_cmpstr(reason, ==, rows[i].reason);
+  }
+  g_ptr_array_add(others, other);
+  g_autoptr(json_t) small = yaml("{spec: {containers: []}}");
+  const char *reason = NULL;
+  g_autofree char *full = pod_fit_refusal(small, node, allocatable, others, &reason);
+  g_assert_cmpstr(reason, ==, "OutOfpods");
+  g_assert_cmpstr(full, ==, "Node didn't have enough resource: pods, requested: 1, used: 2, capacity: 2");
+}
+
 /* --- what is reserved ----------------------------------------------------------------------------------------------
  */
 
@@ -626,6 +679,7 @@ int main(int argc, char **argv)
   g_test_add_func("/pressure/messages", test_messages);
   g_test_add_func("/pressure/limits", test_limits);
   g_test_add_func("/pressure/container-limit", test_container_limit);
+  g_test_add_func("/pressure/fit", test_fit);
   g_test_add_func("/pressure/allocatable", test_allocatable);
   g_test_add_func("/pressure/image-records", test_records);
   g_test_add_func("/pressure/source", test_source);
