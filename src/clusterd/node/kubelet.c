@@ -140,6 +140,18 @@ static void on_claim(Object *old, Object *new_object, void *data)
   g_mutex_unlock(&kubelet->lock);
 }
 
+static void on_node(Object *old, Object *new_object, void *data)
+{
+  Kubelet *kubelet = data;
+  if (!new_object || !g_str_equal(object_name(new_object), kubelet->node_name) ||
+      !node_status_lacks(object_json(new_object)))
+    return;
+  g_mutex_lock(&kubelet->lock);
+  if (kubelet->node_status)
+    node_status_wake(kubelet->node_status);
+  g_mutex_unlock(&kubelet->lock);
+}
+
 static void on_runtime_event(const char *sandbox_id, const char *container_id, void *data)
 {
   Kubelet *kubelet = data;
@@ -232,6 +244,7 @@ Kubelet *kubelet_new(Client *client, InformerSet *informers, Runtime *runtime, c
   informer_add_handler(kubelet->config_maps, on_config_map, kubelet);
   informer_add_handler(kubelet->secrets, on_secret, kubelet);
   informer_add_handler(kubelet->claims, on_claim, kubelet);
+  informer_add_handler(kubelet->nodes, on_node, kubelet);
   runtime->set_event_handler(runtime, on_runtime_event, kubelet);
   return kubelet;
 }
@@ -250,8 +263,11 @@ bool kubelet_start(Kubelet *kubelet, GError **error)
     return false;
   if (kubelet->eviction)
     eviction_look(kubelet->eviction);
-  kubelet->node_status = node_status_start(kubelet->client, kubelet->runtime, kubelet->recorder, &config, error);
-  if (!kubelet->node_status)
+  NodeStatus *status = node_status_start(kubelet->client, kubelet->runtime, kubelet->recorder, &config, error);
+  g_mutex_lock(&kubelet->lock);
+  kubelet->node_status = status;
+  g_mutex_unlock(&kubelet->lock);
+  if (!status)
     return false;
   if (kubelet->eviction)
     eviction_start(kubelet->eviction);

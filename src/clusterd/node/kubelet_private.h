@@ -20,7 +20,7 @@ struct Kubelet {
   PodWorkerHost host;
   Background *background;
   NodeAccess access;
-  NodeStatus *node_status;
+  NodeStatus *node_status;          /* set once, under LOCK; NULL before kubelet_start */
   json_t *allocatable;              /* what pods may have of the node */
   const PressureSettings *pressure; /* NULL: nobody looks for it */
   PressureSource *own_source;       /* NULL: another was given */

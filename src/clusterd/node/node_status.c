@@ -1,6 +1,7 @@
 #include "clusterd/node/node_status.h"
 
 #include <stdbool.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
@@ -161,12 +162,39 @@ static json_t *addresses(const NodeStatus *status)
   return list;
 }
 
+static bool is_extended(const char *resource)
+{
+  return strchr(resource, '/') != NULL;
+}
+
+/* Resources that somebody else says the node has stay. */
+static void keep_extended(json_t *capacity, json_t *old)
+{
+  const char *name;
+  json_t *value;
+  json_object_foreach (old, name, value)
+    if (is_extended(name) && !json_object_get(capacity, name))
+      json_object_set(capacity, name, value);
+}
+
+bool node_status_lacks(const json_t *node)
+{
+  json_t *capacity = json_at(node, "status", "capacity", NULL), *value;
+  const json_t *allocatable = json_at(node, "status", "allocatable", NULL);
+  const char *name;
+  json_object_foreach (capacity, name, value)
+    if (is_extended(name) && !json_same(value, json_object_get(allocatable, name)))
+      return true;
+  return false;
+}
+
 static bool change_status(json_t *value, void *data)
 {
   NodeStatus *status = data;
   json_t *now = json_ensure_object(value, "status", NULL), *capacity = node_resources_capacity(status->data_dir);
   g_ptr_array_set_size(status->news, 0); /* of a try that met with a conflict */
   json_object_set_new(now, "addresses", addresses(status));
+  keep_extended(capacity, json_object_get(now, "capacity"));
   json_object_set_new(now, "capacity", capacity);
   json_object_set_new(now, "allocatable", node_resources_allocatable(capacity, status->pressure));
   json_object_set_new(now, "conditions", conditions(status, json_object_get(now, "conditions")));

@@ -25,5 +25,9 @@ NodeStatus *node_status_start(Client *client, Runtime *runtime, Recorder *record
                               GError **error);
 void node_status_stop(NodeStatus *status);
 
+/* Whether NODE's status tells of resources of others' making ("example.com/dongle" in capacity) that pods may not ask
+ * for yet: node_status_wake changes that. */
+bool node_status_lacks(const json_t *node);
+
 /* Has the status written now: something in it has changed. From any thread; does not block. */
 void node_status_wake(NodeStatus *status);

@@ -490,6 +490,31 @@ static void test_node(Fixture *fixture, gconstpointer data)
   g_assert_true(fake_runtime_has_env(fixture->runtime, "c", cpu));
 }
 
+static bool add_dongles(json_t *value, void *data)
+{
+  json_object_set_new(json_ensure_object(value, "status", "capacity", NULL), "example.com/dongle", json_string("4"));
+  return true;
+}
+
+static bool may_have_dongles(Fixture *fixture)
+{
+  g_autoptr(Object) node = client_get(fixture->client, "v1", "nodes", NULL, "n1", NULL);
+  const json_t *status = json_object_get(object_json(node), "status");
+  return g_str_equal(json_str(json_object_get(status, "capacity"), "example.com/dongle", ""), "4") &&
+         g_str_equal(json_str(json_object_get(status, "allocatable"), "example.com/dongle", ""), "4");
+}
+
+/* What somebody says the node has, pods may ask for, and it stays. */
+static void test_extended(Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(Object) node = client_modify(fixture->client, "v1", "nodes", NULL, "n1", "status", add_dongles, NULL, NULL);
+  g_assert_nonnull(node);
+  wait_until(may_have_dongles(fixture));
+  stop_kubelet(fixture);
+  start_kubelet(fixture);
+  g_assert_true(may_have_dongles(fixture));
+}
+
 static bool set_boot(json_t *value, void *data)
 {
   json_object_set_new(json_ensure_object(value, "status", "nodeInfo", NULL), "bootID", json_string("another"));
@@ -558,6 +583,7 @@ int main(int argc, char **argv)
                 { "disk", test_disk },
                 { "node", test_node },
                 { "rebooted", test_rebooted },
+                { "extended", test_extended },
                 { "node-images", test_node_images },
                 { "left-behind", test_left_behind } };
   g_test_init(&argc, &argv, NULL);
