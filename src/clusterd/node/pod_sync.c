@@ -1,6 +1,7 @@
 /* A pod that should run: volumes, sandbox, init containers in order, then the others. */
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -170,27 +171,46 @@ static void leave_sandbox(PodWorker *worker)
   g_clear_pointer(&worker->state.other_ip, g_free);
 }
 
+/* They are written after the sandbox was made: a clusterd that was killed in between has left it without. */
+static bool has_pod_files(PodWorker *worker)
+{
+  static const char *const names[] = { "hosts", "resolv.conf", "hostname" };
+  for (gsize i = 0; i < G_N_ELEMENTS(names) && !worker->has_files; i++) {
+    g_autofree char *path = g_build_filename(worker->dir, names[i], NULL);
+    if (access(path, F_OK) < 0)
+      return false;
+  }
+  worker->has_files = true;
+  return true;
+}
+
+static bool begin_sandbox(PodWorker *worker, GError **error)
+{
+  leave_sandbox(worker);
+  char *id = run_sandbox(worker, error);
+  if (!id)
+    return false;
+  g_mutex_lock(&worker->lock);
+  g_ptr_array_add(worker->sandboxes, g_strdup(id));
+  g_mutex_unlock(&worker->lock);
+  worker->state.sandbox_id = id;
+  worker->state.restartable_init_done = false;
+  worker->has_files = false;
+  pod_worker_observe(worker);
+  return true;
+}
+
 static bool ensure_sandbox(PodWorker *worker)
 {
   PodState *state = &worker->state;
   g_autoptr(GError) error = NULL;
-  if (state->sandbox_ready)
+  if (state->sandbox_ready && has_pod_files(worker))
     return true;
   if (timestamp_now_us() < worker->sandbox_retry_us) {
     pod_worker_wake_at(worker, worker->sandbox_retry_us);
     return false;
   }
-  leave_sandbox(worker);
-  char *id = run_sandbox(worker, &error);
-  if (id) {
-    g_mutex_lock(&worker->lock);
-    g_ptr_array_add(worker->sandboxes, g_strdup(id));
-    g_mutex_unlock(&worker->lock);
-    state->sandbox_id = id;
-    state->restartable_init_done = false;
-    pod_worker_observe(worker);
-  }
-  if (id && write_pod_files(worker, &error)) {
+  if ((state->sandbox_ready || begin_sandbox(worker, &error)) && write_pod_files(worker, &error)) {
     worker->sandbox_failures = 0;
     worker->sandbox_retry_us = 0;
     return true;

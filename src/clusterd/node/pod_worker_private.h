@@ -39,6 +39,7 @@ struct PodWorker {
   int64_t grace_limit; /* seconds every stop may take at most; -1: what the pod says */
   PodVolumes *volumes;
   bool volumes_ready, finished;
+  bool has_files; /* the sandbox's files under /etc are there */
   unsigned volume_failures, sandbox_failures;
   int64_t volume_retry_us, sandbox_retry_us; /* wall clock; 0: at once */
   int64_t stop_grace;                        /* seconds the running stops were given; -1: none began */
