@@ -1,5 +1,5 @@
 #!/bin/bash
-# Pods as containers of the machine's dockerd: launcher start --container-runtime=docker.
+# Pods as containers of the machine's dockerd, then of its containerd: launcher start --container-runtime=NAME.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 KUBECTL=$(kubectl_path 1.32) || skip_all "no kubectl 1.32 to be had"
@@ -37,3 +37,20 @@ ok "is ready" "$KUBECTL" wait --for=condition=Ready pod/web --timeout=120s
 ok "its service answers a pod by its name" eventually 30 "$KUBECTL" exec one -- wget -qO- -T 5 http://web
 ok "delete" "$KUBECTL" delete pod one --grace-period=1 --timeout=60s
 ok "docker has nothing left of it" eventually 60 gone one
+ok "delete the machine" "$LAUNCHER" delete -p runtimes
+
+ok "start with containerd" "${START[@]}" -p runtimes --container-runtime containerd
+like "the node tells that" '^containerd://[0-9]' "$KUBECTL" get node runtimes -o 'jsonpath={.status.nodeInfo.containerRuntimeVersion}'
+ok "a pod of a preloaded image" "$KUBECTL" run two --image=busybox --image-pull-policy=IfNotPresent --command -- \
+  sh -c 'echo said inside; exec sleep 3600'
+ok "runs" eventually 120 phase_is two Running
+is "logs" "said inside" "$KUBECTL" logs two
+is "exec" "two" "$KUBECTL" exec two -- hostname
+like "the pod has an address of the pod network" '^10\.244\.0\.' "$KUBECTL" get pod two -o 'jsonpath={.status.podIP}'
+like "its id is containerd's" '^containerd://[0-9a-f]{64}$' "$KUBECTL" get pod two -o 'jsonpath={.status.containerStatuses[0].containerID}'
+ok "stop" "$LAUNCHER" stop -p runtimes
+ok "start again" "${START[@]}" -p runtimes
+ok "the pod is started again" eventually 120 bash -c "[ \"\$('$KUBECTL' get pod two -o 'jsonpath={.status.containerStatuses[0].restartCount}')\" = 1 ]"
+ok "and runs" eventually 120 phase_is two Running
+is "exec after that" "two" "$KUBECTL" exec two -- hostname
+ok "delete" "$KUBECTL" delete pod two --grace-period=1 --timeout=60s

@@ -9,8 +9,8 @@ TESTS += %D%/test-native.sh %D%/test-docker.sh %D%/static-docker.sh %D%/node-api
 dist_check_SCRIPTS += %D%/with-runtime
 EXTRA_DIST += %D%/runtime-contract
 %D%/test-native.log %D%/test-docker.log: %D%/test-runtime$(EXEEXT)
-dist_check_SCRIPTS += %D%/test-containerd.sh
-TESTS += %D%/test-containerd.sh
+dist_check_SCRIPTS += %D%/test-containerd.sh %D%/static-containerd.sh %D%/node-api-containerd.sh
+TESTS += %D%/test-containerd.sh %D%/static-containerd.sh %D%/node-api-containerd.sh
 %D%/test-containerd.log: %D%/test-runtime$(EXEEXT) src/clusterd/clusterd-pause$(EXEEXT)
 %D%/test-docker.log: src/clusterd/clusterd-pause$(EXEEXT)
 dist_check_SCRIPTS += %D%/dns.sh

@@ -119,7 +119,7 @@ is "2 MiB in its own layer" "$(summary "2 << 20 <= pods['web']['containers'][0][
 is "both are its ephemeral storage" "$(summary "5 << 20 <= pods['web']['ephemeral-storage']['usedBytes'] < 7 << 20")" True
 is "what is left of 64 MiB" "$(summary "(64 << 20) - pods['web']['containers'][0]['memory']['workingSetBytes'] == pods['web']['containers'][0]['memory']['availableBytes']")" True
 processes=1
-[ "$RUNTIME" != docker ] || processes=2 # and the pod's pause process
+[ "$RUNTIME" = native ] || processes=2 # and the pod's pause process
 for _ in $(seq 100); do # a probe may just be one more
   found=$(summary "pods['web']['process_stats']['process_count']")
   [ "$found" != "$processes" ] || break

@@ -14,6 +14,10 @@ if [ "${1:-}" != --inside ]; then
     dockerd=$(command -v dockerd || "$(dirname "$0")/../unpacked" docker.io usr/sbin/dockerd) || { echo "1..0 # SKIP dockerd is missing"; exit 0; }
     PATH=$(dirname "$dockerd"):$PATH
   fi
+  if [ "$RUNTIME" = containerd ]; then
+    containerd=$(command -v containerd || "$(dirname "$0")/../unpacked" containerd usr/bin/containerd) || { echo "1..0 # SKIP containerd is missing"; exit 0; }
+    PATH=$(dirname "$containerd"):$PATH
+  fi
   "$(dirname "$0")/sandbox.sh" "$(dirname "$0")/with-runtime" bash "$0" --inside
   status=$?
   [ "$status" != 77 ] || { echo "1..0 # SKIP no namespaces here"; exit 0; }
@@ -33,7 +37,15 @@ make_pki() {
   sh "$G_TEST_SRCDIR/tests/api/pki.sh" "$work/pki"
 }
 
+# As the machine starts it, once for all servers of a test.
+start_containerd() {
+  [ "$RUNTIME" = containerd ] && [ -z "${containerd_pid:-}" ] || return 0
+  containerd --config "$G_TEST_SRCDIR/iso/rootfs/etc/containerd/config.toml" --log-level warn >>"$work/containerd.log" 2>&1 &
+  containerd_pid=$!
+}
+
 run_server() {
+  start_containerd
   [ -e "$work/pki/sa.key" ] || make_pki
   ip link show eth0 >/dev/null 2>&1 || {
     ip link add eth0 type veth peer name uplink && ip addr add 10.99.0.2/24 dev eth0 && ip link set eth0 up &&

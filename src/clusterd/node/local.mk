@@ -20,6 +20,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/cri/load.c \
 	%D%/cri/pause_image.c %D%/cri/pause_image.h \
 	%D%/cri/places.c \
+	%D%/cri/preload.c %D%/cri/preload.h \
 	%D%/cri/sandbox.c \
 	%D%/cri/store.c %D%/cri/store.h \
 	%D%/cri/stream.c %D%/cri/stream.h \
@@ -94,6 +95,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/images/image_reference.c %D%/images/image_reference.h \
 	%D%/images/image_save.c \
 	%D%/images/image_store.c %D%/images/image_store.h \
+	%D%/images/image_tar.c %D%/images/image_tar.h \
 	%D%/images/layer.c %D%/images/layer.h \
 	%D%/images/layer_copy.c \
 	%D%/images/layer_entry.c %D%/images/layer_entry.h \

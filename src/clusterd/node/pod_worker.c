@@ -17,6 +17,7 @@
 #include "clusterd/node/pod_worker_private.h"
 #include "clusterd/node/static_manifest.h"
 
+#define RUNTIME_RETRY_US G_USEC_PER_SEC /* while the runtime does not answer */
 #define TERMINATION_MESSAGE_MAX 4096
 #define TERMINATION_LOG_LINES 80
 #define TERMINATION_LOG_MAX 2048
@@ -297,14 +298,16 @@ static void publish(PodWorker *worker)
   watch_logs(worker);
 }
 
-static void observe_sandbox(PodWorker *worker)
+/* False when the runtime does not say. */
+static bool observe_sandbox(PodWorker *worker)
 {
   Runtime *runtime = worker->host->runtime;
   PodState *state = &worker->state;
   SandboxStatus status = { 0 };
-  state->sandbox_ready = false;
-  if (!state->sandbox_id || !runtime->sandbox_status(runtime, state->sandbox_id, &status, NULL))
-    return;
+  g_autoptr(GError) error = NULL;
+  if (state->sandbox_id && !runtime->sandbox_status(runtime, state->sandbox_id, &status, &error) &&
+      !reason_is(error, REASON_RUNTIME_NOT_FOUND))
+    return false;
   state->sandbox_ready = status.ready;
   if (status.ip) {
     g_free(state->ip);
@@ -313,16 +316,21 @@ static void observe_sandbox(PodWorker *worker)
     state->other_ip = g_steal_pointer(&status.other_ip);
   }
   sandbox_status_clear(&status);
+  return true;
 }
 
-void pod_worker_observe(PodWorker *worker)
+bool pod_worker_observe(PodWorker *worker)
 {
   Runtime *runtime = worker->host->runtime;
   PodState *state = &worker->state;
   g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func((GDestroyNotify)container_status_free);
-  observe_sandbox(worker);
+  if (!observe_sandbox(worker))
+    return false;
   for (guint i = 0; i < worker->sandboxes->len; i++) {
-    g_autoptr(GPtrArray) found = runtime->list_containers(runtime, worker->sandboxes->pdata[i], NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) found = runtime->list_containers(runtime, worker->sandboxes->pdata[i], &error);
+    if (!found && !reason_is(error, REASON_RUNTIME_NOT_FOUND))
+      return false;
     while (found && found->len > 0)
       g_ptr_array_add(all, g_ptr_array_steal_index_fast(found, found->len - 1));
   }
@@ -339,6 +347,7 @@ void pod_worker_observe(PodWorker *worker)
           record->current->message ? g_strdup(record->current->message) : termination_message(worker, record);
   }
   publish(worker);
+  return true;
 }
 
 static gint compare_attempts(gconstpointer a, gconstpointer b)
@@ -378,8 +387,8 @@ static void recall_containers(PodWorker *worker)
   }
 }
 
-/* Takes up what the runtime has of this pod from before. */
-static void adopt(PodWorker *worker)
+/* Finds the sandboxes the runtime has of this pod from before. False when it does not say. */
+static bool adopt_sandboxes(PodWorker *worker)
 {
   Runtime *runtime = worker->host->runtime;
   g_autoptr(json_t) list = runtime->list_sandboxes(runtime, NULL);
@@ -398,7 +407,27 @@ static void adopt(PodWorker *worker)
     worker->state.sandbox_id = g_strdup(json_str(own->pdata[own->len - 1], "id", ""));
     worker->state.sandbox_attempt = (unsigned)json_int(own->pdata[own->len - 1], "attempt", 0);
   }
-  pod_worker_observe(worker);
+  return list != NULL;
+}
+
+/* A daemon that is away says nothing: that must not be taken for a pod that has nothing. False when the worker is to
+ * stop. */
+static bool wait_for_runtime(PodWorker *worker)
+{
+  int64_t until = g_get_monotonic_time() + RUNTIME_RETRY_US;
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&worker->lock);
+  while (!worker->stopping && g_cond_wait_until(&worker->wake, &worker->lock, until))
+    ;
+  return !worker->stopping;
+}
+
+/* Takes up what the runtime has of this pod from before. */
+static void adopt(PodWorker *worker)
+{
+  bool found = false;
+  do
+    found = found || adopt_sandboxes(worker);
+  while ((!found || !pod_worker_observe(worker)) && wait_for_runtime(worker));
   recall_containers(worker);
 }
 
@@ -530,8 +559,12 @@ static void finish(PodWorker *worker)
 static bool pass(PodWorker *worker, bool gone, const GPtrArray *verdicts)
 {
   PodState *state = &worker->state;
-  pod_worker_observe(worker);
+  bool known = pod_worker_observe(worker);
   apply_verdicts(worker, verdicts);
+  if (!known) {
+    pod_worker_wake_at(worker, timestamp_now_us() + RUNTIME_RETRY_US);
+    return false;
+  }
   pod_evict_take(worker);
   if (gone || pod_spec_is_terminating(state->pod))
     return pod_stop_remove(worker, gone);

@@ -53,8 +53,8 @@ void pod_worker_wake_at(PodWorker *worker, int64_t time_us);
 void pod_worker_event(PodWorker *worker, const ContainerRecord *record, const char *type, const char *reason,
                       const char *format, ...) G_GNUC_PRINTF(5, 6);
 
-/* Asks the runtime about the sandbox and the containers. */
-void pod_worker_observe(PodWorker *worker);
+/* Asks the runtime about the sandbox and the containers. False when it does not say: then nothing has changed. */
+bool pod_worker_observe(PodWorker *worker);
 
 /* Writes the pod's status where it differs. False when the API could not be written. */
 bool pod_worker_write_status(PodWorker *worker);

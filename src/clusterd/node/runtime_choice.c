@@ -35,6 +35,7 @@ static Runtime *open_cri(const RuntimeChoice *choice, const char *socket_path, G
                               .socket_path = socket_path,
                               .data_dir = choice->data_dir,
                               .run_dir = choice->run_dir,
+                              .preloaded_store = choice->preloaded_store,
                               .pod_cidr = choice->pod_cidr };
   return cri_runtime_new(&config, error);
 }

@@ -42,6 +42,8 @@ typedef struct FakeRuntime {
   unsigned next_id;
   int exec_code;
   bool interrupted, execs_hang;
+  bool away;        /* says nothing of what it has */
+  unsigned refused; /* how often it said nothing */
   RuntimeEvent handler;
   void *data;
 } FakeRuntime;
@@ -149,9 +151,23 @@ static bool remove_sandbox(Runtime *runtime, const char *id, GError **error)
   return true;
 }
 
+/* True, with an error, while it is away. Under the lock. */
+static bool refuses(FakeRuntime *self, GError **error)
+{
+  self->refused += self->away;
+  if (self->away)
+    reason_set(error, REASON_RUNTIME, "nobody is there");
+  return self->away;
+}
+
 static bool sandbox_status(Runtime *runtime, const char *id, SandboxStatus *status, GError **error)
 {
   FakeRuntime *self = fake(runtime);
+  g_mutex_lock(&self->lock);
+  bool refused = refuses(self, error);
+  g_mutex_unlock(&self->lock);
+  if (refused)
+    return false;
   g_mutex_lock(&self->lock);
   const FakeSandbox *sandbox = find_sandbox(self, id);
   if (sandbox)
@@ -165,6 +181,11 @@ static json_t *list_sandboxes(Runtime *runtime, GError **error)
   FakeRuntime *self = fake(runtime);
   json_t *list = json_array();
   g_mutex_lock(&self->lock);
+  if (refuses(self, error)) {
+    g_mutex_unlock(&self->lock);
+    json_decref(list);
+    return NULL;
+  }
   for (guint i = 0; i < self->sandboxes->len; i++) {
     const FakeSandbox *sandbox = self->sandboxes->pdata[i];
     json_array_append_new(list,
@@ -293,6 +314,11 @@ static GPtrArray *list_containers(Runtime *runtime, const char *sandbox_id, GErr
   FakeRuntime *self = fake(runtime);
   GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)container_status_free);
   g_mutex_lock(&self->lock);
+  if (refuses(self, error)) {
+    g_mutex_unlock(&self->lock);
+    g_ptr_array_unref(list);
+    return NULL;
+  }
   for (guint i = 0; i < self->containers->len; i++) {
     const FakeContainer *container = self->containers->pdata[i];
     if (g_str_equal(container->status.sandbox_id, sandbox_id))
@@ -585,6 +611,24 @@ bool fake_runtime_exit(Runtime *runtime, const char *pod_uid, const char *name, 
   if (id && handler)
     handler(sandbox, id, data);
   return id != NULL;
+}
+
+void fake_runtime_set_away(Runtime *runtime, bool away)
+{
+  FakeRuntime *self = fake(runtime);
+  g_mutex_lock(&self->lock);
+  self->away = away;
+  self->refused = 0;
+  g_mutex_unlock(&self->lock);
+}
+
+unsigned fake_runtime_refused(Runtime *runtime)
+{
+  FakeRuntime *self = fake(runtime);
+  g_mutex_lock(&self->lock);
+  unsigned times = self->refused;
+  g_mutex_unlock(&self->lock);
+  return times;
 }
 
 void fake_runtime_reboot(Runtime *runtime)

@@ -21,6 +21,10 @@ char *fake_runtime_stored(Runtime *runtime);
  */
 bool fake_runtime_exit(Runtime *runtime, const char *pod_uid, const char *container, int exit_code);
 
+/* While AWAY it says nothing of what it has, as a daemon that is being started anew; how often it was asked since. */
+void fake_runtime_set_away(Runtime *runtime, bool away);
+unsigned fake_runtime_refused(Runtime *runtime);
+
 /* As after a reboot: every container exited with 255, no sandbox ready. Tells nobody. */
 void fake_runtime_reboot(Runtime *runtime);
 

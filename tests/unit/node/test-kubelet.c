@@ -243,6 +243,33 @@ static void test_survives_restart_and_reboot(Fixture *fixture, gconstpointer dat
   wait_until(has_event(fixture, "SandboxChanged", "re-created"));
 }
 
+/* A runtime that does not answer is not one that has nothing: when it is back, all is as it was, and what ended
+ * meanwhile is seen. */
+static void test_runtime_away(Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *uid = create_pod(fixture, "p", ONE);
+  wait_until(shows_condition(fixture, "p", "Ready", "True"));
+  g_autofree char *id = status_of(fixture, "p", "containerStatuses.0.containerID");
+  fake_runtime_set_away(fixture->runtime, true);
+  g_assert_true(fake_runtime_exit(fixture->runtime, uid, "c", 3)); /* which makes the pod look */
+  wait_until(fake_runtime_refused(fixture->runtime) > 0);
+  g_assert_cmpuint(fake_runtime_sandboxes(fixture->runtime), ==, 1);
+  fake_runtime_set_away(fixture->runtime, false);
+  wait_until(status_is(fixture, "p", "containerStatuses.0.lastState.terminated.exitCode", "3"));
+  g_assert_true(status_is(fixture, "p", "containerStatuses.0.lastState.terminated.containerID", id));
+  g_assert_false(has_event(fixture, "SandboxChanged", "re-created"));
+  g_assert_cmpuint(fake_runtime_sandboxes(fixture->runtime), ==, 1);
+  /* also when the node agent starts while it is away */
+  stop_kubelet(fixture);
+  fake_runtime_set_away(fixture->runtime, true);
+  start_kubelet(fixture);
+  wait_until(fake_runtime_refused(fixture->runtime) > 0);
+  fake_runtime_set_away(fixture->runtime, false);
+  wait_until(fake_runtime_exit(fixture->runtime, uid, "c", 4));
+  wait_until(status_is(fixture, "p", "containerStatuses.0.lastState.terminated.exitCode", "4"));
+  g_assert_cmpuint(fake_runtime_sandboxes(fixture->runtime), ==, 1);
+}
+
 static void test_orphans_go(Fixture *fixture, gconstpointer data)
 {
   g_free(create_pod(fixture, "p", ONE));
@@ -357,6 +384,7 @@ int main(int argc, char **argv)
                 { "config-error", test_config_error },
                 { "probes", test_probes },
                 { "survives-restart-and-reboot", test_survives_restart_and_reboot },
+                { "runtime-away", test_runtime_away },
                 { "orphans-go", test_orphans_go },
                 { "deadline", test_deadline },
                 { "log-rotation", test_log_rotation },

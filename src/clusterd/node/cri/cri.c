@@ -37,8 +37,11 @@ static void cri_free(Runtime *runtime)
   grpc_channel_free(cri->channel);
   file_close(&cri->interrupt_fd);
   g_mutex_clear(&cri->lock);
+  g_mutex_clear(&cri->preloading);
   g_free(cri->name);
   g_free(cri->version);
+  g_free(cri->data_dir);
+  g_free(cri->preloaded_store);
   g_free(cri);
 }
 
@@ -119,7 +122,10 @@ Runtime *cri_runtime_new(const CriRuntimeConfig *config, GError **error)
   cri->table = cri_table;
   cri->name = g_strdup(config->name);
   cri->table.name = cri->name;
+  cri->data_dir = g_strdup(config->data_dir);
+  cri->preloaded_store = g_strdup(config->preloaded_store);
   g_mutex_init(&cri->lock);
+  g_mutex_init(&cri->preloading);
   cri->interrupt_fd = eventfd(0, EFD_CLOEXEC);
   cri->channel = grpc_channel_new(config->socket_path, NULL, "clusterd/" PACKAGE_VERSION, cri->interrupt_fd);
   if (!open_parts(cri, config, error)) {

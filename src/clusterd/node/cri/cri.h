@@ -3,13 +3,14 @@
 #include "clusterd/node/runtime.h"
 
 typedef struct CriRuntimeConfig {
-  const char *name;          /* "containerd", "cri-o": that of the table */
-  const char *socket_path;   /* of the runtime */
-  const char *data_dir;      /* /var/lib/launcher: survives a reboot */
-  const char *run_dir;       /* /run/launcher: below it what CNI needs (cni_setup.h) */
-  const char *pod_cidr;      /* as for the native runtime */
-  const char *bridge;        /* NULL: pods0 */
-  const char *pause_program; /* clusterd-pause; NULL: beside this program, else where it is installed */
+  const char *name;            /* "containerd", "cri-o": that of the table */
+  const char *socket_path;     /* of the runtime */
+  const char *data_dir;        /* /var/lib/launcher: survives a reboot */
+  const char *run_dir;         /* /run/launcher: below it what CNI needs (cni_setup.h) */
+  const char *pod_cidr;        /* as for the native runtime */
+  const char *bridge;          /* NULL: pods0 */
+  const char *preloaded_store; /* images that are imported when they are asked for; may be NULL or absent */
+  const char *pause_program;   /* clusterd-pause; NULL: beside this program, else where it is installed */
 } CriRuntimeConfig;
 
 /* Opens the runtime: makes the pods' network and what is needed for it to be asked for, waits for the daemon to answer

@@ -19,12 +19,13 @@ typedef struct CriEvents CriEvents;
 
 typedef struct CriRuntime {
   Runtime table; /* first: the kubelet's view */
-  char *name, *version;
+  char *name, *version, *data_dir, *preloaded_store;
   bool is_containerd; /* its own services are there, too */
   GrpcChannel *channel;
   int interrupt_fd; /* eventfd: readable once the node agent is about to go */
   CriEvents *events;
-  GMutex lock; /* guards what follows; held only briefly */
+  GMutex preloading; /* held while an image is put into the runtime; taken before LOCK */
+  GMutex lock;       /* guards what follows; held only briefly */
   RuntimeEvent handler;
   void *handler_data;
 } CriRuntime;
@@ -90,6 +91,7 @@ char *cri_container_layer(Runtime *runtime, const char *container_id);
 GArray *cri_sandbox_interfaces(Runtime *runtime, const char *sandbox_id);
 
 ImageStatus *cri_image_status(Runtime *runtime, const char *reference, GError **error);
+bool cri_image_is(CriRuntime *cri, const char *name, const char *id); /* whether NAME is that image */
 ImageStatus *cri_pull_image(Runtime *runtime, const char *reference, const json_t *auth, GError **error);
 GPtrArray *cri_list_images(Runtime *runtime, GError **error);
 bool cri_remove_image(Runtime *runtime, const char *reference, GError **error);

@@ -4,6 +4,7 @@
 #include "base/reason.h"
 #include "clusterd/node/cri/cri_runtime.h"
 #include "clusterd/node/cri/pause_image.h"
+#include "clusterd/node/cri/preload.h"
 #include "clusterd/node/images/image_reference.h"
 
 static char **copy_list(char *const *list, size_t count)
@@ -35,23 +36,44 @@ static char *full_reference(const char *reference, GError **error)
   return image_reference_parse(reference, &parsed, error) ? image_reference_text(&parsed) : NULL;
 }
 
-ImageStatus *cri_image_status(Runtime *runtime, const char *reference, GError **error)
+/* What the runtime itself has under NAME, which is in full. */
+static ImageStatus *find_image(CriRuntime *cri, char *name, GError **error)
 {
   Cri__ImageStatusRequest request;
   cri__image_status_request__init(&request);
   Cri__ImageSpec image;
   cri__image_spec__init(&image);
-  g_autofree char *name = full_reference(reference, error);
-  if (!name)
-    return NULL;
   image.image = name;
   request.image = &image;
-  cri_auto Cri__ImageStatusResponse *reply = cri_call((CriRuntime *)runtime, "ImageService/ImageStatus", &request,
-                                                      &cri__image_status_response__descriptor, CRI_CALL_MS, error);
+  cri_auto Cri__ImageStatusResponse *reply =
+      cri_call(cri, "ImageService/ImageStatus", &request, &cri__image_status_response__descriptor, CRI_CALL_MS, error);
   if (reply && reply->image)
     return make_status(reply->image);
   if (reply)
-    reason_set(error, REASON_RUNTIME_NOT_FOUND, "image \"%s\" is not present", reference);
+    reason_set(error, REASON_RUNTIME_NOT_FOUND, "image \"%s\" is not present", name);
+  return NULL;
+}
+
+bool cri_image_is(CriRuntime *cri, const char *name, const char *id)
+{
+  g_autofree char *own_name = g_strdup(name);
+  g_autoptr(ImageStatus) image = find_image(cri, own_name, NULL);
+  return image && g_str_equal(image->id, id);
+}
+
+ImageStatus *cri_image_status(Runtime *runtime, const char *reference, GError **error)
+{
+  CriRuntime *cri = (CriRuntime *)runtime;
+  g_autofree char *name = full_reference(reference, error);
+  g_autoptr(GError) absent = NULL;
+  if (name && cri->is_containerd)
+    cri_take_loaded(cri, name);
+  ImageStatus *image = name ? find_image(cri, name, &absent) : NULL;
+  if (image || !name)
+    return image;
+  if (cri->is_containerd && reason_is(absent, REASON_RUNTIME_NOT_FOUND) && cri_preload(cri, name))
+    return find_image(cri, name, error);
+  g_propagate_error(error, g_steal_pointer(&absent));
   return NULL;
 }
 

@@ -17,9 +17,6 @@
 #define IMAGES_MAX 256     /* in one archive */
 #define LAYERS_MAX 512     /* of one image */
 #define LAYER_BYTES_MIN 20 /* what is shorter is no archive of any kind */
-#define NAMELESS "launcher.local/import"
-#define OCI "application/vnd.oci.image."
-#define SEEN_MS 20000 /* what the CRI's side may take to see an image */
 
 typedef struct Blob {
   StoreBlob *stored;
@@ -193,45 +190,15 @@ static StoreBlob *store_document(Load *load, GBytes *bytes, const GPtrArray *chi
   return store_write_bytes(load->lease, text, length, children, error);
 }
 
-/* Waits until the CRI, which hears of it from containerd, knows NAME as the image with the configuration ID. */
-static bool wait_seen(Load *load, const char *name, const char *id, GError **error)
-{
-  for (unsigned waited_ms = 0, pause_ms = 2; waited_ms < SEEN_MS; pause_ms = MIN(pause_ms * 2, 200)) {
-    g_autoptr(ImageStatus) image = cri_image_status(&load->cri->table, name, NULL);
-    if (image && g_str_equal(image->id, id))
-      return true;
-    g_usleep(pause_ms * 1000);
-    waited_ms += pause_ms;
-  }
-  return reason_set(error, REASON_RUNTIME, "containerd does not take up the image %s", name);
-}
-
-/* Puts an image in its place: MANIFEST with its names, all it is made of being stored. */
+/* Puts an image in its place. */
 static bool publish(Load *load, GBytes *manifest, const StoreBlob *config, GPtrArray *layers, GPtrArray *names,
                     GError **error)
 {
-  g_autoptr(GPtrArray) children = g_ptr_array_new();
-  g_ptr_array_add(children, config->digest);
+  g_autoptr(GPtrArray) digests = g_ptr_array_new();
   for (guint i = 0; i < layers->len; i++)
-    g_ptr_array_add(children, ((const Blob *)layers->pdata[i])->stored->digest);
-  g_autoptr(StoreBlob) stored = store_document(load, manifest, children, error);
-  if (!stored)
-    return false;
-  bool nameless = names->len == 0;
-  if (nameless)
-    g_ptr_array_add(names, g_strdup_printf(NAMELESS "@%s", stored->digest));
-  for (guint i = 0; i < names->len; i++) {
-    if (!store_name(load->lease, names->pdata[i], OCI "manifest.v1+json", stored, error) ||
-        !wait_seen(load, nameless ? config->digest : names->pdata[i], config->digest, error))
-      return false;
-    json_array_append_new(load->loaded, json_string(nameless ? config->digest : names->pdata[i]));
-  }
-  return true;
-}
-
-static json_t *descriptor(const char *media_type, const StoreBlob *blob)
-{
-  return json_pack("{s:s, s:s, s:I}", "mediaType", media_type, "digest", blob->digest, "size", (json_int_t)blob->size);
+    g_ptr_array_add(digests, ((const Blob *)layers->pdata[i])->stored->digest);
+  const StoreImage image = { manifest, config, digests, names };
+  return store_publish(load->lease, &image, load->loaded, error);
 }
 
 static bool add_name(GPtrArray *names, const char *text, GError **error)
@@ -258,8 +225,8 @@ static bool read_docker(Load *load, const json_t *item, GError **error)
     const Blob *blob = find(load, load->blobs, json_string_value(value));
     if (!blob)
       return malformed(error, "a layer is missing");
-    g_autofree char *media_type = g_strconcat(OCI "layer.v1.tar", blob->packing, NULL);
-    json_array_append_new(list, descriptor(media_type, blob->stored));
+    g_autofree char *media_type = g_strconcat(STORE_OCI "layer.v1.tar", blob->packing, NULL);
+    json_array_append_new(list, store_descriptor(media_type, blob->stored));
     g_ptr_array_add(layers, (void *)(uintptr_t)blob);
   }
   json_array_foreach (json_object_get(item, "RepoTags"), i, value)
@@ -269,8 +236,8 @@ static bool read_docker(Load *load, const json_t *item, GError **error)
   if (!stored)
     return false;
   g_autoptr(json_t) manifest =
-      json_pack("{s:i, s:s, s:o, s:O}", "schemaVersion", 2, "mediaType", OCI "manifest.v1+json", "config",
-                descriptor(OCI "config.v1+json", stored), "layers", list);
+      json_pack("{s:i, s:s, s:o, s:O}", "schemaVersion", 2, "mediaType", STORE_OCI "manifest.v1+json", "config",
+                store_descriptor(STORE_OCI "config.v1+json", stored), "layers", list);
   char *text = json_text(manifest);
   g_autoptr(GBytes) bytes = g_bytes_new_take(text, strlen(text));
   return publish(load, bytes, stored, layers, names, error);

@@ -10,7 +10,6 @@
 #include "clusterd/node/sandbox/pause_layer.h"
 
 #define PROGRAM_MAX (16u << 20) /* bytes */
-#define OCI "application/vnd.oci.image."
 
 #if defined(__x86_64__)
 #define ARCHITECTURE "amd64"
@@ -31,11 +30,6 @@ static char *make_config(GBytes *layer)
   return json_text(config);
 }
 
-static json_t *descriptor(const char *media_type, const StoreBlob *blob)
-{
-  return json_pack("{s:s, s:s, s:I}", "mediaType", media_type, "digest", blob->digest, "size", (json_int_t)blob->size);
-}
-
 static bool make_image(StoreLease *lease, GBytes *layer, const char *config, GError **error)
 {
   gsize length;
@@ -46,13 +40,14 @@ static bool make_image(StoreLease *lease, GBytes *layer, const char *config, GEr
   if (!settings)
     return false;
   g_autoptr(json_t) manifest =
-      json_pack("{s:i, s:s, s:o, s:[o]}", "schemaVersion", 2, "mediaType", OCI "manifest.v1+json", "config",
-                descriptor(OCI "config.v1+json", settings), "layers", descriptor(OCI "layer.v1.tar", root));
+      json_pack("{s:i, s:s, s:o, s:[o]}", "schemaVersion", 2, "mediaType", STORE_OCI "manifest.v1+json", "config",
+                store_descriptor(STORE_OCI "config.v1+json", settings), "layers",
+                store_descriptor(STORE_OCI "layer.v1.tar", root));
   g_autofree char *text = json_text(manifest);
   g_ptr_array_add(children, settings->digest);
   g_ptr_array_add(children, root->digest);
   g_autoptr(StoreBlob) stored = store_write_bytes(lease, text, strlen(text), children, error);
-  return stored && store_name(lease, CRI_PAUSE_IMAGE, OCI "manifest.v1+json", stored, error);
+  return stored && store_name(lease, CRI_PAUSE_IMAGE, STORE_OCI "manifest.v1+json", stored, error);
 }
 
 bool cri_pause_image(CriRuntime *cri, const char *program, GError **error)
@@ -64,8 +59,7 @@ bool cri_pause_image(CriRuntime *cri, const char *program, GError **error)
   g_autofree char *config = make_config(layer);
   g_autofree char *hex = g_compute_checksum_for_string(G_CHECKSUM_SHA256, config, -1);
   g_autofree char *id = g_strconcat("sha256:", hex, NULL);
-  g_autoptr(ImageStatus) present = cri_image_status(&cri->table, CRI_PAUSE_IMAGE, NULL);
-  if (present && g_str_equal(present->id, id))
+  if (cri_image_is(cri, CRI_PAUSE_IMAGE, id))
     return true;
   g_autoptr(StoreLease) lease = store_lease_new(cri, error);
   return lease && make_image(lease, layer, config, error);

@@ -8,6 +8,8 @@
 #define MESSAGE_BYTES (1u << 20) /* of a blob in one message; containerd takes 16 MiB */
 #define BLOB_MAX (INT64_C(64) << 30)
 #define TRANSFER_MS (INT64_C(3600) * 1000)
+#define NAMELESS "launcher.local/import"
+#define SEEN_MS 20000 /* what the CRI's side may take to see an image */
 #define REFERENCE_LABEL "containerd.io/gc.ref.content.%u"
 
 struct StoreLease {
@@ -243,4 +245,50 @@ bool store_name(StoreLease *lease, const char *name, const char *media_type, con
     return call(lease, "images.v1.Images/Update", &request, false, error);
   g_propagate_error(error, g_steal_pointer(&failure));
   return false;
+}
+
+json_t *store_descriptor(const char *media_type, const StoreBlob *blob)
+{
+  return json_pack("{s:s, s:s, s:I}", "mediaType", media_type, "digest", blob->digest, "size", (json_int_t)blob->size);
+}
+
+/* Waits until the CRI, which hears of it from containerd, knows NAME as the image with the configuration ID. */
+static bool wait_seen(CriRuntime *cri, const char *name, const char *id, GError **error)
+{
+  for (unsigned waited_ms = 0, pause_ms = 2; waited_ms < SEEN_MS; pause_ms = MIN(pause_ms * 2, 200)) {
+    if (cri_image_is(cri, name, id))
+      return true;
+    g_usleep(pause_ms * 1000);
+    waited_ms += pause_ms;
+  }
+  return reason_set(error, REASON_RUNTIME, "containerd does not take up the image %s", name);
+}
+
+/* All the manifest needs hangs on it from here on. */
+static StoreBlob *write_manifest(StoreLease *lease, const StoreImage *image, GError **error)
+{
+  g_autoptr(GPtrArray) children = g_ptr_array_new();
+  gsize length;
+  const void *text = g_bytes_get_data(image->manifest, &length);
+  g_ptr_array_add(children, image->config->digest);
+  for (guint i = 0; i < image->layers->len; i++)
+    g_ptr_array_add(children, image->layers->pdata[i]);
+  return store_write_bytes(lease, text, length, children, error);
+}
+
+bool store_publish(StoreLease *lease, const StoreImage *image, json_t *loaded, GError **error)
+{
+  g_autoptr(StoreBlob) manifest = write_manifest(lease, image, error);
+  if (!manifest)
+    return false;
+  g_autofree char *nameless = image->names->len == 0 ? g_strconcat(NAMELESS "@", manifest->digest, NULL) : NULL;
+  for (guint i = 0; i < MAX(image->names->len, 1); i++) {
+    const char *name = nameless ? nameless : image->names->pdata[i], *shown = nameless ? image->config->digest : name;
+    if (!store_name(lease, name, STORE_OCI "manifest.v1+json", manifest, error) ||
+        !wait_seen(lease->cri, shown, image->config->digest, error))
+      return false;
+    if (loaded)
+      json_array_append_new(loaded, json_string(shown));
+  }
+  return true;
 }

@@ -31,3 +31,19 @@ StoreBlob *store_write_bytes(StoreLease *lease, const void *bytes, size_t length
 
 /* Lets NAME stand for the manifest BLOB. */
 bool store_name(StoreLease *lease, const char *name, const char *media_type, const StoreBlob *blob, GError **error);
+
+#define STORE_OCI "application/vnd.oci.image." /* how media types begin */
+
+/* {mediaType, digest, size} of BLOB. New reference. */
+json_t *store_descriptor(const char *media_type, const StoreBlob *blob);
+
+typedef struct StoreImage {
+  GBytes *manifest;
+  const StoreBlob *config; /* stored, as the layers are */
+  const GPtrArray *layers; /* digests of those (char*) */
+  const GPtrArray *names;  /* in full (char*); empty: it gets one that is shown nowhere */
+} StoreImage;
+
+/* Puts an image in its place and waits until the CRI knows of it. What it is called is appended to LOADED (may be
+ * NULL). */
+bool store_publish(StoreLease *lease, const StoreImage *image, json_t *loaded, GError **error);

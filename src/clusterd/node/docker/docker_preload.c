@@ -1,11 +1,6 @@
 #include "clusterd/node/docker/docker_preload.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -14,8 +9,7 @@
 #include "clusterd/node/docker/docker_http.h"
 #include "clusterd/node/images/image_reference.h"
 #include "clusterd/node/images/image_store.h"
-#include "clusterd/node/native/command.h"
-#include "clusterd/node/sandbox/namespace.h"
+#include "clusterd/node/images/image_tar.h"
 
 /* --- the image's settings, as lines of a Dockerfile, which is what dockerd takes with an import ----------------------
  */
@@ -75,57 +69,16 @@ static void add_settings(GString *query, json_t *config)
       add_change(query, texts[k][1], json_str(config, texts[k][0], ""));
 }
 
-/* --- its files ------------------------------------------------------------------------------------------------------
- */
-
-/* A tar of the image's root on its way, made by a program on a thread that sees the layers as one folder. */
-typedef struct Packing {
-  char **layers; /* the lowest first */
-  char *mount;   /* an empty folder */
-  int out;
-  pid_t tar;
-  GError **error;
-} Packing;
-
-static bool mount_layers(const Packing *packing)
-{
-  g_autoptr(GString) options = g_string_new("lowerdir=");
-  for (guint i = g_strv_length(packing->layers); i > 0; i--)
-    g_string_append_printf(options, "%s%s", packing->layers[i - 1], i > 1 ? ":" : "");
-  return (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-          mount("image", packing->mount, "overlay", MS_RDONLY, options->str) == 0) ||
-         reason_set_errno(packing->error, REASON_RUNTIME, errno, "Cannot put an image's layers together");
-}
-
-static void begin_tar(void *data)
-{
-  Packing *packing = data;
-  bool one = g_strv_length(packing->layers) == 1; /* an overlay wants two */
-  const char *root = one ? packing->layers[0] : packing->mount;
-  g_autofree char *program = g_find_program_in_path("tar");
-  const char *const argv[] = { program ? program : "/bin/tar", "-C", root, "-cf", "-", ".", NULL };
-  const CommandFd fds[] = { { packing->out, STDOUT_FILENO } };
-  const CommandOptions options = { .fds = fds, .n_fds = G_N_ELEMENTS(fds) };
-  if (one || mount_layers(packing))
-    packing->tar = command_start(argv, &options, packing->error);
-}
-
 static bool import(DockerRuntime *docker, const Image *image, const char *path, GError **error)
 {
-  g_autofree char *folder = g_dir_make_tmp("preload-XXXXXX", NULL);
-  int ends[2];
-  if (!folder || pipe2(ends, O_CLOEXEC) < 0)
-    return reason_set_errno(error, REASON_RUNTIME, errno, "Cannot make a pipe");
-  Packing packing = { .layers = image->layers, .mount = folder, .out = ends[1], .tar = -1, .error = error };
-  namespace_run(begin_tar, &packing);
-  file_close(&ends[1]);
-  const DockerStream stream = { .method = "POST", .path = path, .content_type = "application/x-tar", .fd = ends[0] };
-  bool good = packing.tar > 0 && docker_stream(docker, &stream, error);
-  file_close(&ends[0]);
-  if (packing.tar > 0 && command_wait(packing.tar) != 0 && good)
-    good = reason_set(error, REASON_RUNTIME, "a preloaded image could not be read");
-  rmdir(folder);
-  return good;
+  ImageTar *tar = image_tar_open(image, error);
+  if (!tar)
+    return false;
+  const DockerStream stream = {
+    .method = "POST", .path = path, .content_type = "application/x-tar", .fd = image_tar_fd(tar)
+  };
+  bool good = docker_stream(docker, &stream, error);
+  return image_tar_close(tar, good ? error : NULL) && good;
 }
 
 /* The query that names the image NAME. */

@@ -1,0 +1,5 @@
+#!/bin/bash
+# static.sh with pods that are containers of containerd.
+RUNTIME=containerd
+export RUNTIME
+. "$(dirname "$0")/static.sh"
