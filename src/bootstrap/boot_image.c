@@ -312,3 +312,18 @@ BootImage *boot_image_ensure(const Home *home, const char *source, const char *e
     return NULL;
   return g_steal_pointer(&image);
 }
+
+bool boot_image_has_package(const BootImage *image, const char *package, GError **error)
+{
+  g_autofree char *folder = g_dir_make_tmp("launcher-XXXXXX", NULL);
+  if (!folder)
+    return reason_set_errno(error, REASON_FILE, errno, "Cannot make a temporary folder");
+  g_autofree char *path = g_build_filename(folder, "manifest.json", NULL);
+  IsoExtract wanted = { "manifest.json", path };
+  g_autoptr(json_t) manifest = iso_extract(image->iso, &wanted, 1, error) ? json_read_file(path, error) : NULL;
+  file_remove_tree(folder, NULL);
+  if (!manifest)
+    return false;
+  return json_str(json_object_get(manifest, "packages"), package, NULL) ||
+         reason_set(error, REASON_RUNTIME_NOT_FOUND, "the boot image has no %s", package);
+}

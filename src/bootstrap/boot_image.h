@@ -30,5 +30,9 @@ BootImage *boot_image_ensure(const Home *home, const char *source, const char *e
 /* The cached image with this digest, or NULL with REASON_IMAGE_INVALID when the cache does not have it. */
 BootImage *boot_image_cached(const Home *home, const char *digest, GError **error);
 
+/* Whether the Debian package PACKAGE is in IMAGE, by its manifest. False with REASON_IMAGE_INVALID or REASON_FILE when
+ * that cannot be read, with REASON_RUNTIME_NOT_FOUND when it is not. */
+bool boot_image_has_package(const BootImage *image, const char *package, GError **error);
+
 /* Where `launcher start` finds the image when nobody says otherwise: configure's choice, resolved. */
 const char *boot_image_default_source(void);

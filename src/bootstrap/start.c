@@ -37,11 +37,23 @@ static void pass_notice(const char *text, void *data)
   progress->notice(progress, text);
 }
 
+/* What a machine without it would say only after minutes. */
+static bool check_runtime(const char *runtime, const BootImage *image, GError **error)
+{
+  static const struct {
+    const char *runtime, *package;
+  } rows[] = { { "docker", "docker.io" }, { "containerd", "containerd" }, { "cri-o", "cri-o" } };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+    if (g_str_equal(rows[i].runtime, runtime))
+      return boot_image_has_package(image, rows[i].package, error);
+  return true;
+}
+
 static bool run_image(Start *start, GError **error)
 {
   g_autoptr(BootImage) image =
       boot_image_ensure(start->home, start->options->image_source, start->options->image_key, start->progress, error);
-  if (!image)
+  if (!image || !check_runtime(start->profile->container_runtime, image, error))
     return false;
   start->finished = start->options->download_only;
   if (start->finished)

@@ -10,9 +10,10 @@ names() {
 }
 
 gone() {
-  [ -z "$(names -a --filter name=k8s_ --filter "name=_$1_default_")" ]
+  [ -z "$(names -a --filter "name=_$1_default_")" ]
 }
 
+exits "a runtime that the boot image does not have" 95 'the boot image has no cri-o' "${START[@]}" -p other --container-runtime crio
 ok "start" "${START[@]}" -p runtimes --container-runtime docker
 like "the node tells its runtime" '^docker://[0-9]' "$KUBECTL" get node runtimes -o 'jsonpath={.status.nodeInfo.containerRuntimeVersion}'
 like "so does the profile" '^runtimes .* docker ' "$LAUNCHER" profile list

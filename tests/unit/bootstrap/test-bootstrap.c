@@ -247,6 +247,7 @@ static void make_iso(const char *path, const char *kernel)
   g_assert_cmpint(archive_write_open_filename(archive, path), ==, ARCHIVE_OK);
   add_member(archive, "boot/vmlinuz", kernel);
   add_member(archive, "boot/initrd.img", "initrd");
+  add_member(archive, "manifest.json", "{\"packages\":{\"crun\":\"1.8\"}}");
   g_assert_cmpint(archive_write_free(archive), ==, ARCHIVE_OK);
 }
 
@@ -306,6 +307,11 @@ static void test_image_is_cached(World *world, gconstpointer unused)
   g_autoptr(BootImage) second = boot_image_ensure(world->home, url, NULL, &quiet, NULL);
   g_assert_nonnull(second);
   g_assert_cmpstr(first->digest, ==, second->digest);
+  g_autoptr(GError) error = NULL;
+  g_assert_true(boot_image_has_package(first, "crun", &error));
+  g_assert_false(boot_image_has_package(first, "cri-o", &error));
+  g_assert_error(error, LAUNCHER_ERROR, REASON_RUNTIME_NOT_FOUND);
+  g_assert_cmpstr(error->message, ==, "the boot image has no cri-o");
   clear_image(&image);
 }
 

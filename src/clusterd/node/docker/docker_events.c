@@ -149,16 +149,18 @@ static void *run(void *data)
 {
   DockerEvents *events = data;
   int backoff_ms = BACKOFF_FIRST_MS;
-  for (;;) {
+  for (bool told = false;;) {
     int64_t started = g_get_monotonic_time();
     follow(events);
     if (g_atomic_int_get(&events->stopping))
       return NULL;
-    g_message("docker: the connection to dockerd has ended");
+    bool lasted = g_get_monotonic_time() - started > G_USEC_PER_SEC;
+    if (lasted || !told)
+      g_message("docker: the connection to dockerd has ended");
+    told = true;
     end_execs(events->docker, NULL);
     announce(events->docker, NULL, NULL);
-    backoff_ms =
-        g_get_monotonic_time() - started > G_USEC_PER_SEC ? BACKOFF_FIRST_MS : MIN(backoff_ms * 2, BACKOFF_MAX_MS);
+    backoff_ms = lasted ? BACKOFF_FIRST_MS : MIN(backoff_ms * 2, BACKOFF_MAX_MS);
     curl_multi_poll(events->multi, NULL, 0, backoff_ms, NULL); /* a wake-up ends it early */
     if (g_atomic_int_get(&events->stopping))
       return NULL;
