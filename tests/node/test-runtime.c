@@ -436,6 +436,10 @@ static void test_nothing_left(void)
   for (struct if_nameindex *link = links; link->if_name; link++)
     g_assert_true(!g_str_has_prefix(link->if_name, "pod") || g_str_equal(link->if_name, "pods0"));
   if_freenameindex(links);
+  if (fixture_is("docker")) {
+    g_assert_false(g_file_test("/sys/fs/cgroup/pids/kubepods/burstable/poduid", G_FILE_TEST_EXISTS));
+    g_assert_false(g_file_test("/sys/fs/cgroup/kubepods/burstable/poduid", G_FILE_TEST_EXISTS));
+  }
 }
 
 static void test_no_files_left(void)

@@ -1,6 +1,7 @@
 #include "clusterd/node/docker/docker_sandbox.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -11,9 +12,11 @@
 #include "clusterd/node/docker/docker_network.h"
 #include "clusterd/node/docker/docker_pause.h"
 #include "clusterd/node/sandbox/oom_score.h"
+#include "clusterd/node/sandbox/pod_limits.h"
 #include "clusterd/node/sandbox/pod_socket.h"
 
 #define SANDBOX_NAME "POD"
+#define CGROUP_ROOT "/sys/fs/cgroup"
 #define OOM_SCORE (-998) /* of pause processes, as upstream's */
 #define SHARES_MIN 2
 
@@ -174,6 +177,17 @@ static char *create(DockerRuntime *docker, const SandboxSpec *spec, const json_t
   }
 }
 
+/* The pod's own group is there once dockerd has made that of the pause container in it. */
+static void limit_pod(const SandboxSpec *spec)
+{
+  ContainerLimits limits = { .cpu_shares = spec->cpu_shares,
+                             .cpu_quota_us = spec->cpu_quota_us,
+                             .cpu_period_us = spec->cpu_period_us,
+                             .memory_bytes = spec->memory_limit_bytes };
+  if (spec->cgroup_parent)
+    pod_limits_write(CGROUP_ROOT, spec->cgroup_parent, &limits);
+}
+
 static bool begin(DockerRuntime *docker, const char *id, const SandboxSpec *spec, const PodAddresses *addresses,
                   int *pid, GError **error)
 {
@@ -187,6 +201,7 @@ static bool begin(DockerRuntime *docker, const char *id, const SandboxSpec *spec
   if (*pid <= 1)
     return reason_set(error, REASON_RUNTIME, "the pause process of pod %s does not run: %s", spec->name,
                       json_str(json_object_get(inspected, "State"), "Error", ""));
+  limit_pod(spec);
   return spec->host_network || docker_network_attach(docker, id, *pid, addresses, error);
 }
 
@@ -237,6 +252,21 @@ bool docker_sandbox_stop(Runtime *runtime, const char *sandbox_id, GError **erro
   return true;
 }
 
+/* dockerd takes the groups of containers away, not that of their pod. One that another sandbox is in stays. */
+static void remove_group(const char *path)
+{
+  if (!path || !*path)
+    return;
+  g_autofree char *unified = g_build_filename(CGROUP_ROOT, path, NULL);
+  g_autoptr(GDir) hierarchies = g_dir_open(CGROUP_ROOT, 0, NULL);
+  const char *name;
+  rmdir(unified);
+  while (hierarchies && (name = g_dir_read_name(hierarchies))) {
+    g_autofree char *group = g_build_filename(CGROUP_ROOT, name, path, NULL);
+    rmdir(group);
+  }
+}
+
 bool docker_sandbox_remove(Runtime *runtime, const char *sandbox_id, GError **error)
 {
   DockerRuntime *docker = (DockerRuntime *)runtime;
@@ -250,6 +280,9 @@ bool docker_sandbox_remove(Runtime *runtime, const char *sandbox_id, GError **er
       return false;
   if (!docker_container_destroy(docker, sandbox_id, error))
     return false;
+  g_autoptr(DockerSandbox) sandbox = docker_find_sandbox(docker, sandbox_id, NULL);
+  if (sandbox)
+    remove_group(json_str(sandbox->facts, "cgroupParent", NULL));
   g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&docker->lock);
   g_hash_table_remove(docker->sandboxes, sandbox_id);
   return true;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "base/capability.h"
 #include "base/file.h"
@@ -118,6 +119,23 @@ static json_t *make_groups(const ContainerSpec *spec)
   return groups;
 }
 
+/* The node's own devices. Terminals and what /dev mounts are left out. */
+static json_t *make_node_devices(void)
+{
+  json_t *devices = json_array();
+  g_autoptr(GDir) folder = g_dir_open("/dev", 0, NULL);
+  const char *name;
+  while (folder && (name = g_dir_read_name(folder))) {
+    g_autofree char *path = g_build_filename("/dev", name, NULL);
+    struct stat info;
+    bool skipped = g_str_has_prefix(name, "tty") || g_str_equal(name, "console") || g_str_equal(name, "ptmx");
+    if (!skipped && lstat(path, &info) == 0 && (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode)))
+      json_array_append_new(devices, json_pack("{s:s, s:s, s:s}", "PathOnHost", path, "PathInContainer", path,
+                                               "CgroupPermissions", "rwm"));
+  }
+  return devices;
+}
+
 /* Where we have not all capabilities (a machine that is a container), a privileged container gets those we have:
  * dockerd would ask for all, and not start it. */
 static bool add_privileges(const ContainerSpec *spec, json_t *host)
@@ -126,6 +144,7 @@ static bool add_privileges(const ContainerSpec *spec, json_t *host)
   if (privileged(spec) && !all) {
     json_object_set_new(host, "CapAdd", capability_names(own_capabilities() & KNOWN_CAPABILITIES));
     json_object_set_new(host, "DeviceCgroupRules", json_pack("[s]", "a *:* rwm"));
+    json_object_set_new(host, "Devices", make_node_devices());
     json_object_set_new(host, "MaskedPaths", json_array());
     json_object_set_new(host, "ReadonlyPaths", json_array());
   } else if (privileged(spec)) {
