@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   g_autofree char *folder = g_build_filename(scratch, "layer", NULL);
   g_autofree char *recipe = g_build_filename(scratch, "recipe", NULL);
   g_assert_true(file_make_dirs(folder, 0700, NULL));
-  bool good = layer_unpack(read_once, &source, folder, recipe, &result, &error);
+  bool good = layer_unpack(read_once, &source, folder, recipe, NULL, &result, &error);
   g_assert_true(good == (error == NULL));
   if (good)
     follow(recipe, folder, &result);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What gives out tokens for a docker-registry: to anyone for repositories below open/, for others to puller:secret.
+"""What gives out tokens for a docker-registry: to anyone for repositories below open/, for others to puller:secret, and by POST to
+who has the identity token an+identity/=.
 
     serve-token.py PORT KEY CERTIFICATE LOG
 
@@ -38,21 +39,38 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def note(self, scope, who):
+        with open(LOG, "a", encoding="utf-8") as log:
+            print(self.command, scope, who.replace(" ", "_"), file=log)
+
+    def give(self, query, allow_all):
+        kind, name, actions = query["scope"][0].split(":")
+        allowed = actions.split(",") if allow_all or name.startswith("open/") else []
+        now = int(time.time())
+        token = sign({"iss": "tokens", "sub": "", "aud": query["service"][0], "exp": now + 300, "nbf": now - 60, "iat": now,
+                      "jti": str(now), "access": [{"type": kind, "name": name, "actions": allowed}]})
+        self.answer(200, {"token" if self.command == "GET" else "access_token": token})
+
     def do_GET(self):
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
-        login = self.headers["Authorization"]
-        scope = query["scope"][0]
-        with open(LOG, "a", encoding="utf-8") as log:
-            print(scope, login or "-", file=log)
-        if login not in (None, LOGIN):
-            self.answer(401, {"details": "incorrect username or password"})
+        if "scope" not in query:
+            self.answer(400, {})
             return
-        kind, name, actions = scope.split(":")
-        allowed = actions.split(",") if login or name.startswith("open/") else []
-        now = int(time.time())
-        self.answer(200, {"token": sign({"iss": "tokens", "sub": "", "aud": query["service"][0], "exp": now + 300,
-                                         "nbf": now - 60, "iat": now, "jti": str(now),
-                                         "access": [{"type": kind, "name": name, "actions": allowed}]})})
+        login = self.headers["Authorization"]
+        self.note(query["scope"][0], login or "-")
+        if login in (None, LOGIN):
+            self.give(query, login)
+        else:
+            self.answer(401, {"details": "incorrect username or password"})
+
+    def do_POST(self):
+        form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self.note(form["scope"][0], " ".join([self.path, form["grant_type"][0], form["client_id"][0], form["refresh_token"][0],
+                                              self.headers["Authorization"] or "-"]))
+        if form["grant_type"] == ["refresh_token"] and form["refresh_token"] == ["an+identity/="]:
+            self.give(form, True)
+        else:
+            self.answer(401, {"details": "unknown identity"})
 
     def log_message(self, *args):
         pass

@@ -3,7 +3,8 @@
 
     serve-trouble.py UPSTREAM-PORT PORT LOG [RELEASE]
 
-/v2/TROUBLE/NAME/... is UPSTREAM's /v2/NAME/...; each request is a line "METHOD PATH RANGE AUTHORIZATION" of LOG.
+/v2/TROUBLE/NAME/... is UPSTREAM's /v2/NAME/...; each request is a line "METHOD PATH RANGE AUTHORIZATION ADDRESS" of
+LOG, ADDRESS being where it came in; what has a space in it has "_" instead.
   plain      none
   cut        each answer with a blob ends after 400000 bytes
   once       the first such answer does, and no range is ever heeded
@@ -13,6 +14,7 @@
   damaged    the last byte of a blob is another
   short      a blob is one byte too short, and its length is not said
   moved      blobs are at 127.0.0.2, same port, which answers like "plain"; needs the login puller:secret
+  carried    the same; needs a token, which /token gives to everyone
   gone       blobs are not there
 As a proxy (GET http://...) it passes on to UPSTREAM whatever the host.
 """
@@ -28,7 +30,9 @@ import urllib.request
 UPSTREAM, PORT, LOG = sys.argv[1:4]
 RELEASE = sys.argv[4] if len(sys.argv) > 4 else None
 LIMIT = 400000
-LOGIN = "Basic " + base64.b64encode(b"puller:secret").decode()
+HERE, ELSEWHERE = "127.0.0.1", "127.0.0.2"
+NEEDED = {"moved": ("Basic " + base64.b64encode(b"puller:secret").decode(), 'Basic realm="here"'),
+          "carried": ("Bearer a-token", f'Bearer realm="http://{HERE}:{PORT}/token",service="here"')}
 lock = threading.Lock()
 seen = {}
 
@@ -43,7 +47,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def refuse(self, status, **headers):
-        body = b'{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}' if status == 429 else b"{}"
+        self.reply(status, b'{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}' if status == 429 else b"{}", **headers)
+
+    def reply(self, status, body, **headers):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
@@ -90,12 +96,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         login = self.headers["Authorization"]
+        address = self.connection.getsockname()[0]
         with lock:
             with open(LOG, "a", encoding="utf-8") as log:
-                print(self.command, self.path, self.headers["Range"] or "-", login or "-", file=log)
+                print(self.command, self.path, self.headers["Range"] or "-", (login or "-").replace(" ", "_"), address, file=log)
         if self.path.startswith("http://"):
             path = "/" + self.path.split("/", 3)[3]
             self.send(self.fetch(path, True), "plain", False)
+            return
+        if self.path.startswith("/token?"):
+            self.reply(200, b'{"token": "a-token"}')
             return
         parts = self.path.split("/", 3)
         trouble, rest = (parts[2], parts[3]) if len(parts) == 4 else ("plain", "")
@@ -106,10 +116,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.refuse(429, Retry_After="3600")
         elif trouble == "gone" and blob:
             self.refuse(404)
-        elif trouble == "moved" and self.connection.getsockname()[0] == "127.0.0.1" and login != LOGIN:
-            self.refuse(401, WWW_Authenticate='Basic realm="here"')
-        elif trouble == "moved" and blob and self.connection.getsockname()[0] == "127.0.0.1":
-            self.refuse(307, Location=f"http://127.0.0.2:{PORT}{self.path}")
+        elif trouble in NEEDED and address == HERE and login != NEEDED[trouble][0]:
+            self.refuse(401, WWW_Authenticate=NEEDED[trouble][1])
+        elif trouble in NEEDED and address == HERE and blob:
+            self.refuse(307, Location=f"http://{ELSEWHERE}:{PORT}{self.path}")
         else:
             self.send(self.fetch("/v2/" + rest, trouble != "once"), trouble, blob)
 

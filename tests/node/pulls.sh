@@ -32,6 +32,11 @@ has_news() {
 image() {
   "$CLUSTERD" image "$@"
 }
+none_left() {
+  # shellcheck disable=SC2046 # one word for each
+  image rm $(image ls | grep 127.0.0.1)
+  [ -z "$(image ls | grep 127.0.0.1)" ]
+}
 
 make_images
 start_registry 5000
@@ -41,6 +46,11 @@ push "$work/image.tar" third:1
 push "$work/image.tar" locked:1
 start_login_registry 5001
 start_trouble 5000 5010
+login=Basic_$(printf puller:secret | base64)
+start_tokens 5004
+start_registry 5003 "$by_token"
+push "$work/image.tar" identity:1
+push "$work/image.tar" guess:1
 start_cluster
 until_is "default service account" "default" k get serviceaccount default -o 'jsonpath={.metadata.name}'
 
@@ -94,12 +104,43 @@ like "it says so" "$(waiting_message without)" "*: pull access denied, repositor
 until_is "with a wrong password" "ImagePullBackOff" waiting guessed
 like "too" "$(waiting_message guessed)" "*: unexpected status from GET request to http://127.0.0.1:5001/v2/locked/manifests/1: 401 Unauthorized*"
 
+# a registry that sends us on to another host for its layers: that one learns nothing
+k create secret docker-registry moved --docker-server=127.0.0.1:5010 --docker-username=puller --docker-password=secret >/dev/null
+# shown WAY: what /v2/WAY/… and its other host were shown for authorization
+shown() {
+  awk -v way="/v2/$1/" 'index($2, way) == 1 {print $5, index($2, "/blobs/") ? "blob" : "manifest", $4}' "$requests" | sort -u
+}
+for way in moved carried; do
+  k delete pods --all --wait --force >/dev/null 2>&1
+  wait_until "the image goes" none_left
+  pod "$way" "127.0.0.1:5010/$way/app:1" "imagePullSecrets: [{name: moved}]"
+  wait_until "layers that are elsewhere, $way" runs "$way"
+done
+is "the login stays with its host" "$(shown moved)" "127.0.0.1 blob $login
+127.0.0.1 manifest -
+127.0.0.1 manifest $login
+127.0.0.2 blob -"
+is "a token too" "$(shown carried)" "127.0.0.1 blob Bearer_a-token
+127.0.0.1 manifest -
+127.0.0.1 manifest Bearer_a-token
+127.0.0.2 blob -"
+
+# an identity token instead of a password
+printf '{"auths":{"127.0.0.1:5003":{"auth":"%s","identitytoken":"an+identity/="}}}' "$(printf '00000000-0000-0000-0000-000000000000:' | base64 -w0)" \
+  >"$work/identity"
+sed 's/an+identity/a-guess/' "$work/identity" >"$work/guess"
+for name in identity guess; do
+  k create secret generic "$name" --type=kubernetes.io/dockerconfigjson --from-file=.dockerconfigjson="$work/$name" >/dev/null
+  pod "$name" "127.0.0.1:5003/$name:1" "imagePullSecrets: [{name: $name}]"
+done
+wait_until "an identity is enough" runs identity
+is "for a token of its own" "$(grep -F 'repository:identity:pull' "$tokens" | sort -u)" \
+  "POST repository:identity:pull /token_refresh_token_launcher_an+identity/=_-"
+until_is "another's is not" "ImagePullBackOff" waiting guess
+like "it says" "$(waiting_message guess)" "*failed to authorize: failed to fetch oauth token: unexpected status from POST request to http://127.0.0.1:5004/token: 401 Unauthorized*"
+
 # shared: two pods and a person
 k delete pods --all --wait --force >/dev/null 2>&1
-none_left() {
-  image rm 127.0.0.1:5000/app:1 127.0.0.1:5001/app:1 127.0.0.1:5001/again:1 127.0.0.1:5001/third:1
-  [ -z "$(image ls | grep 127.0.0.1)" ]
-}
 wait_until "images go when nothing uses them" none_left
 parts() {
   [ "$(find /var/lib/launcher/images/downloads -size +390k | wc -l)" -ge 1 ]

@@ -23,16 +23,19 @@ in_background() {
   registries+=($!)
 }
 
+# answers URL: somebody does, if only to say no.
 answers() {
   command curl -sk --noproxy '*' --max-time 5 -o /dev/null "$1"
+  case $? in 7 | 28) false ;; esac
 }
 
-# start_registry PORT [LINES]: LINES are added to its configuration; TLS_CERT, TLS_KEY: its certificate. All share one storage.
+# start_registry PORT [LINES]: LINES are added to its configuration; TLS_CERT, TLS_KEY: its certificate; TLS_CLIENTS: who signs
+# those of its clients. All share one storage.
 start_registry() {
   {
     printf 'version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n'
     printf 'storage: {filesystem: {rootdirectory: %s/storage}}\nhttp: {addr: "127.0.0.1:%s"' "$work" "$1"
-    [ -z "${TLS_CERT:-}" ] || printf ', tls: {certificate: %s, key: %s}' "$TLS_CERT" "$TLS_KEY"
+    [ -z "${TLS_CERT:-}" ] || printf ', tls: {certificate: %s, key: %s, clientcas: [%s]}' "$TLS_CERT" "$TLS_KEY" "${TLS_CLIENTS:-}"
     printf '}\n%s\n' "${2:-}"
   } >"$work/registry-$1.yml"
   in_background env -u HTTP_PROXY docker-registry serve "$work/registry-$1.yml"
@@ -44,6 +47,16 @@ start_login_registry() {
   # shellcheck disable=SC2016
   echo 'puller:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a' >"$work/htpasswd"
   start_registry "$1" "auth: {htpasswd: {realm: here, path: $work/htpasswd}}"
+}
+
+# start_tokens PORT: see serve-token.py; $tokens is its log, $by_token what a registry's configuration needs to ask for its tokens.
+start_tokens() {
+  tokens=$work/tokens
+  : >"$tokens"
+  openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/token.key" -out "$work/token.crt" -days 2 -subj /CN=tokens 2>/dev/null
+  in_background python3 "$helpers/serve-token.py" "$1" "$work/token.key" "$work/token.crt" "$tokens"
+  by_token="auth: {token: {realm: \"http://127.0.0.1:$1/token\", service: here, issuer: tokens, rootcertbundle: $work/token.crt}}"
+  wait_until "what gives out tokens" answers "http://127.0.0.1:$1/"
 }
 
 # start_trouble UPSTREAM-PORT PORT: see serve-trouble.py; $requests is its log, $release what ends a stop.

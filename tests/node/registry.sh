@@ -112,27 +112,44 @@ is "by an option" "$(pull registry.test:5002/app:1)" "Pulled image: registry.tes
 forget registry.test:5002/app:1
 configure '"insecureRegistries": ["registry.test:5002"]'
 is "nobody cares" "$(pull registry.test:5002/app:1)" "Pulled image: registry.test:5002/app:1"
-is "plain HTTP is not for others" "$(pull registry.test:5000/app:1 | grep -c http:)" "0"
-configure '"insecureRegistries": ["registry.test:5000"]'
-is "unless it is allowed" "$(pull registry.test:5000/app:1)" "Pulled image: registry.test:5000/app:1"
+start_trouble 5000 5010
+: >"$requests"
+like "plain HTTP is not for others" "$(pull registry.test:5010/plain/app:1)" '*failed to do request: Get "https://registry.test:5010/v2/plain/app/manifests/1": *'
+is "who are not even asked so" "$(cat "$requests")" ""
+configure '"insecureRegistries": ["registry.test:5010"]'
+is "unless it is allowed" "$(pull registry.test:5010/plain/app:1)" "Pulled image: registry.test:5010/plain/app:1"
+like "then they are" "$(cat "$requests")" "GET /v2/plain/app/manifests/1 *"
 configure ""
-forget registry.test:5002/app:1 registry.test:5000/app:1
+forget registry.test:5002/app:1 registry.test:5010/plain/app:1
+
+# who are we: a registry that wants to see a certificate
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$company/client.key" -out "$company/client.csr" -subj /CN=client 2>/dev/null
+openssl x509 -req -in "$company/client.csr" -CA "$company/ca.crt" -CAkey "$company/ca.key" -CAcreateserial -days 2 -out "$company/client.crt" \
+  2>/dev/null
+TLS_CERT=$company/host.crt TLS_KEY=$company/host.key TLS_CLIENTS=$company/ca.crt start_registry 5006
+certs=/etc/docker/certs.d/registry.test:5006
+mkdir -p "$certs"
+cp "$company/ca.crt" "$certs/ca.crt"
+like "without a certificate of ours" "$(pull registry.test:5006/app:1)" \
+  '*failed to do request: Get "https://registry.test:5006/v2/app/manifests/1": *'
+cp "$company/client.crt" "$certs/client.cert"
+cp "$company/client.key" "$certs/client.key"
+is "with the one in the registry's folder" "$(pull registry.test:5006/app:1)" "Pulled image: registry.test:5006/app:1"
+like "which no other registry is shown" "$(pull 127.0.0.1:5006/app:1)" "*failed to pull*"
+rm -r /etc/docker/certs.d
+forget registry.test:5006/app:1
 
 # tokens
-openssl req -x509 -newkey rsa:2048 -nodes -keyout "$company/token.key" -out "$company/token.crt" -days 2 -subj /CN=tokens 2>/dev/null
-tokens=$work/tokens
-: >"$tokens"
-in_background python3 "$helpers/serve-token.py" 5004 "$company/token.key" "$company/token.crt" "$tokens"
-start_registry 5003 "auth: {token: {realm: \"http://127.0.0.1:5004/token\", service: here, issuer: tokens, rootcertbundle: $company/token.crt}}"
+start_tokens 5004
+start_registry 5003 "$by_token"
 push "$work/tiny.tar" open/tiny:1
 is "a token for anyone" "$(pull 127.0.0.1:5003/open/tiny:1)" "Pulled image: 127.0.0.1:5003/open/tiny:1"
-is "one does" "$(cat "$tokens")" "repository:open/tiny:pull -"
+is "one does" "$(cat "$tokens")" "GET repository:open/tiny:pull -"
 is "a token that does not do" "$(pull 127.0.0.1:5003/app:1)" \
   'failed to pull and unpack image "127.0.0.1:5003/app:1": failed to resolve reference "127.0.0.1:5003/app:1": pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed'
 forget 127.0.0.1:5003/open/tiny:1
 
 # trouble
-start_trouble 5000 5010
 troubled() {
   pull "127.0.0.1:5010/$1/app:1"
 }
@@ -209,9 +226,11 @@ configure '"registryMirrors": ["registry.test:5000=http://127.0.0.1:5010/gone"],
 is "the registry itself where no mirror does" "$(pull registry.test:5000/plain/tiny:1 2>&1 | tail -1)" "Pulled image: registry.test:5000/plain/tiny:1"
 configure '"registryMirrors": ["http://127.0.0.1:5010"]'
 push "$work/tiny.tar" library/tiny:1
+push "$work/tiny.tar" tiny:1
 : >"$requests"
-like "docker.io's" "$(pull tiny:1 2>&1 | tail -1)" "*"
+is "docker.io's" "$(pull tiny:1 2>&1 | tail -1)" "Pulled image: tiny:1"
 is "is asked for by its whole name" "$(head -1 "$requests" | cut -d' ' -f2)" "/v2/library/tiny/manifests/1"
+is "and has it" "$(image ls | grep tiny:1 | grep docker.io)" "docker.io/library/tiny:1"
 configure ""
 
 # proxies

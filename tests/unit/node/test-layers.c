@@ -15,6 +15,7 @@
 #include "clusterd/node/images/layer_recipe.h"
 
 static char *scratch, *folder, *recipe;
+static const LayerLimits *limits; /* of unpack(); NULL: the usual ones */
 
 typedef struct Tar {
   struct archive *archive;
@@ -98,7 +99,7 @@ static bool unpack(Tar *tar, GError **error)
   LayerResult result = { 0 };
   archive_write_free(tar->archive);
   g_assert_cmpint(mkdir(folder, 0755), ==, 0);
-  bool good = layer_unpack(give, tar, folder, recipe, &result, error);
+  bool good = layer_unpack(give, tar, folder, recipe, limits, &result, error);
   if (good) {
     g_autoptr(GByteArray) again = g_byte_array_new();
     g_assert_cmpint(layer_recipe_size(recipe, NULL), ==, tar->bytes->len);
@@ -305,21 +306,68 @@ static void test_escapes(void)
   g_assert_true(present("outside") && present("outside2") && present("outside3"));
 }
 
-/* Links to places that the layer does not have, whatever the machine has there. */
+/* Links to folders that the layer does not have, whatever the machine has there: they are made, in the layer. */
 static void test_elsewhere(void)
 {
-  const char *const targets[] = { scratch, "/proc/self/root", "/proc/self/fd/0", "/tmp/../tmp" };
-  for (size_t i = 0; i < G_N_ELEMENTS(targets); i++) {
-    g_autoptr(GError) error = NULL;
-    g_autofree char *outside = g_build_filename(targets[i], "layer-escaped", NULL);
+  const struct {
+    const char *target, *made;
+  } links[] = { { scratch, scratch },
+                { "/proc/self/root", "proc/self/root" },
+                { "/proc/self/fd/0", "proc/self/fd/0" },
+                { "/tmp/../tmp", "tmp" },
+                { "/a/b//c/", "a/b/c" },
+                { "d/../e", "sub/e" },
+                { "../../f", "f" } };
+  g_autofree char *beside = g_build_filename(scratch, "f", NULL);
+  for (size_t i = 0; i < G_N_ELEMENTS(links); i++) {
+    g_autofree char *first = g_build_filename(links[i].made, "layer-escaped", NULL);
+    g_autofree char *second = g_build_filename(links[i].made, "more", "file", NULL);
+    g_autofree char *outside = g_build_filename(links[i].target, "layer-escaped", NULL);
     Tar tar = tar_new(archive_write_set_format_pax);
-    put_symlink(&tar, "link", targets[i]);
-    put_text(&tar, "link/layer-escaped", "x");
-    g_assert_false(unpack(&tar, &error));
-    g_assert_nonnull(strstr(error->message, "link/layer-escaped"));
-    g_assert_false(g_file_test(outside, G_FILE_TEST_EXISTS));
+    put_symlink(&tar, "sub/link", links[i].target);
+    put_text(&tar, "sub/link/layer-escaped", "x");
+    put_text(&tar, "sub/link/more/file", "y");
+    assert_unpacked(&tar);
+    g_assert_true(S_ISLNK(look("sub/link").st_mode));
+    assert_text(first, "x");
+    assert_text(second, "y");
+    g_assert_false(g_path_is_absolute(outside) && g_file_test(outside, G_FILE_TEST_EXISTS));
+    g_assert_false(g_file_test(beside, G_FILE_TEST_EXISTS));
     g_assert_true(file_remove_tree(folder, NULL));
   }
+}
+
+/* Links that lead to links to nothing: a few are followed. Those that lead to themselves are not. */
+static void test_links_to_nothing(void)
+{
+  Tar tar = tar_new(archive_write_set_format_pax);
+  put_symlink(&tar, "a", "x/b");
+  put_symlink(&tar, "x/b", "../c");
+  put_symlink(&tar, "c", "/d/e");
+  put(&tar, entry_new("a/folder", AE_IFDIR, 0700), NULL, 0);
+  put_text(&tar, "a/file", "by three links");
+  assert_unpacked(&tar);
+  assert_text("d/e/file", "by three links");
+  g_assert_cmpuint(look("d/e/folder").st_mode & 07777, ==, 0700);
+  g_assert_true(file_remove_tree(folder, NULL));
+  static const char *const loops[] = { "loop", "loop/inside", "/loop/../loop", "." };
+  for (size_t i = 0; i < G_N_ELEMENTS(loops); i++) {
+    g_autoptr(GError) error = NULL;
+    bool loop = !g_str_equal(loops[i], ".");
+    tar = tar_new(archive_write_set_format_pax);
+    put_symlink(&tar, "loop", loops[i]);
+    put_text(&tar, "loop/file", "x");
+    g_assert_cmpint(unpack(&tar, &error), ==, !loop);
+    g_assert_true(!loop || strstr(error->message, "loop/file"));
+    g_assert_true(file_remove_tree(folder, NULL));
+  }
+  tar = tar_new(archive_write_set_format_pax);
+  for (char name = 'a'; name < 'i'; name++)
+    put_symlink(&tar, (char[]){ name, '\0' }, (char[]){ (char)(name + 1), '/', 'x', '\0' });
+  put_text(&tar, "a/file", "x");
+  g_autoptr(GError) error = NULL;
+  g_assert_false(unpack(&tar, &error));
+  g_assert_nonnull(strstr(error->message, "a/file"));
 }
 
 static void test_refused(void)
@@ -362,7 +410,7 @@ static void test_link_through_symlink(void)
   LayerResult result = { 0 };
   archive_write_free(tar.archive);
   g_assert_cmpint(mkdir(folder, 0755), ==, 0);
-  g_assert_true(layer_unpack(give, &tar, folder, recipe, &result, &error));
+  g_assert_true(layer_unpack(give, &tar, folder, recipe, NULL, &result, &error));
   g_assert_false(present("stolen"));
   g_assert_true(g_file_test(secret, G_FILE_TEST_EXISTS));
   g_assert_cmpuint(result.missing->len, ==, 1); /* perhaps a lower layer has it */
@@ -381,6 +429,37 @@ static void test_bombs(void)
   archive_write_data(tar.archive, "x", 1);
   archive_entry_free(entry);
   assert_refused(&tar, "size of big");
+}
+
+/* No more entries, and no more bytes, than a layer may have. */
+static void test_limits(void)
+{
+  static const LayerLimits entries = { .entries = 4, .bytes = 100 }, bytes = { .entries = 100, .bytes = 8 };
+  for (int more = 0; more < 2; more++) {
+    Tar tar = tar_new(archive_write_set_format_pax);
+    put_text(&tar, "a", "x");
+    put_symlink(&tar, "b", "a");
+    put_text(&tar, ".wh.c", "");
+    put(&tar, entry_new(".", AE_IFDIR, 0755), NULL, 0);
+    if (more)
+      put_link(&tar, "d", "a");
+    limits = &entries;
+    if (more)
+      assert_refused(&tar, "Image layer with more than 4 entries");
+    else
+      assert_unpacked(&tar);
+    file_remove_tree(folder, NULL);
+    tar = tar_new(archive_write_set_format_pax);
+    put_text(&tar, "a", "1234");
+    put_text(&tar, "b", more ? "56789" : "5678");
+    limits = &bytes;
+    if (more)
+      assert_refused(&tar, "Image layer larger than 8 bytes");
+    else
+      assert_unpacked(&tar);
+    file_remove_tree(folder, NULL);
+  }
+  limits = NULL;
 }
 
 static void with_scratch(const void *data)
@@ -412,6 +491,8 @@ int main(int argc, char **argv)
                 { "/layers/same-name-twice", test_same_name_twice },
                 { "/layers/escapes", test_escapes },
                 { "/layers/elsewhere", test_elsewhere },
+                { "/layers/links-to-nothing", test_links_to_nothing },
+                { "/layers/limits", test_limits },
                 { "/layers/refused", test_refused },
                 { "/layers/link-through-symlink", test_link_through_symlink },
                 { "/layers/bombs", test_bombs } };

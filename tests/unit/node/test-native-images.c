@@ -126,7 +126,7 @@ static bool unpack(const Item *items, size_t count, LayerResult *result, GError 
     tar_add(&tar, &items[i]);
   archive_write_free(tar.archive);
   g_assert_cmpint(mkdir(folder, 0755), ==, 0);
-  bool good = layer_unpack(give, &tar, folder, NULL, result, error);
+  bool good = layer_unpack(give, &tar, folder, NULL, NULL, result, error);
   g_autofree char *hex = g_compute_checksum_for_data(G_CHECKSUM_SHA256, tar.bytes->data, tar.bytes->len);
   g_autofree char *digest = g_strconcat("sha256:", hex, NULL);
   if (good)
@@ -241,7 +241,7 @@ static void test_layer_truncated(void)
   archive_write_free(tar.archive);
   g_byte_array_set_size(tar.bytes, 515);
   g_assert_cmpint(mkdir(folder, 0755), ==, 0);
-  g_assert_false(layer_unpack(give, &tar, folder, NULL, &result, &error));
+  g_assert_false(layer_unpack(give, &tar, folder, NULL, NULL, &result, &error));
   g_assert_true(reason_is(error, REASON_BAD_REQUEST));
   g_byte_array_unref(tar.bytes);
 }

@@ -103,7 +103,7 @@ bool image_loader_unpack(ImageLoader *loader, const char *path, LayerRead read, 
   g_autofree char *recipe = g_strconcat(folder, IMAGE_RECIPE_SUFFIX, NULL);
   if (mkdir(folder, 0755) < 0)
     return reason_set_errno(error, REASON_FILE, errno, "Cannot make %s", folder);
-  if (!layer_unpack(read, source, folder, recipe, &result, error))
+  if (!layer_unpack(read, source, folder, recipe, NULL, &result, error))
     return false;
   g_autofree char *final = g_build_filename(loader->staging, result.diff_id + strlen("sha256:"), NULL);
   g_autofree char *final_recipe = g_strconcat(final, IMAGE_RECIPE_SUFFIX, NULL);

@@ -122,8 +122,8 @@ static bool make_entries(LayerStream *stream, LayerTarget *target, GError **erro
       return true;
     if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
       return stream_fail(stream, stream->tar, error);
-    if (count >= LAYER_ENTRIES_MAX)
-      return reason_set(error, REASON_BAD_REQUEST, "Image layer with more than %d entries", LAYER_ENTRIES_MAX);
+    if (count >= target->limits->entries)
+      return reason_set(error, REASON_BAD_REQUEST, "Image layer with more than %u entries", target->limits->entries);
     if (stream->recipe && !note_entry(stream, entry, error))
       return false;
     if (!layer_entry_make(target, entry, error))
@@ -154,9 +154,11 @@ void layer_result_clear(LayerResult *result)
   g_clear_pointer(&result->missing, g_ptr_array_unref);
 }
 
-bool layer_unpack(LayerRead read, void *source, const char *folder, const char *recipe, LayerResult *result,
-                  GError **error)
+bool layer_unpack(LayerRead read, void *source, const char *folder, const char *recipe, const LayerLimits *limits,
+                  LayerResult *result, GError **error)
 {
+  static const LayerLimits usual = { .entries = LAYER_ENTRIES_MAX, .bytes = LAYER_BYTES_MAX };
+  limits = limits ? limits : &usual;
   file_autofd int root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (root < 0)
     return reason_set_errno(error, REASON_FILE, errno, "Cannot open %s", folder);
@@ -165,7 +167,7 @@ bool layer_unpack(LayerRead read, void *source, const char *folder, const char *
   stream.recipe = recipe ? layer_recipe_new(recipe, error) : NULL;
   if ((recipe && !stream.recipe) || !stream_open(&stream, error))
     return false;
-  LayerTarget target = { .root_fd = root, .tar = stream.tar, .bytes_left = LAYER_BYTES_MAX };
+  LayerTarget target = { .root_fd = root, .tar = stream.tar, .limits = limits, .bytes_left = limits->bytes };
   target.missing = g_ptr_array_new_with_free_func(link_free);
   target.folder_times = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   bool good = make_entries(&stream, &target, error) && drain(&stream, error) &&

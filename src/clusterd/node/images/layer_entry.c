@@ -16,6 +16,7 @@
 
 #define WHITEOUT ".wh."
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
+#define FOLDER_LINKS_MAX 5       /* in one path, to folders that are not there */
 #define WHITEOUT_META ".wh..wh." /* bookkeeping of AUFS, never content */
 
 /* Where an entry goes: its folder, opened, and its last name. */
@@ -66,18 +67,48 @@ int layer_root_open(int root_fd, const char *path, uint64_t flags)
   return (int)syscall(SYS_openat2, root_fd, *path ? path : ".", &how, sizeof how);
 }
 
-/* Opens the folder PATH below the root, making what is missing as the tar left it out. */
-static int open_folder(int root_fd, const char *path)
+/* What the symbolic link NAME in PARENT_FD, the folder PARENT below the root, leads to: a path below the root, which
+ * the kernel alone may resolve. NULL with errno: ENOENT for a link to nothing. The caller frees. */
+static char *link_path(int parent_fd, const char *parent, const char *name)
+{
+  char target[PATH_MAX];
+  ssize_t length = readlinkat(parent_fd, name, target, sizeof target - 1);
+  if (length < 0)
+    return NULL;
+  target[length] = '\0';
+  for (; length > 0 && target[length - 1] == '/'; length--)
+    target[length - 1] = '\0';
+  const char *rest = target + strspn(target, "/");
+  if (*rest)
+    return rest == target && *parent ? g_strdup_printf("%s/%s", parent, rest) : g_strdup(rest);
+  errno = ENOENT;
+  return NULL;
+}
+
+/* Opens the folder PATH below the root, making what is missing: what the tar left out, and what a symbolic link leads
+ * to, of which at most *LINKS are followed so. Nothing is made but a single name in a folder that is below the root. */
+static int open_or_make_folder(int root_fd, const char *path, unsigned *links)
 {
   int fd = layer_root_open(root_fd, path, O_RDONLY | O_DIRECTORY);
   if (fd >= 0 || errno != ENOENT || !*path)
     return fd;
-  g_autofree char *parent = g_path_get_dirname(path);
-  g_autofree char *name = g_path_get_basename(path);
-  file_autofd int parent_fd = open_folder(root_fd, g_str_equal(parent, ".") ? "" : parent);
+  g_autofree char *parent = g_path_get_dirname(path), *name = g_path_get_basename(path);
+  const char *parent_path = g_str_equal(parent, ".") ? "" : parent;
+  file_autofd int parent_fd = open_or_make_folder(root_fd, parent_path, links);
   if (parent_fd < 0 || (mkdirat(parent_fd, name, 0755) < 0 && errno != EEXIST))
     return -1;
-  return layer_root_open(root_fd, path, O_RDONLY | O_DIRECTORY);
+  fd = layer_root_open(root_fd, path, O_RDONLY | O_DIRECTORY);
+  if (fd >= 0 || errno != ENOENT || *links == 0)
+    return fd;
+  --*links;
+  g_autofree char *target = link_path(parent_fd, parent_path, name);
+  return target ? open_or_make_folder(root_fd, target, links) : -1;
+}
+
+static int open_folder(int root_fd, const char *path)
+{
+  unsigned links = FOLDER_LINKS_MAX;
+  return open_or_make_folder(root_fd, path, &links);
 }
 
 static bool find_place(int root_fd, const char *path, Place *place, GError **error)
@@ -129,7 +160,7 @@ static bool write_content(LayerTarget *target, int fd, const char *path, GError 
     target->bytes_left -= (int64_t)length;
     if (target->bytes_left < 0)
       return reason_set(error, REASON_BAD_REQUEST, "Image layer larger than %" G_GINT64_FORMAT " bytes",
-                        LAYER_BYTES_MAX);
+                        target->limits->bytes);
     const char *bytes = block;
     for (size_t done = 0; done < length;) {
       ssize_t put = pwrite(fd, bytes + done, length - done, offset + (off_t)done);

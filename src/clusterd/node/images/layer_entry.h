@@ -9,8 +9,9 @@
 #include "clusterd/node/images/layer.h"
 
 typedef struct LayerTarget {
-  int root_fd;              /* the folder everything stays below */
-  struct archive *tar;      /* where the content of the entry comes from */
+  int root_fd;         /* the folder everything stays below */
+  struct archive *tar; /* where the content of the entry comes from */
+  const LayerLimits *limits;
   int64_t bytes_left;       /* of the budget for regular files */
   GPtrArray *missing;       /* gets LayerLink*: links whose target is not here */
   GHashTable *folder_times; /* path → struct timespec*: set last, because making entries changes them */
