@@ -70,6 +70,29 @@ spec:
 END_OF_JOB
 is "restarts are counted" "$(k wait --for=condition=failed job/loop --timeout=60s)" "job.batch/loop condition met"
 
+# --- what runs beside the work does not keep a job from being done
+k apply -f - >/dev/null <<END_OF_JOB
+apiVersion: batch/v1
+kind: Job
+metadata: {name: helped}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      terminationGracePeriodSeconds: 1
+      initContainers: [{name: helper, image: busybox:1.36, command: [sleep, "1000"], restartPolicy: Always}]
+      containers: [{name: main, image: busybox:1.36, command: [echo, helped]}]
+END_OF_JOB
+is "a job with a sidecar" "$(k wait --for=condition=complete job/helped --timeout=60s)" "job.batch/helped condition met"
+
+# --- a look into a container that has nothing to look with
+k run bare --image=busybox:1.36 --restart=Never --command -- sleep 4321 >/dev/null
+k wait --for=condition=Ready pod/bare --timeout=60s >/dev/null
+like "kubectl debug" "$(k debug bare --image=busybox:1.36 --target=bare -c look -- sleep 1000 2>&1)" '*Targeting container "bare"*'
+until_is "it begins" "look" k get pod bare -o 'jsonpath={.status.ephemeralContainerStatuses[?(@.state.running)].name}'
+is "and sees its processes" "$(k exec bare -c look -- ps -o pid,args | sed -n 's/^ *1 //p')" "sleep 4321"
+k delete pod bare --grace-period=1 --wait=false >/dev/null
+
 # --- cron jobs
 example cron-job
 is "a job of it by hand" "$(k create job by-hand --from=cronjob/minutely)" "job.batch/by-hand created"

@@ -192,7 +192,7 @@ char *run_script(const char *sandbox_id, const char *script, const ContainerSpec
   ContainerSpec spec = changes ? *changes : (ContainerSpec){ 0 };
   spec.name = "main";
   spec.attempt = count++;
-  spec.image_id = IMAGE;
+  spec.image_id = spec.image_id ? spec.image_id : IMAGE;
   spec.command = command;
   spec.log_path = spec.log_path ? spec.log_path : log_path;
   char *id = runtime->create_container(runtime, sandbox_id, &spec, &error);

@@ -175,6 +175,26 @@ static void test_stop(void)
   remove_sandbox(sandbox);
 }
 
+/* An image may say by which signal its containers are asked to end. */
+static void test_stop_signal(void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(json_t) loaded = NULL;
+  file_autofd int fd = open(g_getenv("PRELOADED_ARCHIVE"), O_RDONLY | O_CLOEXEC);
+  g_assert_true(runtime->load_image(runtime, fd, &loaded, &error));
+  g_assert_no_error(error);
+  char *sandbox = run_sandbox(NULL);
+  ContainerSpec changes = { .image_id = "preloaded:1" };
+  g_autofree char *id = run_script(sandbox, "trap 'exit 5' USR1; trap '' TERM; while :; do sleep 0.05; done", &changes);
+  int status;
+  g_free(exec_script(id, "until grep -q 'SigIgn:.*[4-7c-f]...$' /proc/1/status; do sleep 0.05; done", &status));
+  g_assert_true(runtime->stop_container(runtime, id, 3600, &error));
+  g_assert_no_error(error);
+  g_autoptr(ContainerStatus) ended = wait_exited(id);
+  g_assert_cmpint(ended->exit_code, ==, 5);
+  remove_sandbox(sandbox);
+}
+
 static void *stop_slowly(void *id)
 {
   GError *error = NULL;
@@ -259,6 +279,60 @@ static void test_shared_process_namespace(void)
   g_autofree char *other = run_script(sandbox, "sleep 1000", NULL);
   assert_exec(other, "ps -o pid,args | grep -c '[s]leep 4321'; ps -o args | sed -n 2p", "1\n/pause\n");
   remove_sandbox(sandbox);
+}
+
+/* A container may look into another one: it sees its processes and files, and goes with it. */
+static void test_target(void)
+{
+  char *sandbox = run_sandbox(NULL);
+  g_autofree char *main_id = run_script(sandbox, "echo inside >/mark; exec sleep 4321", NULL);
+  g_autofree char *other = run_script(sandbox, "exec sleep 5432", NULL);
+  int status;
+  g_free(exec_script(
+      main_id, "until [ \"$(cat /proc/1/cmdline | tr '\\0' ' ')\" = 'sleep 4321 ' ]; do sleep 0.05; done", &status));
+  ContainerSpec changes = { .target_id = main_id };
+  g_autofree char *debugger = run_script(sandbox, "sleep 1000", &changes);
+  assert_exec(debugger, "ps -o pid,args | sed -n 2p; ps -o args | grep -c '[s]leep 5432'; cat /proc/1/root/mark",
+              "    1 sleep 4321\n0\ninside\n");
+  assert_exec(main_id, "ps -o args | grep -c '[s]leep 1000'", "1\n");
+  assert_exec(other, "ps -o args | grep -c '[s]leep 4321' || true", "0\n");
+  g_autoptr(GError) error = NULL;
+  g_assert_true(runtime->stop_container(runtime, main_id, 0, &error));
+  g_autoptr(ContainerStatus) ended = wait_exited(debugger);
+  g_assert_cmpint(ended->exit_code, ==, 128 + SIGKILL);
+  const char *const command[] = { "true", NULL };
+  ContainerSpec late = {
+    .name = "late", .image_id = IMAGE, .command = command, .log_path = LOG_DIR "/late.log", .target_id = main_id
+  };
+  g_autofree char *id = runtime->create_container(runtime, sandbox, &late, &error);
+  g_assert_true(!id || !runtime->start_container(runtime, id, &error));
+  g_test_message("%s", error->message);
+  g_assert_nonnull(strstr(error->message, "not running"));
+  remove_sandbox(sandbox);
+}
+
+/* The node's processes and its memory, but not its network. */
+static void test_host_processes(void)
+{
+  SandboxSpec changes = { .host_pid = true, .host_ipc = true };
+  char *sandbox = run_sandbox(&changes), *usual = run_sandbox(NULL);
+  g_autofree char *one = run_script(sandbox, "sleep 1000", NULL);
+  g_autofree char *other = run_script(usual, "sleep 1000", NULL);
+  static const char *const kinds[] = { "pid", "ipc", "net" };
+  for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+    g_autofree char *path = g_strconcat("/proc/self/ns/", kinds[i], NULL);
+    g_autofree char *script = g_strconcat("readlink ", path, NULL);
+    g_autofree char *ours = g_file_read_link(path, NULL);
+    int status;
+    g_autofree char *theirs = exec_script(one, script, &status), *others = exec_script(other, script, &status);
+    g_strchomp(theirs);
+    g_strchomp(others);
+    g_test_message("%s: %s %s %s", kinds[i], ours, theirs, others);
+    g_assert_cmpint(g_str_equal(theirs, ours), ==, !g_str_equal(kinds[i], "net"));
+    g_assert_true(*others && !g_str_equal(others, ours));
+  }
+  remove_sandbox(sandbox);
+  remove_sandbox(usual);
 }
 
 static void test_host_network(void)
@@ -550,6 +624,8 @@ int main(int argc, char **argv)
                 { "oom", test_oom, NULL },
                 { "pod-shares", test_pod_shares, NULL },
                 { "shared-process-namespace", test_shared_process_namespace, NULL },
+                { "target", test_target, NULL },
+                { "host-processes", test_host_processes, NULL },
                 { "host-network", test_host_network, NULL },
                 { "security", test_security, NULL },
                 { "privileged", test_privileged, NULL },
@@ -562,6 +638,7 @@ int main(int argc, char **argv)
                 { "preload", docker_test_preload, "docker" },
                 { "daemon-killed", docker_test_daemon_killed, "docker" },
                 { "daemons-restarted", docker_test_daemons_restarted, "docker" },
+                { "stop-signal", test_stop_signal, NULL },
                 { "containerd-killed", test_containerd_killed, "containerd" },
                 { "network-plugin", test_network_plugin, "containerd" },
                 { "addresses-left", test_addresses_left, "containerd" },

@@ -192,6 +192,15 @@ static bool check_non_root(const PlanContext *context, const ContainerRecord *re
   return true;
 }
 
+/* The newest attempt of the container that RECORD, an ephemeral one, is to look into. */
+static bool find_target(const PlanContext *context, const ContainerRecord *record, const char **id, GError **error)
+{
+  const char *name = json_str(record->spec, "targetContainerName", "");
+  const ContainerRecord *target = *name ? pod_state_record(context->state, name) : NULL;
+  *id = target && target->current ? target->current->id : NULL;
+  return !*name || *id || reason_set(error, REASON_INVALID, "unable to find target container %s", name);
+}
+
 static void fill_spec(ContainerPlan *plan, const PlanContext *context, const ContainerRecord *record,
                       const ImageStatus *image)
 {
@@ -238,7 +247,8 @@ ContainerPlan *container_plan_new(const PlanContext *context, const ContainerRec
   plan->mounts = g_array_new(FALSE, FALSE, sizeof(ContainerMount));
   plan->strings = g_ptr_array_new_with_free_func(g_free);
   g_autoptr(Env) env = env_build(&env_context, &plan->skipped_env, error);
-  if (!env || !check_non_root(context, record, image, error))
+  const char *target_id;
+  if (!env || !find_target(context, record, &target_id, error) || !check_non_root(context, record, image, error))
     return NULL;
   plan->env = env_strings(env);
   plan->command = env_expand_all(env, json_object_get(record->spec, "command"));
@@ -256,5 +266,6 @@ ContainerPlan *container_plan_new(const PlanContext *context, const ContainerRec
   if (!file_make_dirs(log_parent, 0755, error))
     return NULL;
   fill_spec(plan, context, record, image);
+  plan->spec.target_id = target_id;
   return g_steal_pointer(&plan);
 }

@@ -18,7 +18,7 @@ typedef struct PlanContext {
 } PlanContext;
 
 typedef struct ContainerPlan {
-  ContainerSpec spec; /* points into the rest */
+  ContainerSpec spec; /* points into the rest, and into the pod's state */
   char **command, **args, **env;
   GArray *mounts;     /* ContainerMount */
   GArray *devices;    /* ContainerDevice */

@@ -67,6 +67,9 @@ typedef struct ContainerSpec {
   int64_t cpu_shares, cpu_quota_us, cpu_period_us, memory_limit_bytes;
   int oom_score_adj;
   const char *termination_message_path; /* host file, already in mounts; NULL: none */
+  /* Another container of the sandbox, which must run: they share its process namespace. NULL: none. Not asked where the
+   * whole sandbox shares one, or has the node's. */
+  const char *target_id;
 } ContainerSpec;
 
 typedef enum ContainerState {

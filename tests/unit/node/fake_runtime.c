@@ -19,7 +19,7 @@ typedef struct FakeSandbox {
 typedef struct FakeContainer {
   ContainerStatus status;
   char **env;
-  char *log_path;
+  char *log_path, *target_id;
 } FakeContainer;
 
 enum ImagePlace { IMAGE_FAR = 1, IMAGE_HERE, IMAGE_TOO_FAR };
@@ -41,6 +41,7 @@ typedef struct FakeRuntime {
   GString *history;
   unsigned next_id;
   int exec_code;
+  int64_t last_grace;
   bool interrupted, execs_hang;
   bool away;        /* says nothing of what it has */
   unsigned refused; /* how often it said nothing */
@@ -124,6 +125,7 @@ static void container_free(FakeContainer *container)
   g_free(container->status.reason);
   g_free(container->status.message);
   g_strfreev(container->env);
+  g_free(container->target_id);
   g_free(container->log_path);
   g_free(container);
 }
@@ -211,6 +213,7 @@ static char *create_container(Runtime *runtime, const char *sandbox_id, const Co
                                          .created_us = timestamp_now_us() };
   container->env = g_strdupv((char **)(uintptr_t)spec->env);
   container->log_path = g_strdup(spec->log_path);
+  container->target_id = g_strdup(spec->target_id);
   g_ptr_array_add(self->containers, container);
   char *id = g_strdup(container->status.id);
   g_mutex_unlock(&self->lock);
@@ -254,6 +257,7 @@ static bool stop_container(Runtime *runtime, const char *id, int64_t grace_secon
   gint64 deadline = g_get_monotonic_time() + grace_seconds * G_USEC_PER_SEC;
   g_mutex_lock(&self->lock);
   FakeContainer *container = find_container(self, id);
+  self->last_grace = grace_seconds;
   bool stubborn = container && g_hash_table_contains(self->stubborn, container->status.name);
   while (container && stubborn && container->status.state == CONTAINER_RUNNING && !self->interrupted &&
          g_cond_wait_until(&self->changed, &self->lock, deadline))
@@ -651,6 +655,28 @@ bool fake_runtime_has_env(Runtime *runtime, const char *name, const char *entry)
     const FakeContainer *container = self->containers->pdata[i];
     has = has ||
           (g_str_equal(container->status.name, name) && g_strv_contains((const char *const *)container->env, entry));
+  }
+  g_mutex_unlock(&self->lock);
+  return has;
+}
+
+int64_t fake_runtime_last_grace(Runtime *runtime)
+{
+  FakeRuntime *self = fake(runtime);
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+  return self->last_grace;
+}
+
+bool fake_runtime_has_target(Runtime *runtime, const char *name, const char *target)
+{
+  FakeRuntime *self = fake(runtime);
+  bool has = false;
+  g_mutex_lock(&self->lock);
+  for (guint i = 0; i < self->containers->len; i++) {
+    const FakeContainer *container = self->containers->pdata[i];
+    const FakeContainer *other = container->target_id ? find_container(self, container->target_id) : NULL;
+    has =
+        has || (g_str_equal(container->status.name, name) && g_strcmp0(other ? other->status.name : NULL, target) == 0);
   }
   g_mutex_unlock(&self->lock);
   return has;

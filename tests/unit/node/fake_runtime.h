@@ -33,6 +33,12 @@ bool fake_runtime_has_env(Runtime *runtime, const char *container, const char *e
 unsigned fake_runtime_containers(Runtime *runtime);
 unsigned fake_runtime_sandboxes(Runtime *runtime);
 
+/* The seconds that the last stop_container gave. */
+int64_t fake_runtime_last_grace(Runtime *runtime);
+
+/* Whether a container called NAME shares the processes of one called TARGET; NULL: of none. */
+bool fake_runtime_has_target(Runtime *runtime, const char *name, const char *target);
+
 /* Containers named NAME do not end on SIGTERM, only when their grace is over or they are told again with none. */
 void fake_runtime_make_stubborn(Runtime *runtime, const char *name);
 

@@ -115,6 +115,18 @@ static void test_grace_and_force(Fixture *fixture, gconstpointer data)
   wait_until(fake_runtime_containers(fixture->runtime) == 0);
 }
 
+/* No time at all: the API forgets the pod at once, and its containers have the least there is. */
+static void test_no_grace(Fixture *fixture, gconstpointer data)
+{
+  fake_runtime_make_stubborn(fixture->runtime, "c");
+  g_free(create_pod(fixture, "p", "terminationGracePeriodSeconds: 0, " ONE));
+  wait_until(status_is(fixture, "p", "phase", "Running"));
+  delete_pod(fixture, "p", -1);
+  g_assert_false(exists(fixture, "p"));
+  wait_until(fake_runtime_containers(fixture->runtime) == 0);
+  g_assert_cmpint(fake_runtime_last_grace(fixture->runtime), ==, 1);
+}
+
 static void test_image_pulls(Fixture *fixture, gconstpointer data)
 {
   fake_runtime_add_image(fixture->runtime, "remote:1", false);
@@ -378,6 +390,7 @@ int main(int argc, char **argv)
                 { "never-and-on-failure", test_never_and_on_failure },
                 { "init-and-sidecar", test_init_and_sidecar },
                 { "grace-and-force", test_grace_and_force },
+                { "no-grace", test_no_grace },
                 { "image-pulls", test_image_pulls },
                 { "configuration", test_configuration },
                 { "claims", test_claims },

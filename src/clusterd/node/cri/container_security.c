@@ -98,8 +98,9 @@ static char **path_list(CriArena *arena, const char *const *paths, size_t *count
   return list;
 }
 
-/* A container of its own process namespace sees the sandbox's others as the sandbox says. */
-static Cri__NamespaceOption *make_namespaces(CriArena *arena, const Cri__SandboxStatus *sandbox)
+/* The sandbox's; but one of a process namespace of its own may be in another container's. */
+static Cri__NamespaceOption *make_namespaces(CriArena *arena, const Cri__SandboxStatus *sandbox,
+                                             const ContainerSpec *spec)
 {
   Cri__NamespaceOption *namespaces = cri_arena_alloc(arena, sizeof *namespaces);
   const Cri__NamespaceOption *of_sandbox =
@@ -110,6 +111,10 @@ static Cri__NamespaceOption *make_namespaces(CriArena *arena, const Cri__Sandbox
     namespaces->network = of_sandbox->network;
     namespaces->pid = of_sandbox->pid;
     namespaces->ipc = of_sandbox->ipc;
+  }
+  if (spec->target_id && namespaces->pid == CRI__MODE__CONTAINER) {
+    namespaces->pid = CRI__MODE__TARGET;
+    namespaces->target_id = cri_arena_text(arena, spec->target_id);
   }
   return namespaces;
 }
@@ -124,7 +129,7 @@ Cri__ContainerSecurity *cri_container_security(CriArena *arena, const Cri__Sandb
   apparmor->profile_type = CRI__PROFILE__TYPE__UNCONFINED;
   security->apparmor = apparmor;
   security->privileged = json_flag(spec->security_context, "privileged", false);
-  security->namespace_options = make_namespaces(arena, sandbox);
+  security->namespace_options = make_namespaces(arena, sandbox, spec);
   security->capabilities = make_capabilities(arena, cri_security(spec, "capabilities"));
   security->readonly_rootfs = json_is_true(cri_security(spec, "readOnlyRootFilesystem"));
   security->no_new_privs = json_is_false(cri_security(spec, "allowPrivilegeEscalation"));

@@ -219,16 +219,19 @@ static void add_resources(const ContainerSpec *spec, json_t *host)
   json_object_set_new(host, "Ulimits", make_ulimits());
 }
 
-static void add_namespaces(const DockerSandbox *sandbox, json_t *host)
+static void add_namespaces(const DockerSandbox *sandbox, const ContainerSpec *spec, json_t *host)
 {
   const json_t *facts = sandbox->facts;
   g_autofree char *shared = g_strconcat("container:", sandbox->id, NULL);
+  g_autofree char *target = spec->target_id ? g_strconcat("container:", spec->target_id, NULL) : NULL;
   json_object_set_new(host, "NetworkMode", json_string(shared));
   json_object_set_new(host, "IpcMode", json_string(json_flag(facts, "hostIpc", false) ? "host" : shared));
   if (json_flag(facts, "hostPid", false))
     json_object_set_new(host, "PidMode", json_string("host"));
   else if (json_flag(facts, "sharePid", false))
     json_object_set_new(host, "PidMode", json_string(shared));
+  else if (target)
+    json_object_set_new(host, "PidMode", json_string(target));
   if (json_flag(facts, "hostNetwork", false))
     json_object_set_new(host, "UTSMode", json_string("host"));
   json_object_set_new(host, "CgroupParent", json_string(json_str(facts, "cgroupParent", "")));
@@ -244,7 +247,7 @@ static json_t *make_host(const DockerRuntime *docker, const DockerSandbox *sandb
   json_t *host =
       json_pack("{s:o, s:o, s:{s:s, s:{s:s, s:s}}}", "SecurityOpt", options, "Mounts", make_mounts(spec), "LogConfig",
                 "Type", "json-file", "Config", "max-size", docker->log_size, "max-file", docker->log_files);
-  add_namespaces(sandbox, host);
+  add_namespaces(sandbox, spec, host);
   add_resources(spec, host);
   json_object_set_new(host, "Devices", make_devices(spec));
   add_rights(spec, host);

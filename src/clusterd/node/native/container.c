@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -71,14 +72,39 @@ static char *write_hostname(const NativeRuntime *native, const Sandbox *sandbox,
   return g_steal_pointer(&path);
 }
 
-/* Writes BUNDLE/config.json. */
-static bool write_config(NativeRuntime *native, const Sandbox *sandbox, const ContainerSpec *spec, const Image *image,
-                         const Container *container, const char *bundle, GError **error)
+/* Sets *NAMESPACE to the process namespace of the container that SPEC wants to share one with, -1: of none. While it is
+ * open it is that container's, whatever ends and whichever process gets its number. */
+static bool open_target(NativeRuntime *native, const Sandbox *sandbox, const ContainerSpec *spec, int *namespace_,
+                        GError **error)
 {
+  *namespace_ = -1;
+  if (!spec->target_id || json_flag(sandbox->facts, "hostPid", false) || json_flag(sandbox->facts, "sharePid", false))
+    return true;
+  g_autoptr(Container) target = runtime_find_container(native, spec->target_id, error);
+  if (!target)
+    return false;
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&native->lock);
+  g_autofree char *path = g_strdup_printf("/proc/%d/ns/pid", target->pid);
+  bool good = g_str_equal(target->sandbox_id, sandbox->id) && target->state == CONTAINER_RUNNING;
+  struct pollfd ended = { .fd = target->pid_fd, .events = POLLIN };
+  *namespace_ = good ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+  if (*namespace_ >= 0 && target->pid_fd >= 0 && poll(&ended, 1, 0) == 0)
+    return true;
+  file_close(namespace_);
+  return reason_set(error, REASON_RUNTIME, "invalid target container: container \"%s\" is not running",
+                    spec->target_id);
+}
+
+/* Writes config.json. TARGET: the process namespace, -1: the sandbox's or one of its own. */
+static bool write_config(NativeRuntime *native, const Sandbox *sandbox, const ContainerSpec *spec, const Image *image,
+                         const Container *container, int target, GError **error)
+{
+  g_autofree char *bundle = runtime_bundle(native, container->id);
   g_autofree char *rootfs = g_build_filename(bundle, "rootfs", NULL);
   g_autofree char *path = g_build_filename(bundle, "config.json", NULL);
   g_autofree char *net = sandbox_namespace(native, sandbox, "net"), *ipc = sandbox_namespace(native, sandbox, "ipc");
   g_autofree char *uts = sandbox_namespace(native, sandbox, "uts"), *pid = sandbox_namespace(native, sandbox, "pid");
+  g_autofree char *target_path = target >= 0 ? g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), target) : NULL;
   g_autofree char *shm = sandbox_shm(native, sandbox), *hostname = sandbox_hostname(sandbox);
   g_autofree char *hostname_file = write_hostname(native, sandbox, hostname);
   file_autofd int rootfs_fd = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -91,7 +117,7 @@ static bool write_config(NativeRuntime *native, const Sandbox *sandbox, const Co
                      .net = net,
                      .ipc = ipc,
                      .uts = uts,
-                     .pid = pid,
+                     .pid = target_path ? target_path : pid,
                      .host_pid = json_flag(sandbox->facts, "hostPid", false),
                      .shm = shm,
                      .hostname_file = hostname_file,
@@ -124,9 +150,11 @@ static bool build(NativeRuntime *native, const Sandbox *sandbox, const Container
                         .tty = spec->tty,
                         .stdin_ = spec->stdin_,
                         .stdin_once = spec->stdin_once };
-  if ((log_folder && !file_make_dirs(log_folder, 0755, error)) || !file_make_dirs(bundle, 0711, error) ||
+  file_autofd int target = -1;
+  if (!open_target(native, sandbox, spec, &target, error) || (log_folder && !file_make_dirs(log_folder, 0755, error)) ||
+      !file_make_dirs(bundle, 0711, error) ||
       !rootfs_mount((const char *const *)image->layers, folder, rootfs, error) ||
-      !write_config(native, sandbox, spec, image, container, bundle, error))
+      !write_config(native, sandbox, spec, image, container, target, error))
     return false;
   g_autoptr(GError) failure = NULL;
   container->pid = conmon_create(native, &start, &failure);

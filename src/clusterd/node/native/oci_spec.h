@@ -9,7 +9,7 @@ typedef struct OciInput {
   const char *rootfs;      /* its path */
   const char *cgroup_path; /* "/kubepods/…/ID" */
   const char *hostname;
-  /* pinned namespaces; NULL: the node's (net, ipc, uts) or one of the container's own (pid) */
+  /* paths of namespaces; NULL: the node's (net, ipc, uts) or one of the container's own (pid) */
   const char *net, *ipc, *uts, *pid;
   bool host_pid;
   const char *shm;             /* host folder of /dev/shm */
