@@ -7,8 +7,9 @@
 #include "clusterd/node/pod_worker_private.h"
 #include "clusterd/node/probe.h"
 
-#define GRACE_MIN_SECONDS 2  /* what a container has after its hook used up everything; upstream's minimum */
-#define GONE_GRACE_SECONDS 1 /* the API does not wait for this pod any more */
+#define GRACE_MIN_SECONDS 2      /* what a container has after its hook used up everything; upstream's minimum */
+#define GONE_GRACE_SECONDS 1     /* the API does not wait for this pod any more */
+#define STOP_GRACE_MIN_SECONDS 1 /* what the containers of a pod that ends have at the least; upstream's */
 #define DELETE_RETRY_US ((int64_t)G_USEC_PER_SEC)
 
 /* One container on its way out, on a thread of its own. */
@@ -33,7 +34,7 @@ static void ending_free(Ending *ending)
   g_free(ending);
 }
 
-/* Runs the preStop hook within the grace period; the seconds left after it. */
+/* Runs the preStop hook within the grace period, if the pod has one; the seconds left after it. */
 static int64_t run_pre_stop(const Ending *ending)
 {
   const PodWorkerHost *host = ending->worker->host;
@@ -44,7 +45,7 @@ static int64_t run_pre_stop(const Ending *ending)
                          .background = host->background };
   g_autofree char *output = NULL;
   gint64 start = g_get_monotonic_time();
-  if (!ending->pre_stop || ending->grace <= 0)
+  if (!ending->pre_stop || ending->grace <= 0 || pod_spec_grace_seconds(ending->pod) <= 0)
     return ending->grace;
   bool good = probe_run(&target, ending->pre_stop, ending->grace, &output);
   if (!good && !background_is_called_off(host->background)) {
@@ -131,7 +132,7 @@ static bool stop_sidecars(PodWorker *worker, int64_t grace, bool hurry)
 int64_t pod_worker_grace(const PodWorker *worker)
 {
   int64_t grace = pod_spec_grace_seconds(worker->state.pod);
-  return worker->grace_limit >= 0 ? MIN(grace, worker->grace_limit) : grace;
+  return MAX(worker->grace_limit >= 0 ? MIN(grace, worker->grace_limit) : grace, STOP_GRACE_MIN_SECONDS);
 }
 
 bool pod_stop_all(PodWorker *worker, int64_t grace_seconds)
