@@ -103,13 +103,12 @@ wait_until() {
   done
 }
 
-# until_is NAME EXPECTED COMMAND...: asks until the answer is EXPECTED, 20 seconds at most.
+# until_is NAME EXPECTED COMMAND...: asks until the answer is EXPECTED, for a minute.
 until_is() {
   wanted=$2
   asked=("${@:3}")
-  for _ in $(seq 200); do
-    answer=$("${asked[@]}" 2>&1)
-    [ "$answer" = "$wanted" ] && break
+  give_up=$((SECONDS + 60))
+  while answer=$("${asked[@]}" 2>&1); [ "$answer" != "$wanted" ] && [ "$SECONDS" -lt "$give_up" ]; do
     sleep 0.1
   done
   is "$1" "$answer" "$wanted"
