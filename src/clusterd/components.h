@@ -7,7 +7,7 @@
 #include "clusterd/controllers/controllers.h"
 #include "clusterd/dns/dns.h"
 #include "clusterd/events.h"
-#include "clusterd/node/docker_activation.h"
+#include "clusterd/node/docker/docker_activation.h"
 #include "clusterd/node/kubelet.h"
 #include "clusterd/proxy/proxy.h"
 #include "clusterd/scheduler/scheduler.h"

@@ -6,7 +6,7 @@
 #include "clusterd/components.h"
 #include "clusterd/node/machine.h"
 #include "clusterd/node/runtime_choice.h"
-#include "clusterd/node/sysctls.h"
+#include "clusterd/node/sandbox/sysctls.h"
 
 #define RUN_DIR "/run/launcher"
 #define LOGS_DIR "/var/log/pods"

@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/node/docker/docker_http.h"
-#include "clusterd/node/log_reader.h"
+#include "clusterd/node/logs/log_reader.h"
 #include "runtime_fixture.h"
 
 static json_t *inspect(const char *id)

@@ -10,11 +10,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/node/command.h"
 #include "clusterd/node/cri/cri.h"
 #include "clusterd/node/docker/docker.h"
-#include "clusterd/node/docker_activation.h"
+#include "clusterd/node/docker/docker_activation.h"
 #include "clusterd/node/images/image_store.h"
-#include "clusterd/node/native/command.h"
 #include "clusterd/node/native/native.h"
 #include "clusterd/server/node_access.h"
 

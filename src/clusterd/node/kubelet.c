@@ -5,8 +5,8 @@
 #include "clusterd/client/pod.h"
 #include "clusterd/node/kubelet_private.h"
 #include "clusterd/node/machine.h"
-#include "clusterd/node/node_resources.h"
 #include "clusterd/node/static_manifest.h"
+#include "clusterd/node/status/node_resources.h"
 
 PodWorker *kubelet_worker(Kubelet *kubelet, const char *namespace_, const char *name, const char *uid)
 {

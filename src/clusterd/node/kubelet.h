@@ -4,7 +4,7 @@
 #include <stdbool.h>
 
 #include "clusterd/client/informer.h"
-#include "clusterd/node/log_rotation.h"
+#include "clusterd/node/logs/log_rotation.h"
 #include "clusterd/node/pressure/pressure_settings.h"
 #include "clusterd/node/runtime.h"
 #include "clusterd/server/node_access.h"

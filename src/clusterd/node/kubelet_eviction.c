@@ -2,8 +2,8 @@
 #include "base/json.h"
 #include "clusterd/client/pod.h"
 #include "clusterd/node/kubelet_private.h"
-#include "clusterd/node/pod_fit.h"
-#include "clusterd/node/sysctls.h"
+#include "clusterd/node/pod/pod_fit.h"
+#include "clusterd/node/sandbox/sysctls.h"
 
 static void unref_pod(gpointer pod)
 {

@@ -1,11 +1,11 @@
 #pragma once
 /* Shared by kubelet.c, kubelet_eviction.c, kubelet_orphans.c, kubelet_view.c, static_pods.c and node_access.c alone. */
 #include "clusterd/node/kubelet.h"
-#include "clusterd/node/node_status.h"
-#include "clusterd/node/pod_worker.h"
+#include "clusterd/node/pod/pod_worker.h"
 #include "clusterd/node/pressure/eviction.h"
 #include "clusterd/node/static_pods.h"
 #include "clusterd/node/stats/node_stats.h"
+#include "clusterd/node/status/node_status.h"
 
 struct Kubelet {
   Client *client;

@@ -2,12 +2,12 @@ noinst_LIBRARIES += %D%/libnode.a
 %C%_libnode_a_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(NETLINK_CFLAGS) $(PROTOBUF_CFLAGS) -DG_LOG_DOMAIN=\"node\"
 %C%_libnode_a_SOURCES = \
 	%D%/address_pair.c %D%/address_pair.h \
-	%D%/back_off.c %D%/back_off.h \
+	%D%/pod/back_off.c %D%/pod/back_off.h \
 	%D%/background.c %D%/background.h \
 	%D%/cluster_view.h \
-	%D%/container_plan.c %D%/container_plan.h \
-	%D%/container_state.c %D%/container_state.h \
-	%D%/env.c %D%/env.h \
+	%D%/pod/container_plan.c %D%/pod/container_plan.h \
+	%D%/pod/container_state.c %D%/pod/container_state.h \
+	%D%/pod/env.c %D%/pod/env.h \
 	%D%/cri/call.c %D%/cri/cri_runtime.h \
 	%D%/cri/cni_plugin.c %D%/cri/cni_plugin.h \
 	%D%/cri/cni_setup.c %D%/cri/cni_setup.h \
@@ -28,45 +28,45 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/field_ref.c %D%/field_ref.h \
 	%D%/grpc.c %D%/grpc.h \
 	%D%/grpc_messages.c \
-	%D%/image_pulls.c %D%/image_pulls.h \
+	%D%/pod/image_pulls.c %D%/pod/image_pulls.h \
 	%D%/kubelet.c %D%/kubelet.h \
 	%D%/kubelet_eviction.c \
 	%D%/kubelet_orphans.c \
 	%D%/kubelet_private.h \
 	%D%/kubelet_view.c \
-	%D%/log_files.c %D%/log_files.h \
-	%D%/log_line.c %D%/log_line.h \
-	%D%/log_reader.c %D%/log_reader.h \
-	%D%/log_rotation.c %D%/log_rotation.h \
+	%D%/logs/log_files.c %D%/logs/log_files.h \
+	%D%/logs/log_line.c %D%/logs/log_line.h \
+	%D%/logs/log_reader.c %D%/logs/log_reader.h \
+	%D%/logs/log_rotation.c %D%/logs/log_rotation.h \
 	%D%/machine.c %D%/machine.h \
 	%D%/node_access.c \
 	%D%/node_events.c %D%/node_events.h \
-	%D%/node_resources.c %D%/node_resources.h \
-	%D%/node_status.c %D%/node_status.h \
-	%D%/pod_conditions.c %D%/pod_conditions.h \
-	%D%/pod_container.c \
-	%D%/pod_evict.c \
-	%D%/pod_fit.c %D%/pod_fit.h \
-	%D%/pod_files.c %D%/pod_files.h \
+	%D%/status/node_resources.c %D%/status/node_resources.h \
+	%D%/status/node_status.c %D%/status/node_status.h \
+	%D%/pod/pod_conditions.c %D%/pod/pod_conditions.h \
+	%D%/pod/pod_container.c \
+	%D%/pod/pod_evict.c \
+	%D%/pod/pod_fit.c %D%/pod/pod_fit.h \
+	%D%/pod/pod_files.c %D%/pod/pod_files.h \
 	%D%/pod_spec.c %D%/pod_spec.h \
-	%D%/pod_state.c %D%/pod_state.h \
-	%D%/pod_status.c %D%/pod_status.h \
-	%D%/pod_stop.c \
-	%D%/pod_image.c %D%/pod_image.h \
-	%D%/pod_sync.c \
-	%D%/pod_worker.c %D%/pod_worker.h \
-	%D%/pod_worker_private.h \
-	%D%/probe.c %D%/probe.h \
-	%D%/probe_grpc.c \
-	%D%/probe_private.h \
-	%D%/prober.c %D%/prober.h \
-	%D%/pull_secrets.c %D%/pull_secrets.h \
+	%D%/pod/pod_state.c %D%/pod/pod_state.h \
+	%D%/pod/pod_status.c %D%/pod/pod_status.h \
+	%D%/pod/pod_stop.c \
+	%D%/pod/pod_image.c %D%/pod/pod_image.h \
+	%D%/pod/pod_sync.c \
+	%D%/pod/pod_worker.c %D%/pod/pod_worker.h \
+	%D%/pod/pod_worker_private.h \
+	%D%/probe/probe.c %D%/probe/probe.h \
+	%D%/probe/probe_grpc.c \
+	%D%/probe/probe_private.h \
+	%D%/probe/prober.c %D%/probe/prober.h \
+	%D%/pod/pull_secrets.c %D%/pod/pull_secrets.h \
 	%D%/resources.c %D%/resources.h \
 	%D%/transfer.c %D%/transfer.h \
 	%D%/runtime_choice.c %D%/runtime_choice.h \
 	%D%/static_manifest.c %D%/static_manifest.h \
 	%D%/static_pods.c %D%/static_pods.h \
-	%D%/docker_activation.c %D%/docker_activation.h \
+	%D%/docker/docker_activation.c %D%/docker/docker_activation.h \
 	%D%/docker/docker.c %D%/docker/docker.h \
 	%D%/docker/docker_carrier.c %D%/docker/docker_carrier.h \
 	%D%/docker/docker_container.c %D%/docker/docker_container.h \
@@ -110,7 +110,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/images/registry_transfer.c %D%/images/registry_transfer.h \
 	%D%/sandbox/address_pool.c %D%/sandbox/address_pool.h \
 	%D%/native/attach.c \
-	%D%/native/command.c %D%/native/command.h \
+	%D%/command.c %D%/command.h \
 	%D%/native/conmon.c %D%/native/conmon.h \
 	%D%/native/container.c %D%/native/container.h \
 	%D%/native/container_recover.c %D%/native/crun.c %D%/native/crun.h \
@@ -155,8 +155,8 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/pressure/pressure_state.c %D%/pressure/pressure_state.h \
 	%D%/pressure/reservation.c %D%/pressure/reservation.h \
 	%D%/pressure/threshold.c %D%/pressure/threshold.h \
-	%D%/apparmor.c %D%/apparmor.h \
-	%D%/sysctls.c %D%/sysctls.h \
+	%D%/pod/apparmor.c %D%/pod/apparmor.h \
+	%D%/sandbox/sysctls.c %D%/sandbox/sysctls.h \
 	%D%/stats/cgroup.c %D%/stats/cgroup.h \
 	%D%/stats/disk.c %D%/stats/disk.h \
 	%D%/stats/node_sample.c %D%/stats/node_sample.h \

@@ -1,10 +1,10 @@
 /* Logs, exec, attach and port-forward for the API server. */
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/node/container_plan.h"
 #include "clusterd/node/http/node_http.h"
 #include "clusterd/node/kubelet_private.h"
-#include "clusterd/node/log_reader.h"
+#include "clusterd/node/logs/log_reader.h"
+#include "clusterd/node/pod/container_plan.h"
 #include "clusterd/node/stats/resource_metrics.h"
 
 static PodWorker *find(Kubelet *kubelet, const char *namespace_, const char *pod, const char *uid, GError **error)

@@ -5,7 +5,7 @@
  * brings the three in line. Source: Kubernetes "Create static Pods", pkg/kubelet/pod/mirror_client.go.
  */
 #include "clusterd/node/kubelet.h"
-#include "clusterd/node/pod_worker.h"
+#include "clusterd/node/pod/pod_worker.h"
 
 #define STATIC_PODS_MAX 110 /* files that are looked at, by name; upstream's bound on pods of a node */
 

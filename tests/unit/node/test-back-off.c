@@ -1,7 +1,7 @@
 /* The numbers of back-off, with a clock that the test turns. */
 #include <glib.h>
 
-#include "clusterd/node/back_off.h"
+#include "clusterd/node/pod/back_off.h"
 
 #define SECOND ((int64_t)G_USEC_PER_SEC)
 #define START (1000 * SECOND)

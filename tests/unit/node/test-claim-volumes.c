@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/yaml.h"
-#include "clusterd/node/container_plan.h"
+#include "clusterd/node/pod/container_plan.h"
 #include "clusterd/node/volumes/claim_volume.h"
 #include "clusterd/node/volumes/volume_owner.h"
 #include "clusterd/node/volumes/volumes.h"

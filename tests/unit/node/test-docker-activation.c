@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "clusterd/node/docker_activation.h"
+#include "clusterd/node/docker/docker_activation.h"
 
 static const char *self;
 

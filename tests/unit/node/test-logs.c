@@ -8,9 +8,9 @@
 
 #include "base/file.h"
 #include "base/reason.h"
-#include "clusterd/node/log_files.h"
-#include "clusterd/node/log_reader.h"
-#include "clusterd/node/log_rotation.h"
+#include "clusterd/node/logs/log_files.h"
+#include "clusterd/node/logs/log_reader.h"
+#include "clusterd/node/logs/log_rotation.h"
 
 #define WAIT_SECONDS 20
 #define wait_until(condition)                                                                                          \

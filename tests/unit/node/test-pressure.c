@@ -8,8 +8,7 @@
 #include "base/reason.h"
 #include "base/yaml.h"
 #include "clusterd/node/machine.h"
-#include "clusterd/node/node_resources.h"
-#include "clusterd/node/pod_fit.h"
+#include "clusterd/node/pod/pod_fit.h"
 #include "clusterd/node/pressure/image_records.h"
 #include "clusterd/node/pressure/pod_use.h"
 #include "clusterd/node/pressure/pressure_settings.h"
@@ -17,6 +16,7 @@
 #include "clusterd/node/pressure/pressure_state.h"
 #include "clusterd/node/pressure/reservation.h"
 #include "clusterd/node/runtime.h"
+#include "clusterd/node/status/node_resources.h"
 
 #define MIB (INT64_C(1) << 20)
 #define SECOND INT64_C(1000000)

@@ -9,7 +9,7 @@
 
 #include "base/json.h"
 #include "base/yaml.h"
-#include "clusterd/node/probe.h"
+#include "clusterd/node/probe/probe.h"
 
 static char *seen; /* the last request; under LOCK */
 static GMutex lock;

@@ -4,8 +4,8 @@
 
 #include "base/json.h"
 #include "base/yaml.h"
-#include "clusterd/node/apparmor.h"
-#include "clusterd/node/sysctls.h"
+#include "clusterd/node/pod/apparmor.h"
+#include "clusterd/node/sandbox/sysctls.h"
 
 static json_t *pod_of(const char *spec)
 {

@@ -15,7 +15,7 @@
 #include "clusterd/node/docker/docker_process.h"
 #include "clusterd/node/docker/docker_sandbox.h"
 #include "clusterd/node/docker/docker_usage.h"
-#include "clusterd/node/log_rotation.h"
+#include "clusterd/node/logs/log_rotation.h"
 #include "clusterd/node/sandbox/network.h"
 #include "clusterd/node/sandbox/pause_layer.h"
 

@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/reason.h"
-#include "clusterd/node/native/command.h"
+#include "clusterd/node/command.h"
 #include "clusterd/node/sandbox/namespace.h"
 
 /* Made by a program that is started on a thread which sees the layers as one folder. */

@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/node/native/command.h"
+#include "clusterd/node/command.h"
 
 #define REPORT_MAX 65536
 #define REPORT_TIMEOUT_MS 120000 /* slow only under emulation with a loaded host */

@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "base/timestamp.h"
-#include "clusterd/node/native/command.h"
+#include "clusterd/node/command.h"
 #include "clusterd/node/native/conmon.h"
 #include "clusterd/node/native/container_state.h"
 #include "clusterd/node/native/crun.h"

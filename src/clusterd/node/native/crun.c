@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "clusterd/node/native/command.h"
+#include "clusterd/node/command.h"
 
 bool crun_run(const NativeRuntime *native, const char *verb, const char *option, const char *id, GError **error)
 {

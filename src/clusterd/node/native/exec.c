@@ -15,7 +15,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/node/native/command.h"
+#include "clusterd/node/command.h"
 
 /*
  * With a terminal, crun gets one of our own as its standard streams and passes everything on to the one it makes

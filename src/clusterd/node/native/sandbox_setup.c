@@ -15,11 +15,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/node/native/command.h"
+#include "clusterd/node/command.h"
 #include "clusterd/node/sandbox/namespace.h"
 #include "clusterd/node/sandbox/network.h"
 #include "clusterd/node/sandbox/pause.h"
-#include "clusterd/node/sysctls.h"
+#include "clusterd/node/sandbox/sysctls.h"
 
 #define SHM_OPTIONS "mode=1777,size=67108864" /* as every other runtime: 64 MiB */
 

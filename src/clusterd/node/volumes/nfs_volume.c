@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/reason.h"
-#include "clusterd/node/native/command.h"
+#include "clusterd/node/command.h"
 #include "clusterd/node/volumes/mounts.h"
 
 #define HELPER "mount.nfs"
