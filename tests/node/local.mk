@@ -1,9 +1,8 @@
 # Tests of the node with real containers, in namespaces of their own (sandbox.sh). They skip themselves without root.
 check_PROGRAMS += %D%/test-runtime
 %C%_test_runtime_SOURCES = %D%/test-runtime.c %D%/runtime_fixture.c %D%/runtime_fixture.h \
-	%D%/docker_tests.c %D%/docker_tests.h
-%C%_test_runtime_LDADD = src/clusterd/node/libnode.a src/clusterd/server/libserver.a src/base/libbase.a $(NETLINK_LIBS) \
-	$(ARCHIVE_LIBS) $(PROTOBUF_LIBS) $(ZLIB_LIBS) $(BASE_LIBS) -lm
+	%D%/docker_tests.c %D%/docker_tests.h %D%/image_tests.c %D%/image_tests.h
+%C%_test_runtime_LDADD = $(clusterd_libs) $(clusterd_system_libs)
 dist_check_SCRIPTS += %D%/test-native.sh %D%/test-docker.sh %D%/static-docker.sh %D%/node-api-docker.sh
 TESTS += %D%/test-native.sh %D%/test-docker.sh %D%/static-docker.sh %D%/node-api-docker.sh
 dist_check_SCRIPTS += %D%/with-runtime

@@ -73,6 +73,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/docker/docker_events.c %D%/docker/docker_events.h \
 	%D%/docker/docker_hijack.c \
 	%D%/docker/docker_http.c %D%/docker/docker_http.h \
+	%D%/docker/docker_image_mount.c %D%/docker/docker_image_mount.h \
 	%D%/docker/docker_images.c %D%/docker/docker_images.h \
 	%D%/docker/docker_messages.c %D%/docker/docker_messages.h \
 	%D%/docker/docker_network.c %D%/docker/docker_network.h \

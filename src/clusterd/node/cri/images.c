@@ -22,6 +22,7 @@ static ImageStatus *make_status(const Cri__Image *image)
   status->repo_tags = copy_list(image->repo_tags, image->n_repo_tags);
   status->repo_digests = copy_list(image->repo_digests, image->n_repo_digests);
   status->size_bytes = (int64_t)MIN(image->size, G_MAXINT64);
+  status->pinned = image->pinned || g_strv_contains((const char *const *)status->repo_tags, CRI_PAUSE_IMAGE);
   status->user =
       image->uid ? g_strdup_printf("%" G_GINT64_FORMAT, (gint64)image->uid->value) : g_strdup(image->username);
   return status;

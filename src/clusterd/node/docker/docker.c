@@ -10,6 +10,7 @@
 #include "clusterd/node/docker/docker_container.h"
 #include "clusterd/node/docker/docker_events.h"
 #include "clusterd/node/docker/docker_http.h"
+#include "clusterd/node/docker/docker_image_mount.h"
 #include "clusterd/node/docker/docker_images.h"
 #include "clusterd/node/docker/docker_pause.h"
 #include "clusterd/node/docker/docker_process.h"
@@ -63,6 +64,7 @@ static void docker_free(Runtime *runtime)
   for (size_t i = 0; i < G_N_ELEMENTS(strings); i++)
     g_free(*strings[i]);
   g_mutex_clear(&docker->http_lock);
+  g_mutex_clear(&docker->image_lock);
   g_mutex_clear(&docker->lock);
   g_cond_clear(&docker->changed);
   g_free(docker);
@@ -101,6 +103,7 @@ static const Runtime docker_table = {
   .list_images = docker_image_list,
   .remove_image = docker_image_remove,
   .load_image = docker_image_load,
+  .mount_image = docker_image_mount,
   .set_event_handler = set_event_handler,
   .interrupt = interrupt,
   .free = docker_free,
@@ -111,6 +114,7 @@ static DockerRuntime *docker_alloc(const DockerRuntimeConfig *config)
   DockerRuntime *docker = g_new0(DockerRuntime, 1);
   docker->table = docker_table;
   g_mutex_init(&docker->http_lock);
+  g_mutex_init(&docker->image_lock);
   g_mutex_init(&docker->lock);
   g_cond_init(&docker->changed);
   g_queue_init(&docker->idle);

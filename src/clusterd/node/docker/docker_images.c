@@ -7,6 +7,7 @@
 #include "clusterd/node/docker/docker_http.h"
 #include "clusterd/node/docker/docker_pause.h"
 #include "clusterd/node/docker/docker_preload.h"
+#include "clusterd/node/images/image_mount.h"
 #include "clusterd/node/images/image_reference.h"
 
 #define NOTHING "<none>" /* dockerd's word for a name that is not there */
@@ -189,20 +190,11 @@ static bool remove_name(DockerRuntime *docker, const char *name, GError **error)
 }
 
 /* An id stands for all of its names: dockerd wants each of them taken away. */
-bool docker_image_remove(Runtime *runtime, const char *reference, GError **error)
+static bool remove_all(DockerRuntime *docker, const json_t *image, const char *id, GError **error)
 {
   static const char *const lists[] = { "RepoTags", "RepoDigests" };
-  DockerRuntime *docker = (DockerRuntime *)runtime;
-  g_autofree char *target = target_of(reference, error);
   size_t removed = 0, k;
   json_t *name;
-  if (!target)
-    return false;
-  if (!image_digest_valid(target))
-    return remove_name(docker, target, error);
-  g_autoptr(json_t) image = inspect(docker, target, error);
-  if (!image)
-    return false;
   for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
     json_array_foreach (json_object_get(image, lists[i]), k, name) {
       g_autoptr(GError) failure = NULL;
@@ -213,7 +205,22 @@ bool docker_image_remove(Runtime *runtime, const char *reference, GError **error
         return false;
       }
     }
-  return removed > 0 || remove_name(docker, target, error);
+  return removed > 0 || remove_name(docker, id, error);
+}
+
+bool docker_image_remove(Runtime *runtime, const char *reference, GError **error)
+{
+  DockerRuntime *docker = (DockerRuntime *)runtime;
+  g_autofree char *target = target_of(reference, error);
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&docker->image_lock);
+  g_autoptr(json_t) image = target ? inspect(docker, target, error) : NULL;
+  if (!image)
+    return false;
+  bool is_id = image_digest_valid(target);
+  if ((is_id || json_array_size(json_object_get(image, "RepoTags")) <= 1) &&
+      image_mount_used(json_str(image, "Id", "")))
+    return reason_set(error, REASON_CONFLICT, "image %s is used by a volume", reference); /* dockerd does not know */
+  return is_id ? remove_all(docker, image, target, error) : remove_name(docker, target, error);
 }
 
 /* "Loaded image: busybox:1.36" or "Loaded image ID: sha256:…" */

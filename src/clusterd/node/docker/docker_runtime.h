@@ -43,6 +43,7 @@ typedef struct DockerRuntime {
   DockerEvents *events;
   GMutex http_lock;      /* guards idle */
   GQueue idle;           /* of CURL: connections to use again */
+  GMutex image_lock;     /* held while an image is removed or becomes a volume */
   GMutex lock;           /* guards what follows and the marked members of what is in it; held only briefly */
   GCond changed;         /* the generation has become another */
   uint64_t generation;   /* counts dockerd's events */

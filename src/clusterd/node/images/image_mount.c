@@ -3,21 +3,26 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "clusterd/node/images/image_index.h"
 #include "clusterd/node/native/rootfs.h"
 
 #define SOURCE_PREFIX "image:" /* before the id, where other mounts have their device */
 #define EMPTY_FOLDER "empty"
 
+bool image_mount_layers(const char *const *layers, const char *id, const char *data_dir, const char *target,
+                        GError **error)
+{
+  g_autofree char *empty = g_build_filename(data_dir, EMPTY_FOLDER, NULL);
+  g_autofree char *source = g_strconcat(SOURCE_PREFIX, id, NULL);
+  return file_make_dirs(empty, 0700, error) && rootfs_mount_read_only(layers, source, empty, target, error);
+}
+
 bool image_mount(ImageStore *store, const char *reference, const char *target, GError **error)
 {
-  g_autofree char *empty = g_build_filename(store->dir, EMPTY_FOLDER, NULL);
   file_autofd int held = image_store_hold(store, error);
   g_autoptr(Image) image = held >= 0 ? image_store_find(store, reference, error) : NULL;
-  if (!image || !file_make_dirs(empty, 0700, error))
-    return false;
-  g_autofree char *source = g_strconcat(SOURCE_PREFIX, image->id, NULL);
-  return rootfs_mount_read_only((const char *const *)image->layers, source, empty, target, error);
+  return image && image_mount_layers((const char *const *)image->layers, image->id, store->dir, target, error);
 }
 
 /* A line of mountinfo: "ID PARENT DEVICE ROOT POINT OPTIONS [FIELD…] - TYPE SOURCE OPTIONS". */
@@ -35,4 +40,11 @@ void image_mount_add_used(json_t *used)
     g_autofree char *id = g_strndup(after, strcspn(after, " "));
     json_object_set_new(used, id, json_true());
   }
+}
+
+bool image_mount_used(const char *id)
+{
+  g_autoptr(json_t) used = json_object();
+  image_mount_add_used(used);
+  return json_object_get(used, id) != NULL;
 }
