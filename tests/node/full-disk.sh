@@ -1,5 +1,5 @@
 #!/bin/bash
-# A pod fills the disk clusterd keeps everything on: clusterd goes on, also after a crash, and the file can be removed from within the pod; then all is as before.
+# A pod fills the disk clusterd keeps everything on: clusterd goes on, also after a crash, and the pod can be deleted; or the file from within it. Then all is as before.
 # shellcheck source-path=SCRIPTDIR source=node-harness.sh
 . "$(dirname "$0")/node-harness.sh"
 mount -t tmpfs -o size=48m tmpfs /var/lib/launcher
@@ -32,16 +32,21 @@ restarts() {
   k get pods -o 'jsonpath={.items[*].status.containerStatuses[0].restartCount}'
 }
 is "and has left everything alone" "$(restarts)" "0 0"
-k exec filler -- rm /fill /fill2
-writes() {
-  k delete pod filler --wait=false
+is "the disk is still full" "$(available)" "0"
+head -c 900000 /dev/zero | tr '\0' x >"$work/large"
+refused() { # the log may have room of its own for some
+  for i in $(seq 20); do
+    k create configmap "large$i" --from-file="$work/large" 2>&1 || break
+  done
 }
-wait_until "what is written is kept again" writes
-gone() {
-  ! k get pod filler
-}
-wait_until "the pod goes" gone
+like "nothing new is taken" "$(refused)" "*the store has no space left*"
+is "what fills it can be deleted" "$(k delete pod filler --timeout=60s)" 'pod "filler" deleted'
 is "with what it wrote" "$([ "$(available)" -gt 20000 ] && echo free)" "free"
+is "something new is taken" "$(k create configmap new)" "configmap/new created"
+k exec steady -- sh -c 'until ! cat /dev/zero >>/fill; do :; done 2>/dev/null; until ! echo >>/fill2; do :; done 2>/dev/null'
+is "the disk is full again" "$(available)" "0"
+k exec steady -- rm /fill /fill2
+is "and has room again" "$(k create configmap new2)" "configmap/new2 created"
 is "the others run on" "$(k exec steady -- echo well) $(restarts)" "well 0"
 k delete pods --all --grace-period=0 --force >/dev/null 2>&1
 traces() {

@@ -14,6 +14,7 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/sqlite_compact.c \
 	%D%/sqlite_file.c \
 	%D%/sqlite_read.c \
+	%D%/sqlite_reserve.c \
 	%D%/sqlite_writer.c \
 	%D%/store.c %D%/store.h
 

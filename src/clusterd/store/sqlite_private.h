@@ -68,6 +68,7 @@ typedef struct SqliteStore {
   GPtrArray *watches; /* StoreWatch*, borrowed from their callers */
   GArray *marks;      /* Mark, oldest first */
   bool failing;       /* the last transaction was rolled back */
+  bool spending;      /* the reserve is gone: nothing new is taken */
   int64_t swept;      /* history before `compacted` is gone from the file up to here */
 
   GMutex read_lock; /* guards the read connection */
@@ -133,6 +134,14 @@ bool sqlite_compact_is_pending(const SqliteStore *store);
 bool sqlite_compact_step(SqliteStore *store, int64_t *swept, GError **error);
 /* One step in a transaction of its own. */
 void sqlite_compact_idle_step(SqliteStore *store);
+
+/* sqlite_reserve.c, on the writer's thread or before there is one. */
+/* Finds what was left by the last run, and takes a reserve if there is room. */
+void sqlite_reserve_open(SqliteStore *store);
+/* Takes the reserve (back) if there is room; then store->spending is false. */
+void sqlite_reserve_take(SqliteStore *store);
+/* After SQLITE_FULL: lets go of the reserve and sets store->spending. False: there is none. */
+bool sqlite_reserve_spend(SqliteStore *store);
 
 /* sqlite_checkpoint.c */
 void sqlite_checkpoint_start(SqliteStore *store);

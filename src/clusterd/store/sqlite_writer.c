@@ -69,11 +69,13 @@ static bool find(SqliteStore *store, const char *key, Found *found, GError **err
   return ok;
 }
 
-/* Whether the request may be done to what is there; else its own error is set. */
-static bool check_expectation(StoreRequest *request, const Found *found)
+/* Whether the request may be done to what is there, with the room there is; else its own error is set. */
+static bool check_expectation(const SqliteStore *store, StoreRequest *request, const Found *found)
 {
   if (request->kind == STORE_REQUEST_PUT && request->expected == 0)
-    return !found->exists || store_fail_exists(request->key, &request->error);
+    return (!found->exists || store_fail_exists(request->key, &request->error)) &&
+           (!store->spending || reason_set(&request->error, REASON_INSUFFICIENT_STORAGE,
+                                           "the store has no space left: nothing new is taken until there is"));
   if (request->kind == STORE_REQUEST_DELETE && !found->exists)
     return store_fail_not_found(request->key, &request->error);
   if (request->expected >= 0 && (!found->exists || found->revision != request->expected))
@@ -116,11 +118,21 @@ static bool apply(SqliteStore *store, StoreRequest *request, int64_t *revision, 
 {
   Found found = { 0 };
   bool ok = find(store, request->key, &found, error);
-  if (ok && check_expectation(request, &found)) {
+  if (ok && check_expectation(store, request, &found)) {
     ok = insert(store, request, &found, *revision + 1, error);
     *revision += ok;
   }
   return ok;
+}
+
+/* Nothing of it has been done yet. */
+static void begin_batch_anew(StoreRequest *const *batch, unsigned count)
+{
+  for (unsigned i = 0; i < count; i++) {
+    batch[i]->ok = false;
+    store_entry_clear(&batch[i]->event.entry);
+    g_clear_error(&batch[i]->error);
+  }
 }
 
 static void fail_batch(StoreRequest *const *batch, unsigned count, const GError *error)
@@ -150,7 +162,17 @@ static void write_batch(SqliteStore *store, StoreRequest *const *batch, unsigned
 {
   g_autoptr(GError) error = NULL;
   int64_t revision = store->revision, swept = store->swept;
+  if (store->spending)
+    sqlite_reserve_take(store);
   bool ok = write_transaction(store, batch, count, &revision, &swept, &error);
+  if (!ok && reason_is(error, REASON_INSUFFICIENT_STORAGE) && sqlite_reserve_spend(store)) {
+    g_clear_error(&error);
+    sqlite_writer_roll_back(store);
+    begin_batch_anew(batch, count);
+    revision = store->revision;
+    swept = store->swept;
+    ok = write_transaction(store, batch, count, &revision, &swept, &error);
+  }
   if (ok == store->failing) /* told once, not with every write to a full disk */
     g_warning("%s: %s", store->path, ok ? "can be written again" : error->message);
   store->failing = !ok;
@@ -300,6 +322,7 @@ bool sqlite_writer_start(SqliteStore *store, GError **error)
     if (sqlite3_prepare_v3(store->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL) !=
         SQLITE_OK)
       return sqlite_store_fail(store, store->db, "open the store", error);
+  sqlite_reserve_open(store);
   store->thread = g_thread_new("store", writer_main, store);
   return true;
 }

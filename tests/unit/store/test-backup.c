@@ -240,11 +240,96 @@ static int use_small_disk(const char *folder)
   return status;
 }
 
-static void test_full_disk(Fixture *fixture, gconstpointer data)
+/* Writes to PATH until the disk takes no more; how much. */
+static size_t fill(const char *path)
+{
+  static char block[64 << 10];
+  int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  size_t written = 0;
+  ssize_t n;
+  memset(block, 'f', sizeof block);
+  for (size_t size = sizeof block; size > 0;)
+    if ((n = write(fd, block, size)) > 0)
+      written += (size_t)n;
+    else
+      size /= 2;
+  close(fd);
+  return written;
+}
+
+static bool change(Store *store, const char *key, GBytes *value)
+{
+  g_autoptr(StoreEntry) entry = store_get(store, key, NULL);
+  return entry && store_put(store, key, entry->mod_revision, value, NULL, NULL);
+}
+
+/* Has OBJECT changed and deleted, and a new one refused, on a disk that FILLER takes whatever it can of. */
+static bool can_only_remove(Store *store, const char *object, const char *filler)
+{
+  g_autofree char *text = g_strnfill(20000, 'w');
+  g_autoptr(GBytes) value = g_bytes_new(text, strlen(text));
+  g_autoptr(GError) error = NULL;
+  return change(store, object, value) && fill(filler) < (1 << 20) &&
+         !store_put(store, "/new", 0, value, NULL, &error) && reason_is(error, REASON_INSUFFICIENT_STORAGE) &&
+         change(store, object, value) && store_delete(store, object, -1, NULL, NULL);
+}
+
+static bool create_until_full(Store *store)
+{
+  g_autofree char *text = g_strnfill(20000, 'v');
+  g_autoptr(GBytes) value = g_bytes_new(text, strlen(text));
+  g_autoptr(GError) error = NULL;
+  for (int i = 0; i < 2000 && !error; i++) {
+    g_autofree char *key = g_strdup_printf("/f/%d", i);
+    store_put(store, key, 0, value, NULL, &error);
+  }
+  return reason_is(error, REASON_INSUFFICIENT_STORAGE);
+}
+
+/* As above, with a disk that has room for the store's reserve: something else fills it, and wants that, too. */
+static int use_reserve(const char *folder)
+{
+  if (unshare(CLONE_NEWNS | (geteuid() == 0 ? 0 : CLONE_NEWUSER)) != 0 ||
+      mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+      mount("small", folder, "tmpfs", 0, "size=20m,mode=700") != 0)
+    return 77;
+  g_log_set_always_fatal(G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL);
+  g_autofree char *path = g_build_filename(folder, "cluster.db", NULL);
+  g_autofree char *ballast = g_build_filename(folder, "ballast", NULL);
+  g_autoptr(GBytes) value = g_bytes_new("v", 1);
+  g_autoptr(GError) error = NULL;
+  Store *store = store_open_sqlite(path, &error);
+  if (!store || !store_put(store, "/a", 0, value, NULL, NULL) || !store_put(store, "/b", 0, value, NULL, NULL) ||
+      !store_put(store, "/c", 0, value, NULL, NULL) || fill(ballast) == 0)
+    return 2;
+  size_t more = 0, last;
+  do { /* the disk is full, and then the reserve is spent: nobody else has it */
+    if (!change(store, "/a", value))
+      return 3;
+    more += last = fill(ballast);
+  } while (last > 0);
+  if (more > (1 << 20))
+    return 3;
+  if (!can_only_remove(store, "/a", ballast) || !can_only_remove(store, "/b", ballast))
+    return 3;
+  store_close(store); /* the next one knows of it */
+  store = store_open_sqlite(path, &error);
+  if (!store || !can_only_remove(store, "/c", ballast) || count(store) != 0)
+    return 4;
+  if (g_unlink(ballast) != 0 || !store_put(store, "/new", 0, value, NULL, &error))
+    return 5;
+  fill(ballast); /* there is a reserve again */
+  int status =
+      create_until_full(store) && change(store, "/new", value) && store_delete(store, "/new", -1, NULL, NULL) ? 0 : 6;
+  store_close(store);
+  return status;
+}
+
+static void run_in_child(int (*run)(const char *folder), const char *folder)
 {
   pid_t child = fork();
   if (child == 0)
-    _exit(use_small_disk(fixture->folder));
+    _exit(run(folder));
   int status = 0;
   g_assert_cmpint(waitpid(child, &status, 0), ==, child);
   g_assert_true(WIFEXITED(status));
@@ -254,11 +339,22 @@ static void test_full_disk(Fixture *fixture, gconstpointer data)
     g_assert_cmpint(WEXITSTATUS(status), ==, 0);
 }
 
+static void test_full_disk(Fixture *fixture, gconstpointer data)
+{
+  run_in_child(use_small_disk, fixture->folder);
+}
+
+static void test_reserve(Fixture *fixture, gconstpointer data)
+{
+  run_in_child(use_reserve, fixture->folder);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
 #define ADD(name, function) g_test_add("/store/" name, Fixture, NULL, set_up, function, tear_down)
-  ADD("full-disk", test_full_disk); /* first: it forks while there is one thread */
+  ADD("full-disk", test_full_disk); /* first: they fork while there is one thread */
+  ADD("reserve", test_reserve);
   ADD("backup-while-writing", test_backup_while_writing);
   ADD("restore", test_restore);
   ADD("damage", test_damage);
