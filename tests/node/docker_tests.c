@@ -25,12 +25,14 @@ static json_t *inspect(const char *id)
 void docker_test_names(void)
 {
   char *sandbox = run_sandbox(NULL);
-  g_autofree char *id = run_script(sandbox, "sleep 1000", NULL);
+  ContainerSpec changes = { .image_ref = "docker.io/library/busybox@sha256:1" };
+  g_autofree char *id = run_script(sandbox, "sleep 1000", &changes);
   g_autoptr(json_t) pod = inspect(sandbox), container = inspect(id);
   g_autoptr(ContainerStatus) status = runtime->container_status(runtime, id, NULL);
   g_autofree char *name = g_strdup_printf("/k8s_main_pod_default_uid_%u", status->attempt);
   g_autofree char *network = g_strconcat("container:", sandbox, NULL);
   const json_t *labels = json_at(container, "Config", "Labels", NULL);
+  g_assert_cmpstr(status->image_ref, ==, changes.image_ref);
   g_assert_cmpstr(json_str(container, "Name", ""), ==, name);
   g_assert_true(g_str_has_prefix(json_str(pod, "Name", ""), "/k8s_POD_pod_default_uid_"));
   g_assert_true(g_str_has_prefix(json_str(json_object_get(pod, "Config"), "Image", ""), "launcher/pause:"));

@@ -66,6 +66,8 @@ like "an id is no name" "$(image tag busybox:1.36 "$(printf '%064d' 1)")" '*is n
 like "what is not there has none" "$(image tag none:1 some:1)" 'image "docker.io/library/none:1" not found'
 k run user --image=busybox:1.36 --restart=Never --command -- sleep 1000 >/dev/null
 wait_until "a pod uses an image" runs user
+is "which is told by its id, as it comes from no registry" "$(k get pod user -o 'jsonpath={.status.containerStatuses[0].imageID}')" \
+  "$(ids | sed -n 's/ .*busybox.*//p')"
 is "which is not removed then" "$(image rm busybox:1.36)" \
   "conflict: unable to delete docker.io/library/busybox:1.36 (cannot be forced) - image is being used by a container"
 is "a second name of it is" "$(image tag busybox:1.36 busy:2 && image rm busy:2)" ""

@@ -23,6 +23,8 @@ TESTS += %D%/autoscale.sh %D%/metrics.sh %D%/node-api.sh
 EXTRA_DIST += %D%/node-harness.sh
 dist_check_SCRIPTS += %D%/registry.sh %D%/pulls.sh %D%/images.sh
 TESTS += %D%/registry.sh %D%/pulls.sh %D%/images.sh
+dist_check_SCRIPTS += %D%/archives.sh
+TESTS += %D%/archives.sh
 EXTRA_DIST += %D%/registry-harness.bash tests/images/push-image.py tests/images/serve-trouble.py tests/images/serve-token.py \
 	tests/images/make-odd-image.py
 

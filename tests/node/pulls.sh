@@ -41,6 +41,7 @@ none_left() {
 make_images
 start_registry 5000
 push "$work/image.tar" app:1
+app_digest=$digest
 push "$work/image.tar" again:1
 push "$work/image.tar" third:1
 push "$work/image.tar" locked:1
@@ -61,6 +62,9 @@ wait_until "its pull is told" has_news plain "Successfully pulled"
 is "from its begin" "$(news plain | sed -n 2p)" 'Normal Pulling Pulling image "127.0.0.1:5000/app:1"'
 is "to its end" "$(news plain | sed -n 1p |
   grep -c -E '^Normal Pulled Successfully pulled image "127.0.0.1:5000/app:1" in ([0-9]+ms|[0-9.]+s) \(([0-9]+ms|[0-9.]+s) including waiting\)\. Image size: [0-9]+ bytes\.$')" "1"
+
+# who made it is told, not what it is called here
+is "its image is its digest" "$(k get pod plain -o 'jsonpath={.status.containerStatuses[0].imageID}')" "127.0.0.1:5000/app@$app_digest"
 
 # policies
 pod present 127.0.0.1:5000/app:1 "" "imagePullPolicy: IfNotPresent"

@@ -1,6 +1,9 @@
 #include "clusterd/node/runtime.h"
 
+#include <string.h>
+
 #include "base/reason.h"
+#include "clusterd/node/images/image_reference.h"
 
 const char *runtime_scheme(const Runtime *runtime)
 {
@@ -25,6 +28,7 @@ void container_status_free(ContainerStatus *status)
   g_free(status->name);
   g_free(status->image);
   g_free(status->image_id);
+  g_free(status->image_ref);
   g_free(status->reason);
   g_free(status->message);
   g_free(status);
@@ -39,6 +43,16 @@ void image_status_free(ImageStatus *status)
   g_strfreev(status->repo_digests);
   g_free(status->user);
   g_free(status);
+}
+
+const char *image_status_ref(const ImageStatus *image, const char *reference)
+{
+  g_auto(ImageReference) asked = { 0 };
+  bool named = image_reference_parse(reference, &asked, NULL);
+  for (char **digest = image->repo_digests; named && digest && *digest; digest++)
+    if (g_str_has_prefix(*digest, asked.name) && (*digest)[strlen(asked.name)] == '@')
+      return *digest;
+  return image->repo_digests && *image->repo_digests ? *image->repo_digests : image->id;
 }
 
 bool runtime_save_image(Runtime *runtime, const char *const *references, int fd, GError **error)

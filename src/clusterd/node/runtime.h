@@ -51,6 +51,7 @@ typedef struct ContainerSpec {
   const char *name;
   unsigned attempt;           /* restart count */
   const char *image_id;       /* as image_status gives it */
+  const char *image_ref;      /* what clients are told it is: image_status_ref() */
   const char *const *command; /* NULL: the image's entrypoint */
   const char *const *args;    /* NULL: the image's cmd (unless command is given) */
   const char *working_dir;    /* NULL: the image's */
@@ -83,6 +84,7 @@ typedef struct ContainerStatus {
   char *id, *sandbox_id, *name;
   unsigned attempt;
   char *image, *image_id; /* as asked for; resolved digest id */
+  char *image_ref;        /* what clients are told it is; NULL: the id */
   ContainerState state;
   int64_t created_us, started_us, finished_us; /* 0: not yet */
   int exit_code;
@@ -105,6 +107,10 @@ typedef struct ImageStatus {
 } ImageStatus;
 void image_status_free(ImageStatus *status);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImageStatus, image_status_free)
+
+/* What others call IMAGE when REFERENCE was asked for: its "name@sha256:…" of that name, or of another; its id where it
+ * comes from no registry. Borrowed. */
+const char *image_status_ref(const ImageStatus *image, const char *reference);
 
 /* What happens to containers without being asked. Called on a thread of the runtime; must not block. */
 typedef void (*RuntimeEvent)(const char *sandbox_id, const char *container_id, void *data);

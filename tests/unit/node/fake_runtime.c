@@ -35,6 +35,7 @@ typedef struct FakeRuntime {
   GMutex lock;
   GCond changed;
   GPtrArray *sandboxes, *containers;
+  unsigned pulls;
   GHashTable *images; /* reference → GINT of ImagePlace */
   GPtrArray *stored;  /* FakeImage* */
   GHashTable *stubborn, *broken;
@@ -404,6 +405,7 @@ static ImageStatus *pull_image(Runtime *runtime, const char *reference, const js
   g_mutex_lock(&self->lock);
   int place = GPOINTER_TO_INT(g_hash_table_lookup(self->images, reference));
   bool known = place == IMAGE_FAR || place == IMAGE_HERE;
+  self->pulls++;
   if (known)
     g_hash_table_insert(self->images, g_strdup(reference), GINT_TO_POINTER(IMAGE_HERE));
   if (place == IMAGE_TOO_FAR)
@@ -555,6 +557,15 @@ void fake_runtime_add_image(Runtime *runtime, const char *reference, bool local)
   g_mutex_lock(&self->lock);
   g_hash_table_insert(self->images, g_strdup(reference), GINT_TO_POINTER(local ? IMAGE_HERE : IMAGE_FAR));
   g_mutex_unlock(&self->lock);
+}
+
+unsigned fake_runtime_pulls(Runtime *runtime)
+{
+  FakeRuntime *self = fake(runtime);
+  g_mutex_lock(&self->lock);
+  unsigned pulls = self->pulls;
+  g_mutex_unlock(&self->lock);
+  return pulls;
 }
 
 void fake_runtime_add_hanging_image(Runtime *runtime, const char *reference)

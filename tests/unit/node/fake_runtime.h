@@ -7,6 +7,9 @@ Runtime *fake_runtime_new(void);
 /* Makes REFERENCE an image that is here; or one that a pull gets. */
 void fake_runtime_add_image(Runtime *runtime, const char *reference, bool local);
 
+/* How often an image was asked of a registry. */
+unsigned fake_runtime_pulls(Runtime *runtime);
+
 /* Makes REFERENCE an image whose pull lasts until it is interrupted. */
 void fake_runtime_add_hanging_image(Runtime *runtime, const char *reference);
 

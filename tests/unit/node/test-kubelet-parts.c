@@ -478,6 +478,23 @@ static ContainerStatus *ended(const char *name, unsigned attempt, int code)
   return status;
 }
 
+/* What clients are told an image is: its digest under the name that was asked for, if there is one. */
+static void test_image_ref(void)
+{
+  char *digests[] = { (char[]){ "docker.io/library/busybox-more@sha256:1" },
+                      (char[]){ "docker.io/library/busybox@sha256:2" }, (char[]){ "quay.io/busybox@sha256:3" }, NULL };
+  char *none[] = { NULL };
+  ImageStatus image = { .id = (char[]){ "sha256:0" }, .repo_digests = digests };
+  g_assert_cmpstr(image_status_ref(&image, "busybox:1.36"), ==, digests[1]);
+  g_assert_cmpstr(image_status_ref(&image, "quay.io/busybox"), ==, digests[2]);
+  g_assert_cmpstr(image_status_ref(&image, "other:1"), ==, digests[0]);
+  g_assert_cmpstr(image_status_ref(&image, "Not a name"), ==, digests[0]);
+  image.repo_digests = none;
+  g_assert_cmpstr(image_status_ref(&image, "busybox"), ==, image.id);
+  image.repo_digests = NULL;
+  g_assert_cmpstr(image_status_ref(&image, "busybox"), ==, image.id);
+}
+
 static void test_status(void)
 {
   g_autoptr(json_t) pod = yaml("{metadata: {uid: u}, spec: {restartPolicy: Never, containers: [{name: a, image: i}]}, "
@@ -593,6 +610,7 @@ int main(int argc, char **argv)
   g_test_add_func("/parts/host-path", test_host_path);
   g_test_add_func("/parts/pull-secrets", test_pull_secrets);
   g_test_add_func("/parts/status", test_status);
+  g_test_add_func("/parts/image-ref", test_image_ref);
   g_test_add_func("/parts/addresses", test_addresses);
   g_test_add_func("/parts/termination-messages", test_termination_messages);
   return g_test_run();

@@ -143,6 +143,21 @@ static void test_image_pulls(Fixture *fixture, gconstpointer data)
   wait_until(!exists(fixture, "absent"));
 }
 
+/* Containers of a pod with the same image wait for the same pull, and back off together. */
+static void test_image_back_off(Fixture *fixture, gconstpointer data)
+{
+  g_free(create_pod(fixture, "p", "containers: [{name: c, image: 'absent:1'}, {name: d, image: 'absent:1'}]"));
+  wait_until(status_is(fixture, "p", "containerStatuses.0.state.waiting.reason", "ImagePullBackOff"));
+  wait_until(status_is(fixture, "p", "containerStatuses.1.state.waiting.reason", "ImagePullBackOff"));
+  wait_until(status_is(fixture, "p", "containerStatuses.1.state.waiting.message",
+                       "Back-off pulling image \"absent:1\": ErrImagePull: absent:1: not found"));
+  g_assert_cmpuint(fake_runtime_pulls(fixture->runtime), ==, 1);
+  /* another pod's back-off is its own */
+  g_free(create_pod(fixture, "other", "containers: [{name: c, image: 'absent:1'}]"));
+  wait_until(status_is(fixture, "other", "containerStatuses.0.state.waiting.reason", "ImagePullBackOff"));
+  g_assert_cmpuint(fake_runtime_pulls(fixture->runtime), ==, 2);
+}
+
 static void test_configuration(Fixture *fixture, gconstpointer data)
 {
   g_autofree char *uid = create_pod(
@@ -392,6 +407,7 @@ int main(int argc, char **argv)
                 { "grace-and-force", test_grace_and_force },
                 { "no-grace", test_no_grace },
                 { "image-pulls", test_image_pulls },
+                { "image-back-off", test_image_back_off },
                 { "configuration", test_configuration },
                 { "claims", test_claims },
                 { "config-error", test_config_error },

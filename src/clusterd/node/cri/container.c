@@ -102,7 +102,8 @@ static ContainerStatus *make_status(const Cri__ContainerStatusResponse *reply)
   status->name = g_strdup(from->metadata ? from->metadata->name : "");
   status->attempt = from->metadata ? from->metadata->attempt : 0;
   status->image = g_strdup(from->image ? from->image->image : "");
-  status->image_id = g_strdup(from->image_ref);
+  status->image_id = g_strdup(*from->image_id ? from->image_id : from->image_ref); /* not every runtime gives both */
+  status->image_ref = g_strdup(from->image_ref);
   status->state = state_of(from->state);
   status->created_us = from->created_at / NS_PER_US;
   status->started_us = from->started_at / NS_PER_US;

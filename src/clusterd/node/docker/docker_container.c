@@ -238,6 +238,7 @@ static ContainerStatus *status_of(const json_t *inspected)
                                .attempt = docker_name_attempt(name),
                                .image = g_strdup(json_str(config, "Image", "")),
                                .image_id = g_strdup(json_str(inspected, "Image", "")),
+                               .image_ref = g_strdup(json_str(labels, LABEL_IMAGE, NULL)),
                                .state = state_of(json_str(state, "Status", "")),
                                .created_us = time_of(inspected, "Created"),
                                .started_us = time_of(state, "StartedAt"),

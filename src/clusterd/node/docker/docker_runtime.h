@@ -21,6 +21,9 @@
 /* Our own, of a sandbox: JSON of what a restart must know of it. */
 #define LABEL_FACTS "io.github.launcher.sandbox"
 
+/* Of a container: what clients are told its image is. */
+#define LABEL_IMAGE "io.github.launcher.image"
+
 /* Of an image that was imported: its stop signal, which an import cannot carry. */
 #define LABEL_STOP_SIGNAL "io.github.launcher.stop-signal"
 

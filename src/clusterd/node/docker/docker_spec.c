@@ -257,10 +257,10 @@ static json_t *make_host(const DockerRuntime *docker, const DockerSandbox *sandb
 static json_t *make_labels(const DockerSandbox *sandbox, const ContainerSpec *spec)
 {
   const json_t *facts = sandbox->facts;
-  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", LABEL_TYPE, TYPE_CONTAINER, LABEL_SANDBOX, sandbox->id,
+  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s*}", LABEL_TYPE, TYPE_CONTAINER, LABEL_SANDBOX, sandbox->id,
                    LABEL_CONTAINER, spec->name, LABEL_POD, json_str(facts, "name", ""), LABEL_NAMESPACE,
                    json_str(facts, "namespace", ""), LABEL_UID, json_str(facts, "uid", ""), LABEL_LOG_PATH,
-                   spec->log_path ? spec->log_path : "");
+                   spec->log_path ? spec->log_path : "", LABEL_IMAGE, spec->image_ref);
 }
 
 /* Kubernetes' rule: command replaces the entrypoint and with it the image's cmd; args replace the cmd. dockerd's is the

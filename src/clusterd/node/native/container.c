@@ -31,12 +31,12 @@ static json_t *make_facts(const char *id, const Sandbox *sandbox, const Containe
 {
   const json_t *config = json_object_get(image->config, "config");
   const char *parent = json_str(sandbox->facts, "cgroupParent", "");
-  return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:I, s:s, s:b, s:b, s:b, s:s, s:o}", "id", id, "sandboxId",
+  return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:I, s:s, s:b, s:b, s:b, s:s, s:s, s:o}", "id", id, "sandboxId",
                    sandbox->id, "name", spec->name, "attempt", (int)spec->attempt, "image", spec->image_id, "imageId",
                    image->id, "createdUs", (json_int_t)timestamp_now_us(), "stopSignal",
                    json_str(config, "StopSignal", "SIGTERM"), "tty", spec->tty, "stdin", spec->stdin_, "stdinOnce",
-                   spec->stdin_once, "logPath", spec->log_path ? spec->log_path : "", "cgroupPath",
-                   json_sprintf("%s/%s", parent, id));
+                   spec->stdin_once, "logPath", spec->log_path ? spec->log_path : "", "imageRef",
+                   spec->image_ref ? spec->image_ref : image->id, "cgroupPath", json_sprintf("%s/%s", parent, id));
 }
 
 /* Finds the image and writes down that a container uses it, in one step as far as removing images is concerned. */

@@ -144,6 +144,7 @@ ContainerStatus *container_get_status(Runtime *runtime, const char *container_id
   status->attempt = (unsigned)json_int(facts, "attempt", 0);
   status->image = g_strdup(json_str(facts, "image", ""));
   status->image_id = g_strdup(json_str(facts, "imageId", ""));
+  status->image_ref = g_strdup(json_str(facts, "imageRef", NULL));
   status->created_us = json_int(facts, "createdUs", 0);
   status->reason = g_strdup(container->failure ? "ContainerCannotRun" : NULL);
   status->message = g_strdup(container->failure);

@@ -211,6 +211,7 @@ static void fill_spec(ContainerPlan *plan, const PlanContext *context, const Con
     .name = record->name,
     .attempt = record->next_attempt,
     .image_id = image->id,
+    .image_ref = image_status_ref(image, json_str(spec, "image", "")),
     .command = (const char *const *)plan->command,
     .args = (const char *const *)plan->args,
     .working_dir = *directory ? directory : NULL,

@@ -83,6 +83,13 @@ static json_t *volume_mounts(const PodState *state, const ContainerRecord *recor
   return list;
 }
 
+static const char *image_shown(const ContainerStatus *shown)
+{
+  if (shown && shown->image_ref && *shown->image_ref)
+    return shown->image_ref;
+  return shown && shown->image_id ? shown->image_id : "";
+}
+
 json_t *container_state_status(const PodState *state, const ContainerRecord *record, bool initialized)
 {
   const ContainerStatus *shown = record->current;
@@ -110,7 +117,7 @@ json_t *container_state_status(const PodState *state, const ContainerRecord *rec
   json_object_set_new(status, "restartCount", json_integer(next > 0 ? next - 1 : 0));
   json_object_set_new(status, "image",
                       json_string(shown && shown->image ? shown->image : json_str(record->spec, "image", "")));
-  json_object_set_new(status, "imageID", json_string(shown && shown->image_id ? shown->image_id : ""));
+  json_object_set_new(status, "imageID", json_string(image_shown(shown)));
   if (shown)
     json_object_set_new(status, "containerID", container_id(state, shown));
   json_object_set_new(status, "started", json_boolean(running && record->started));

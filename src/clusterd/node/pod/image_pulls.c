@@ -16,17 +16,23 @@ typedef struct Pull {
   ImageStatus *image; /* pulled, not yet handed out */
   GError *error;
   int64_t asked_us, started_us, finished_us; /* monotonic; a pull that was asked for waits for its turn */
-  BackOff back_off;                          /* as what follows, by the wall clock */
-  int64_t retry_us;
   GFunc wake;
   void *wake_data;
 } Pull;
 
+/* What is remembered of an image that a pod could not have: for all its containers, also after a success. */
+typedef struct Failure {
+  char *pod_uid, *message; /* of the newest */
+  BackOff back_off;        /* as what follows, by the wall clock */
+  int64_t retry_us;
+} Failure;
+
 struct ImagePulls {
   Runtime *runtime;
   GThreadPool *pool;
-  GMutex lock;       /* guards the table and its entries */
-  GHashTable *table; /* key → Pull */
+  GMutex lock;          /* guards the tables and their entries */
+  GHashTable *table;    /* key → Pull */
+  GHashTable *failures; /* "pod uid/reference" → Failure */
 };
 
 void image_news_free(ImageNews *news)
@@ -57,6 +63,14 @@ static void pull_free(Pull *pull)
     image_status_free(pull->image);
   g_clear_error(&pull->error);
   g_free(pull);
+}
+
+static void failure_free(void *data)
+{
+  Failure *failure = data;
+  g_free(failure->pod_uid);
+  g_free(failure->message);
+  g_free(failure);
 }
 
 /* The registry answered, and its answer was no. */
@@ -91,6 +105,29 @@ static ImageStatus *pull_with_any(Runtime *runtime, const char *reference, const
   return NULL;
 }
 
+/* NULL when the pod had no trouble with REFERENCE. */
+static Failure *failure_of(ImagePulls *pulls, const char *pod_uid, const char *reference)
+{
+  g_autofree char *key = g_strdup_printf("%s/%s", pod_uid, reference);
+  return g_hash_table_lookup(pulls->failures, key);
+}
+
+static void note_failure(ImagePulls *pulls, const Pull *pull)
+{
+  int64_t now = timestamp_now_us();
+  Failure *failure = failure_of(pulls, pull->pod_uid, pull->reference);
+  if (!failure) {
+    failure = g_new0(Failure, 1);
+    failure->pod_uid = g_strdup(pull->pod_uid);
+    g_hash_table_insert(pulls->failures, g_strdup_printf("%s/%s", pull->pod_uid, pull->reference), failure);
+  }
+  g_free(failure->message);
+  failure->message = g_strdup(pull->error->message);
+  back_off_until(&failure->back_off, now); /* forgets what is long over */
+  back_off_grow(&failure->back_off, now);
+  failure->retry_us = back_off_until(&failure->back_off, now);
+}
+
 static void run_pull(void *item, void *data)
 {
   Pull *pull = item;
@@ -115,6 +152,8 @@ static void run_pull(void *item, void *data)
   pull->error = error;
   pull->finished_us = g_get_monotonic_time();
   bool forgotten = pull->forgotten;
+  if (!forgotten && error)
+    note_failure(pulls, pull);
   if (!forgotten)
     pull->wake(pull->wake_data, NULL);
   g_mutex_unlock(&pulls->lock);
@@ -129,6 +168,7 @@ ImagePulls *image_pulls_new(Runtime *runtime)
   pulls->pool = g_thread_pool_new(run_pull, pulls, PULLS_AT_ONCE, FALSE, NULL);
   g_mutex_init(&pulls->lock);
   pulls->table = g_hash_table_new(g_str_hash, g_str_equal);
+  pulls->failures = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, failure_free);
   return pulls;
 }
 
@@ -143,13 +183,13 @@ void image_pulls_free(ImagePulls *pulls)
   while (g_hash_table_iter_next(&iter, NULL, &pull))
     pull_free(pull);
   g_hash_table_unref(pulls->table);
+  g_hash_table_unref(pulls->failures);
   g_mutex_clear(&pulls->lock);
   g_free(pulls);
 }
 
 static void start_pull(ImagePulls *pulls, Pull *pull, const ImageRequest *request, GPtrArray *news)
 {
-  g_clear_error(&pull->error);
   pull->running = true;
   pull->asked_us = g_get_monotonic_time();
   pull->wake = request->wake;
@@ -179,26 +219,28 @@ static Pull *pull_of(ImagePulls *pulls, const ImageRequest *request)
   return pull;
 }
 
+/* A pull has just ended with an error, which PULL loses. */
 static ImageResult fail(Pull *pull, GPtrArray *news, const char **reason, char **message, int64_t *retry_us)
 {
-  int64_t now = timestamp_now_us();
-  if (pull->finished_us != 0) { /* fresh from the pull */
-    pull->finished_us = 0;
-    back_off_grow(&pull->back_off, now);
-    pull->retry_us = back_off_until(&pull->back_off, now);
-    *reason = "ErrImagePull";
-    *message = g_strdup(pull->error->message);
-    tell(news, "Warning", "Failed", "Failed to pull image \"%s\": %s", pull->reference, pull->error->message);
-    tell(news, "Warning", "Failed", "Error: ErrImagePull");
-    /* Show ErrImagePull once, then the back-off. */
-    *retry_us = now + G_USEC_PER_SEC;
-    return IMAGE_FAILED;
-  }
+  *reason = "ErrImagePull";
+  *message = g_strdup(pull->error->message);
+  tell(news, "Warning", "Failed", "Failed to pull image \"%s\": %s", pull->reference, pull->error->message);
+  tell(news, "Warning", "Failed", "Error: ErrImagePull");
+  /* Show ErrImagePull once, then the back-off. */
+  *retry_us = timestamp_now_us() + G_USEC_PER_SEC;
+  g_clear_error(&pull->error);
+  return IMAGE_FAILED;
+}
+
+/* It is not tried yet. */
+static ImageResult back_off(const char *reference, const Failure *failure, GPtrArray *news, const char **reason,
+                            char **message, int64_t *retry_us)
+{
   *reason = "ImagePullBackOff";
-  *message = g_strdup_printf("Back-off pulling image \"%s\": ErrImagePull: %s", pull->reference, pull->error->message);
-  tell(news, "Normal", "BackOff", "Back-off pulling image \"%s\"", pull->reference);
+  *message = g_strdup_printf("Back-off pulling image \"%s\": ErrImagePull: %s", reference, failure->message);
+  tell(news, "Normal", "BackOff", "Back-off pulling image \"%s\"", reference);
   tell(news, "Warning", "Failed", "Error: ImagePullBackOff");
-  *retry_us = pull->retry_us;
+  *retry_us = failure->retry_us;
   return IMAGE_FAILED;
 }
 
@@ -207,6 +249,21 @@ static char *duration_text(int64_t from_us, int64_t to_us)
 {
   int64_t duration = MAX(to_us - from_us, 0);
   return timestamp_go_duration(duration - duration % 1000);
+}
+
+/* The pod gets it for another of its containers already: that wakes the same worker. */
+static bool another_pulls(ImagePulls *pulls, const ImageRequest *request)
+{
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init(&iter, pulls->table);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    const Pull *other = value;
+    if (other->running && g_str_equal(other->pod_uid, request->pod_uid) &&
+        g_str_equal(other->reference, request->reference))
+      return true;
+  }
+  return false;
 }
 
 static ImageResult pull_step(ImagePulls *pulls, const ImageRequest *request, GPtrArray *news, ImageStatus **image,
@@ -226,8 +283,13 @@ static ImageResult pull_step(ImagePulls *pulls, const ImageRequest *request, GPt
     pull_free(pull);
     return IMAGE_READY;
   }
-  if (pull->error && (pull->finished_us != 0 || timestamp_now_us() < pull->retry_us))
+  if (pull->error)
     return fail(pull, news, reason, message, retry_us);
+  const Failure *failure = failure_of(pulls, request->pod_uid, request->reference);
+  if (failure && timestamp_now_us() < failure->retry_us)
+    return back_off(request->reference, failure, news, reason, message, retry_us);
+  if (another_pulls(pulls, request))
+    return IMAGE_PULLING;
   start_pull(pulls, pull, request, news);
   return IMAGE_PULLING;
 }
@@ -307,5 +369,9 @@ void image_pulls_forget(ImagePulls *pulls, const char *pod_uid)
     else
       pull_free(pull);
   }
+  g_hash_table_iter_init(&iter, pulls->failures);
+  while (g_hash_table_iter_next(&iter, NULL, &value))
+    if (g_str_equal(((Failure *)value)->pod_uid, pod_uid))
+      g_hash_table_iter_remove(&iter);
   g_mutex_unlock(&pulls->lock);
 }

@@ -83,6 +83,15 @@ static void save(ImageRecords *records)
     g_warning("%s", error->message);
 }
 
+/* Some runtimes know only by what digest of a registry's a container's image came. */
+static bool is_used(const ImageStatus *image, GHashTable *used)
+{
+  bool found = g_hash_table_contains(used, image->id);
+  for (char **digest = image->repo_digests; !found && digest && *digest; digest++)
+    found = g_hash_table_contains(used, *digest);
+  return found;
+}
+
 void image_records_update(ImageRecords *records, const GPtrArray *images, GHashTable *used, int64_t now_us)
 {
   GHashTableIter iter;
@@ -99,7 +108,7 @@ void image_records_update(ImageRecords *records, const GPtrArray *images, GHashT
       record = add(records, image->id, records->looked ? now_us : 0, 0);
     record->here = true;
     record->pinned = image->pinned;
-    if (g_hash_table_contains(used, image->id))
+    if (is_used(image, used))
       record->used_us = now_us;
     bool first_use = record->saved_us == 0 && record->used_us != 0;
     changed = changed || first_use || record->used_us - record->saved_us > SAVE_GRAIN_US;

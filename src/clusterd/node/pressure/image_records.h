@@ -20,7 +20,8 @@ ImageRecords *image_records_new(const char *path);
 void image_records_free(ImageRecords *records);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImageRecords, image_records_free)
 
-/* Takes in a look at NOW_US: IMAGES (ImageStatus*) are there, the ids in the set USED are used by containers. */
+/* Takes in a look at NOW_US: IMAGES (ImageStatus*) are there, what the set USED has, ids or
+ * "name@sha256:…", is used by containers. */
 void image_records_update(ImageRecords *records, const GPtrArray *images, GHashTable *used, int64_t now_us);
 
 /* ImageRecord*, those that lie unused longest first; freed with g_ptr_array_unref, elements borrowed until the next
