@@ -90,21 +90,28 @@ int command_wait(pid_t pid)
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-bool command_run(const char *const *argv, GError **error)
+int command_run_heard(const char *const *argv, char **said, GError **error)
 {
-  file_autofd int talk = memfd_create("stderr", MFD_CLOEXEC);
+  file_autofd int talk = memfd_create("talk", MFD_CLOEXEC);
   CommandFd fds[] = { { talk, STDERR_FILENO } };
   CommandOptions options = { .fds = fds, .n_fds = talk >= 0 ? 1 : 0 };
   pid_t pid = command_start(argv, &options, error);
   if (pid < 0)
-    return false;
+    return -1;
   int status = command_wait(pid);
-  if (status == 0)
-    return true;
   char text[STDERR_MAX + 1];
   ssize_t length = talk >= 0 ? pread(talk, text, STDERR_MAX, 0) : 0;
   text[length > 0 ? length : 0] = '\0';
-  g_autofree char *clean = g_utf8_make_valid(g_strstrip(text), -1);
+  *said = g_utf8_make_valid(text, -1);
+  return status;
+}
+
+bool command_run(const char *const *argv, GError **error)
+{
+  g_autofree char *said = NULL;
+  int status = command_run_heard(argv, &said, error);
+  if (status <= 0)
+    return status == 0;
   return reason_set(error, REASON_RUNTIME, "%s %s: %s", argv[0], status > 128 ? "was killed" : "failed",
-                    *clean ? clean : "no message");
+                    *g_strstrip(said) ? said : "no message");
 }

@@ -27,3 +27,7 @@ int command_wait(pid_t pid);
 
 /* Runs ARGV to its end. False with REASON_RUNTIME and what it wrote to stderr when it does not exit with 0. */
 bool command_run(const char *const *argv, GError **error);
+
+/* Runs ARGV to its end. Its status as command_wait() tells it, and what it wrote to stderr (the first 4 KiB, the
+ * caller's) in SAID; -1 with REASON_RUNTIME and no SAID when it cannot be run. */
+int command_run_heard(const char *const *argv, char **said, GError **error);

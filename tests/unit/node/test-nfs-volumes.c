@@ -154,9 +154,9 @@ static void test_failures(World *world, gconstpointer unused)
 {
   g_autofree char *path = g_build_filename(world->pod_dir, "nfs", "v", NULL);
   g_autofree char *refused = g_strdup_printf(
-      "mount failed: %s/mount.nfs failed: mount.nfs: access denied by server\nMounting command: mount\nMounting "
-      "arguments: -t nfs -o retry=0 s:/a %s",
-      world->bin, path);
+      "mount failed: exit status 32\nMounting command: mount\nMounting arguments: -t nfs -o retry=0 s:/a %s\nOutput: "
+      "mount.nfs: access denied by server\n",
+      path);
   g_setenv("PATH", "/nonexistent", TRUE);
   expect_failure(world, "s",
                  "mount failed: NFS volumes need the program mount.nfs (package nfs-common), which this node does not "

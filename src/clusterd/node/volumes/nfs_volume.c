@@ -42,12 +42,15 @@ static bool run_helper(const json_t *source, const json_t *options, const char *
                       "mount failed: NFS volumes need the program " HELPER " (package nfs-common), which this node "
                       "does not have");
   const char *argv[] = { program, device, path, "-o", text, NULL };
-  g_autoptr(GError) problem = NULL;
-  if (command_run(argv, &problem))
-    return true;
+  g_autofree char *said = NULL;
+  int status = command_run_heard(argv, &said, error);
+  if (status <= 0)
+    return status == 0;
+  g_autofree char *how = status > 128 ? g_strdup_printf("signal: %s", g_strsignal(status - 128))
+                                      : g_strdup_printf("exit status %d", status);
   return reason_set(error, REASON_INVALID,
-                    "mount failed: %s\nMounting command: mount\nMounting arguments: -t nfs -o %s %s %s",
-                    g_strstrip(problem->message), text, device, path);
+                    "mount failed: %s\nMounting command: mount\nMounting arguments: -t nfs -o %s %s %s\nOutput: %s",
+                    how, text, device, path, said);
 }
 
 char *nfs_volume_mount(const char *folder, const char *name, const json_t *source, const json_t *options,
