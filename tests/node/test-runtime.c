@@ -138,6 +138,11 @@ static void test_exec_close(void)
   g_assert_cmpint(read(process->stdout_fd, word, sizeof word), ==, 3);
   process->close(process);
   assert_exec(id, "ps | grep -c 'sleep 1234[5]' || true", "0\n");
+  const char *const early[] = { "sleep", "12346", NULL }; /* before it can have begun */
+  process = runtime->exec(runtime, id, early, false, false, &error);
+  g_assert_no_error(error);
+  process->close(process);
+  assert_exec(id, "ps | grep -c 'sleep 1234[6]' || true", "0\n");
   remove_sandbox(sandbox);
 }
 

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -16,6 +18,8 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/node/command.h"
+
+#define SILENCE_MAX_US (2 * (gint64)G_USEC_PER_SEC) /* crun does not write down a pid and does not end either */
 
 /*
  * With a terminal, crun gets one of our own as its standard streams and passes everything on to the one it makes
@@ -56,18 +60,32 @@ static bool crun_runs(const Exec *exec)
   return waitid(P_PID, (id_t)exec->crun, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
 }
 
-/* The process can be running before crun has written down its pid. 0 when crun ends or keeps silent. */
+/* 0: crun has not written it down yet. */
+static pid_t read_pid(const Exec *exec)
+{
+  g_autofree char *text = NULL;
+  pid_t pid = g_file_get_contents(exec->pid_path, &text, NULL, NULL) ? (pid_t)g_ascii_strtoll(text, NULL, 10) : 0;
+  return pid > 1 ? pid : 0;
+}
+
+/* The process can be running before crun has written down its pid: waits for that. 0 when crun ends or keeps silent. */
 static pid_t inner_pid(const Exec *exec)
 {
-  enum { TRIES = 400, PAUSE_US = 5000 };
-  for (int i = 0; i < TRIES && crun_runs(exec); i++) {
-    g_autofree char *text = NULL;
-    pid_t pid = g_file_get_contents(exec->pid_path, &text, NULL, NULL) ? (pid_t)g_ascii_strtoll(text, NULL, 10) : 0;
-    if (pid > 1)
-      return pid;
-    g_usleep(PAUSE_US);
+  char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+  g_autofree char *folder = g_path_get_dirname(exec->pid_path);
+  file_autofd int notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+  inotify_add_watch(notify, folder, IN_CLOSE_WRITE | IN_MOVED_TO); /* first, then the look */
+  struct pollfd fds[] = { { .fd = notify, .events = POLLIN }, { .fd = exec->process.exit_fd, .events = POLLIN } };
+  gint64 until = g_get_monotonic_time() + SILENCE_MAX_US;
+  pid_t pid;
+  while ((pid = read_pid(exec)) == 0 && crun_runs(exec)) {
+    gint64 left = until - g_get_monotonic_time();
+    if (left <= 0 || (poll(fds, G_N_ELEMENTS(fds), (int)(left / 1000 + 1)) < 0 && errno != EINTR))
+      break;
+    while (read(notify, events, sizeof events) > 0) { /* whichever it was: the file tells */
+    }
   }
-  return 0;
+  return pid;
 }
 
 /* The inner process first; crun then ends by itself. Its pid is not reused before crun has reaped it. */
@@ -86,10 +104,10 @@ static void exec_close(NodeProcess *process)
   file_close(&process->stdin_fd);
   file_close(&process->stdout_fd);
   file_close(&process->stderr_fd);
-  file_close(&process->exit_fd);
   file_close(&exec->terminal);
   if (!exec->ended)
     end_process(exec);
+  file_close(&process->exit_fd);
   exec_wait(process, NULL);
   unlink(exec->pid_path);
   unlink(exec->spec_path);
