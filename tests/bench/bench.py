@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The figures of one run, as ratios: prints a table and writes bench.json, a list of {name, value, unit, against, ratio}.
 
-    bench.py --launcher PROGRAM --clusterd PROGRAM --watchers PROGRAM --scheduling PROGRAM --services PROGRAM --output bench.json [--skip-api] [--skip-pods] [--skip-dns] [--skip-container] [--skip-libvirt]
+    bench.py --launcher PROGRAM --clusterd PROGRAM --watchers PROGRAM --scheduling PROGRAM --services PROGRAM --output bench.json [--skip-api] [--skip-pods] [--skip-dns] [--skip-images] [--skip-container] [--skip-libvirt]
 
 Everything compared is measured in this run, on this machine, with the same kernel and accelerator.
 """
@@ -242,25 +242,39 @@ def services(bench, program):
               values["first-packet-1"] * 1e6)
 
 
-def beside(bench, clusterd):
-    """Starts of pods beside those of bare containers and of dockerd's, in namespaces of their own: as root, where there is a crun."""
+def in_sandbox(bench, clusterd, script, what):
+    """What tests/bench/SCRIPT finds in namespaces of its own, with a dockerd where there is one: as root, where there is a crun. WHAT it is about."""
     tests = pathlib.Path(__file__).resolve().parent.parent
     environment = {**bench.environment, "CLUSTERD": str(pathlib.Path(clusterd).resolve()), "G_TEST_SRCDIR": str(tests.parent)}
     if os.geteuid() != 0 or not shutil.which("crun") or not shutil.which("conmon"):
-        print("pods beside containers: left out (needs root, crun, conmon)", file=sys.stderr)
-        return
+        print(f"{what}: left out (needs root, crun, conmon)", file=sys.stderr)
+        return None
     dockerd = shutil.which("dockerd") or subprocess.run([tests / "unpacked", "docker.io", "usr/sbin/dockerd"], capture_output=True, text=True,
                                                         check=False).stdout.strip()
     if dockerd and shutil.which("containerd"):
         client = pathlib.Path(dockerd).parent.parent / "bin/docker"
         environment["DOCKER_CLIENT"] = str(client if client.exists() else shutil.which("docker") or "")
         environment["PATH"] = f"{pathlib.Path(dockerd).parent}:{environment['PATH']}"
-    done = subprocess.run([tests / "node/sandbox.sh", "bash", tests / "bench/pods.sh", "--inside"], env=environment, capture_output=True, text=True,
+    done = subprocess.run([tests / "node/sandbox.sh", "bash", tests / "bench" / script, "--inside"], env=environment, capture_output=True, text=True,
                           check=False)
     if not done.stdout.strip().startswith("{"):
-        print(f"pods beside containers: left out\n{done.stdout}{done.stderr}", file=sys.stderr)
+        print(f"{what}: left out\n{done.stdout}{done.stderr}", file=sys.stderr)
+        return None
+    return json.loads(done.stdout)
+
+
+def images(bench, clusterd):
+    """An image of 100 MB from a file, here and in dockerd."""
+    found = in_sandbox(bench, clusterd, "images.sh", "loading images")
+    if found:
+        bench.add("image load of 100 MB, best of 5", min(found["ours"]), "s", "docker load", min(found["docker"]))
+
+
+def beside(bench, clusterd):
+    """Starts of pods beside those of bare containers and of dockerd's."""
+    found = in_sandbox(bench, clusterd, "pods.sh", "pods beside containers")
+    if not found:
         return
-    found = json.loads(done.stdout)
     for what, name in (("crun", "bare crun run"), ("docker", "docker run"), ("pod", "pod create to Running")):
         if f"{what}_best" not in found:
             continue
@@ -290,6 +304,7 @@ def main():
     parser.add_argument("--skip-dns", action="store_true")
     parser.add_argument("--skip-services", action="store_true")
     parser.add_argument("--skip-pods", action="store_true")
+    parser.add_argument("--skip-images", action="store_true")
     parser.add_argument("--skip-container", action="store_true")
     parser.add_argument("--skip-libvirt", action="store_true")
     arguments = parser.parse_args()
@@ -307,6 +322,8 @@ def main():
             services(bench, arguments.services)
         if not arguments.skip_pods:
             beside(bench, arguments.clusterd)
+        if not arguments.skip_images:
+            images(bench, arguments.clusterd)
         if not arguments.skip_container:
             container(bench)
         if not arguments.skip_libvirt:

@@ -22,4 +22,4 @@ bench: %D%/watchers %D%/scheduling %D%/services
 	$(PYTHON) $(srcdir)/tests/bench/bench.py --launcher '$(bindir)/launcher' --clusterd src/clusterd/clusterd \
 	  --watchers %D%/watchers --scheduling %D%/scheduling --services %D%/services --output bench.json $(BENCH_FLAGS)
 
-EXTRA_DIST += %D%/bench.py %D%/api_server.py %D%/dns.py %D%/pods.py %D%/pods.sh %D%/workloads.py
+EXTRA_DIST += %D%/bench.py %D%/api_server.py %D%/dns.py %D%/images.sh %D%/pods.py %D%/pods.sh %D%/workloads.py
