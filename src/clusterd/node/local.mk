@@ -16,7 +16,8 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/cri/container_security.c \
 	%D%/cri/cri.c %D%/cri/cri.h \
 	%D%/cri/events.c %D%/cri/events.h \
-	%D%/cri/images.c \
+	%D%/cri/images.c %D%/cri/image_volume.c \
+	%D%/cri/snapshots.c %D%/cri/snapshots.h \
 	%D%/cri/load.c \
 	%D%/cri/pause_image.c %D%/cri/pause_image.h \
 	%D%/cri/places.c \

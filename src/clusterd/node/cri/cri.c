@@ -38,6 +38,7 @@ static void cri_free(Runtime *runtime)
   file_close(&cri->interrupt_fd);
   g_mutex_clear(&cri->lock);
   g_mutex_clear(&cri->preloading);
+  g_mutex_clear(&cri->image_lock);
   g_free(cri->name);
   g_free(cri->version);
   g_free(cri->data_dir);
@@ -104,6 +105,8 @@ static bool find_version(CriRuntime *cri, GError **error)
   cri->version = g_strdup(version->runtime_version);
   cri->table.version = cri->version;
   cri->is_containerd = g_str_equal(version->runtime_name, "containerd");
+  if (cri->is_containerd)
+    cri->table.mount_image = cri_mount_image;
   return true;
 }
 
@@ -126,6 +129,7 @@ Runtime *cri_runtime_new(const CriRuntimeConfig *config, GError **error)
   cri->preloaded_store = g_strdup(config->preloaded_store);
   g_mutex_init(&cri->lock);
   g_mutex_init(&cri->preloading);
+  g_mutex_init(&cri->image_lock);
   cri->interrupt_fd = eventfd(0, EFD_CLOEXEC);
   cri->channel = grpc_channel_new(config->socket_path, NULL, "clusterd/" PACKAGE_VERSION, cri->interrupt_fd);
   if (!open_parts(cri, config, error)) {

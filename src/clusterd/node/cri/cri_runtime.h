@@ -25,6 +25,7 @@ typedef struct CriRuntime {
   int interrupt_fd; /* eventfd: readable once the node agent is about to go */
   CriEvents *events;
   GMutex preloading; /* held while an image is put into the runtime; taken before LOCK */
+  GMutex image_lock; /* held while an image is removed or becomes a volume */
   GMutex lock;       /* guards what follows; held only briefly */
   RuntimeEvent handler;
   void *handler_data;
@@ -96,6 +97,7 @@ ImageStatus *cri_pull_image(Runtime *runtime, const char *reference, const json_
 GPtrArray *cri_list_images(Runtime *runtime, GError **error);
 bool cri_remove_image(Runtime *runtime, const char *reference, GError **error);
 char *cri_image_place(Runtime *runtime);
+bool cri_mount_image(Runtime *runtime, const char *image_id, const char *target, GError **error); /* containerd only */
 bool cri_load_image(Runtime *runtime, int fd, json_t **loaded, GError **error);
 
 /* The containers of SANDBOX_ID (NULL: all) or the one with CONTAINER_ID, as the runtime lists them. */

@@ -5,6 +5,7 @@
 #include "clusterd/node/cri/cri_runtime.h"
 #include "clusterd/node/cri/pause_image.h"
 #include "clusterd/node/cri/preload.h"
+#include "clusterd/node/images/image_mount.h"
 #include "clusterd/node/images/image_reference.h"
 
 static char **copy_list(char *const *list, size_t count)
@@ -153,6 +154,9 @@ bool cri_remove_image(Runtime *runtime, const char *reference, GError **error)
     if (in_use(containers->containers[i], image))
       return reason_set(error, REASON_CONFLICT, "image %s is used by container %s", reference,
                         containers->containers[i]->id);
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&cri->image_lock);
+  if (image_mount_used(image->id))
+    return reason_set(error, REASON_CONFLICT, "image %s is used by a volume", reference);
   spec.image = image->id;
   request.image = &spec;
   return cri_order(cri, "ImageService/RemoveImage", &request, CRI_CALL_MS, true, error);

@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/node/cri/snapshots.h"
 #include "clusterd/node/images/image_reference.h"
 
 #define MESSAGE_BYTES (1u << 20) /* of a blob in one message; containerd takes 16 MiB */
@@ -11,39 +13,69 @@
 #define NAMELESS "launcher.local/import"
 #define SEEN_MS 20000 /* what the CRI's side may take to see an image */
 #define REFERENCE_LABEL "containerd.io/gc.ref.content.%u"
+#define SNAPSHOT_LABEL "containerd.io/gc.ref.snapshot.%s"
 
 struct StoreLease {
   CriRuntime *cri;
   char *id, *header;
 };
 
+/* What a blob keeps from being taken away, as long as it is there itself. */
+typedef struct Needs {
+  const GPtrArray *children;     /* digests (char*); may be NULL */
+  const char *driver, *chain_id; /* a snapshot; NULL: none */
+} Needs;
+
 /* One blob on its way. */
 typedef struct Write {
   StoreRead read;
   void *data;
   const char *expected, *reference;
-  const GPtrArray *children;
+  const Needs *needs;
   GChecksum *sum;
   int64_t size;
   bool committed;
   GError *failure; /* of READ */
 } Write;
 
-static bool call(StoreLease *lease, const char *method, const void *request, bool exists_ok, GError **error)
+static void exchange(StoreLease *lease, const char *method, const void *request, GrpcAnswer *answer)
 {
+  bool is_long = g_str_has_suffix(method, "/Apply"); /* unpacks a layer, as large as it may be */
   const char *const headers[] = { "containerd-namespace: k8s.io", lease->header, NULL };
-  g_auto(GrpcAnswer) answer = { 0 };
   g_autofree char *path = g_strconcat("/containerd.services.", method, NULL);
   g_autoptr(GByteArray) packed = cri_pack(request);
   const GrpcCall one = { .method = path,
                          .headers = headers,
                          .request = packed->data,
                          .length = packed->len,
-                         .timeout_ms = CRI_CALL_MS,
-                         .reply_max = CRI_REPLY_MAX };
-  grpc_call(lease->cri->channel, &one, &answer);
-  return answer.status == GRPC_OK || (exists_ok && answer.status == GRPC_ALREADY_EXISTS) ||
-         grpc_answer_error(&answer, error);
+                         .timeout_ms = is_long ? TRANSFER_MS : CRI_CALL_MS,
+                         .reply_max = CRI_REPLY_MAX,
+                         .may_be_called_off = is_long };
+  grpc_call(lease->cri->channel, &one, answer);
+}
+
+bool store_order(StoreLease *lease, const char *method, const void *request, GError **error)
+{
+  g_auto(GrpcAnswer) answer = { 0 };
+  exchange(lease, method, request, &answer);
+  return answer.status == GRPC_OK || grpc_answer_error(&answer, error);
+}
+
+void *store_ask(StoreLease *lease, const char *method, const void *request, const ProtobufCMessageDescriptor *reply,
+                GError **error)
+{
+  g_auto(GrpcAnswer) answer = { 0 };
+  exchange(lease, method, request, &answer);
+  if (answer.status != GRPC_OK) {
+    grpc_answer_error(&answer, error);
+    return NULL;
+  }
+  gsize length = 0;
+  const void *bytes = answer.reply ? g_bytes_get_data(answer.reply, &length) : NULL;
+  void *message = answer.reply ? protobuf_c_message_unpack(reply, NULL, length, bytes) : NULL;
+  if (!message)
+    reason_set(error, REASON_RUNTIME, "containerd: %s answered with what is no %s", method, reply->name);
+  return message;
 }
 
 StoreLease *store_lease_new(CriRuntime *cri, GError **error)
@@ -64,7 +96,7 @@ StoreLease *store_lease_new(CriRuntime *cri, GError **error)
   expiry.value = until;
   request.labels = labels;
   request.n_labels = G_N_ELEMENTS(labels);
-  if (call(lease, "leases.v1.Leases/Create", &request, false, error)) {
+  if (store_order(lease, "leases.v1.Leases/Create", &request, error)) {
     lease->header = g_strconcat("containerd-lease: ", lease->id, NULL);
     return lease;
   }
@@ -82,7 +114,7 @@ void store_lease_free(StoreLease *lease)
   g_autoptr(GError) error = NULL;
   request.id = lease->id;
   g_clear_pointer(&lease->header, g_free);
-  if (!call(lease, "leases.v1.Leases/Delete", &request, false, &error))
+  if (!store_order(lease, "leases.v1.Leases/Delete", &request, &error))
     g_info("containerd: %s", error->message);
   g_free(lease->id);
   g_free(lease);
@@ -95,17 +127,24 @@ void store_blob_free(StoreBlob *blob)
   g_free(blob);
 }
 
-static void set_labels(CriArena *arena, Containerd__WriteContentRequest *request, const GPtrArray *children)
+/* Takes KEY. */
+static void add_label(CriArena *arena, Containerd__WriteContentRequest *request, char *key, const char *value)
 {
-  guint count = children ? children->len : 0;
+  Containerd__Entry *entry = cri_arena_alloc(arena, sizeof *entry);
+  containerd__entry__init(entry);
+  entry->key = cri_arena_take(arena, key);
+  entry->value = cri_arena_text(arena, value);
+  request->labels[request->n_labels++] = entry;
+}
+
+static void set_labels(CriArena *arena, Containerd__WriteContentRequest *request, const Needs *needs)
+{
+  guint count = needs->children ? needs->children->len : 0;
   request->labels = cri_arena_alloc(arena, (count + 1) * sizeof *request->labels);
-  for (guint i = 0; i < count; i++) {
-    Containerd__Entry *entry = cri_arena_alloc(arena, sizeof *entry);
-    containerd__entry__init(entry);
-    entry->key = cri_arena_take(arena, g_strdup_printf(REFERENCE_LABEL, i));
-    entry->value = cri_arena_text(arena, children->pdata[i]);
-    request->labels[request->n_labels++] = entry;
-  }
+  for (guint i = 0; i < count; i++)
+    add_label(arena, request, g_strdup_printf(REFERENCE_LABEL, i), needs->children->pdata[i]);
+  if (needs->driver)
+    add_label(arena, request, g_strdup_printf(SNAPSHOT_LABEL, needs->driver), needs->chain_id);
 }
 
 /* Collects up to MESSAGE_BYTES of the blob; 0 at its end, -1 with WRITE.failure. */
@@ -144,7 +183,7 @@ static bool next_message(GByteArray *message, void *data)
     request.expected = cri_arena_text(arena, write->expected);
   if (write->committed) {
     request.total = write->size;
-    set_labels(arena, &request, write->children);
+    set_labels(arena, &request, write->needs);
   }
   g_checksum_update(write->sum, piece->data, piece->len);
   write->size += piece->len;
@@ -172,13 +211,13 @@ static bool transfer(StoreLease *lease, Write *write, GError **error)
   return answer.status == GRPC_OK || answer.status == GRPC_ALREADY_EXISTS || grpc_answer_error(&answer, error);
 }
 
-static StoreBlob *write_blob(StoreLease *lease, const char *expected, StoreRead read, void *data,
-                             const GPtrArray *children, GError **error)
+static StoreBlob *write_blob(StoreLease *lease, const char *expected, StoreRead read, void *data, const Needs *needs,
+                             GError **error)
 {
   g_autofree char *random = g_uuid_string_random(), *reference = g_strconcat("launcher-", random, NULL);
   g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
   Write write = {
-    .read = read, .data = data, .expected = expected, .reference = reference, .children = children, .sum = sum
+    .read = read, .data = data, .expected = expected, .reference = reference, .needs = needs, .sum = sum
   };
   if (!transfer(lease, &write, error))
     return NULL;
@@ -197,7 +236,8 @@ static StoreBlob *write_blob(StoreLease *lease, const char *expected, StoreRead 
 
 StoreBlob *store_write(StoreLease *lease, const char *expected, StoreRead read, void *data, GError **error)
 {
-  return write_blob(lease, expected, read, data, NULL, error);
+  const Needs nothing = { 0 };
+  return write_blob(lease, expected, read, data, &nothing, error);
 }
 
 typedef struct Memory {
@@ -214,13 +254,19 @@ static ssize_t read_memory(void *data, const void **block, GError **error)
   return length;
 }
 
-StoreBlob *store_write_bytes(StoreLease *lease, const void *bytes, size_t length, const GPtrArray *children,
-                             GError **error)
+static StoreBlob *write_bytes(StoreLease *lease, const void *bytes, size_t length, const Needs *needs, GError **error)
 {
   Memory memory = { bytes, length };
   g_autofree char *hex = g_compute_checksum_for_data(G_CHECKSUM_SHA256, bytes, length);
   g_autofree char *digest = g_strconcat("sha256:", hex, NULL);
-  return write_blob(lease, digest, read_memory, &memory, children, error);
+  return write_blob(lease, digest, read_memory, &memory, needs, error);
+}
+
+StoreBlob *store_write_bytes(StoreLease *lease, const void *bytes, size_t length, const GPtrArray *children,
+                             GError **error)
+{
+  const Needs needs = { .children = children };
+  return write_bytes(lease, bytes, length, &needs, error);
 }
 
 bool store_name(StoreLease *lease, const char *name, const char *media_type, const StoreBlob *blob, GError **error)
@@ -239,10 +285,10 @@ bool store_name(StoreLease *lease, const char *name, const char *media_type, con
   image.target = &target;
   request.image = &image;
   g_autoptr(GError) failure = NULL;
-  if (call(lease, "images.v1.Images/Create", &request, false, &failure))
+  if (store_order(lease, "images.v1.Images/Create", &request, &failure))
     return true;
   if (reason_is(failure, REASON_CONFLICT))
-    return call(lease, "images.v1.Images/Update", &request, false, error);
+    return store_order(lease, "images.v1.Images/Update", &request, error);
   g_propagate_error(error, g_steal_pointer(&failure));
   return false;
 }
@@ -264,16 +310,22 @@ static bool wait_seen(CriRuntime *cri, const char *name, const char *id, GError 
   return reason_set(error, REASON_RUNTIME, "containerd does not take up the image %s", name);
 }
 
-/* All the manifest needs hangs on it from here on. */
+/* Unpacked as after a pull. All the manifest needs hangs on it from here on. */
 static StoreBlob *write_manifest(StoreLease *lease, const StoreImage *image, GError **error)
 {
   g_autoptr(GPtrArray) children = g_ptr_array_new();
   gsize length;
   const void *text = g_bytes_get_data(image->manifest, &length);
+  g_autoptr(json_t) manifest = json_parse(text, length, true, error);
+  g_autofree char *driver = snapshots_driver(lease->cri);
+  g_autofree char *chain_id = manifest && driver ? snapshots_unpack(lease, driver, manifest, error) : NULL;
+  if (!manifest || (driver && !chain_id))
+    return NULL;
   g_ptr_array_add(children, image->config->digest);
   for (guint i = 0; i < image->layers->len; i++)
     g_ptr_array_add(children, image->layers->pdata[i]);
-  return store_write_bytes(lease, text, length, children, error);
+  const Needs needs = { children, chain_id && *chain_id ? driver : NULL, chain_id };
+  return write_bytes(lease, text, length, &needs, error);
 }
 
 bool store_publish(StoreLease *lease, const StoreImage *image, json_t *loaded, GError **error)

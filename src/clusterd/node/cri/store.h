@@ -11,6 +11,13 @@ StoreLease *store_lease_new(CriRuntime *cri, GError **error);
 void store_lease_free(StoreLease *lease);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StoreLease, store_lease_free)
 
+/* Calls METHOD ("leases.v1.Leases/Create") of containerd itself under LEASE: what is made is kept by it. False with the
+ * error of grpc_answer_error(). */
+bool store_order(StoreLease *lease, const char *method, const void *request, GError **error);
+/* The same for an answer of interest, a message of type REPLY, to be freed by cri_message_free(). */
+void *store_ask(StoreLease *lease, const char *method, const void *request, const ProtobufCMessageDescriptor *reply,
+                GError **error);
+
 /* Gives the next piece of a blob: bytes at *BLOCK until the next call; 0 at its end, -1 with an error. */
 typedef ssize_t (*StoreRead)(void *data, const void **block, GError **error);
 
@@ -44,6 +51,6 @@ typedef struct StoreImage {
   const GPtrArray *names;  /* in full (char*); empty: it gets one that is shown nowhere */
 } StoreImage;
 
-/* Puts an image in its place and waits until the CRI knows of it. What it is called is appended to LOADED (may be
- * NULL). */
+/* Puts an image, which is unpacked first, in its place and waits until the CRI knows of it. What it is called is
+ * appended to LOADED (may be NULL). */
 bool store_publish(StoreLease *lease, const StoreImage *image, json_t *loaded, GError **error);
