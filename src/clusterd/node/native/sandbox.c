@@ -73,17 +73,17 @@ static void publish(NativeRuntime *native, Sandbox *sandbox)
   g_hash_table_insert(native->sandboxes, sandbox->id, sandbox);
 }
 
-/* Makes the sandbox FACTS describe, on disk and in the kernel. */
+/* Makes the sandbox FACTS describe, on disk and in the kernel. The facts come first: what they do not tell of, nobody
+ * would take away after a crash. */
 static bool build(NativeRuntime *native, const json_t *facts, const PodAddresses *addresses, int *pause_fd,
                   GError **error)
 {
   const char *id = json_str(facts, "id", ""), *log_directory = json_str(facts, "logDirectory", NULL);
   g_autofree char *folder = runtime_sandbox_dir(native, id);
   g_autofree char *path = facts_path(native, id);
-  if ((log_directory && !file_make_dirs(log_directory, 0755, error)) || !file_make_dirs(folder, 0711, error) ||
-      !runtime_write_state(path, facts, error))
+  if ((log_directory && !file_make_dirs(log_directory, 0755, error)) || !runtime_write_state(path, facts, error))
     return false;
-  if (sandbox_setup(native, facts, folder, addresses, pause_fd, error))
+  if (file_make_dirs(folder, 0711, error) && sandbox_setup(native, facts, folder, addresses, pause_fd, error))
     return true;
   unlink(path);
   return false;
