@@ -75,7 +75,7 @@ static bool read_cache_property(Block *block, const CorefileLine *line, GError *
   unsigned *seconds = g_str_equal(word, "success")  ? &block->cache_seconds
                       : g_str_equal(word, "denial") ? &block->denial_seconds
                                                     : NULL;
-  guint64 number;
+  guint64 number = 0;
   if (g_str_equal(word, "disable")) {
     if (!g_strcmp0(line->words[1], "success"))
       block->cache_seconds = 0;
@@ -126,7 +126,7 @@ static bool read_cluster_property(Block *block, const CorefileLine *line, GError
   /* How CoreDNS reaches the API, or what of it it reads: the server here is part of it. */
   static const char *const ignored[] = { "endpoint", "tls", "kubeconfig", "noendpoints", NULL };
   const char *word = line->words[0];
-  guint64 number;
+  guint64 number = 0;
   if (g_str_equal(word, "pods"))
     return read_pods(block, line, error);
   if (g_str_equal(word, "endpoint_pod_names"))
@@ -188,7 +188,7 @@ static bool read_forward_property(ForwardRule *rule, const CorefileLine *line, G
   static const char *const ignored[] = { "prefer_udp", "expire",   "health_check", "max_concurrent",
                                          "failover",   "failfast", "next",         NULL };
   const char *word = line->words[0];
-  guint64 number;
+  guint64 number = 0;
   if (g_str_equal(word, "except")) {
     if (!line->words[1])
       return corefile_error(error, line, "except needs zones");

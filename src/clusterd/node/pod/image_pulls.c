@@ -91,17 +91,19 @@ static ImageStatus *pull_with_any(Runtime *runtime, const char *reference, const
   g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
   g_autoptr(GError) failure = NULL;
   size_t count = MAX(json_array_size(auths), 1);
+  Reason reason = REASON_RUNTIME;
   for (size_t i = 0; i < count; i++) {
     g_clear_error(&failure);
     ImageStatus *image = runtime->pull_image(runtime, reference, json_array_get(auths, i), &failure);
     if (image)
       return image;
+    reason = (Reason)failure->code;
     if (!g_ptr_array_find_with_equal_func(texts, failure->message, g_str_equal, NULL))
       g_ptr_array_add(texts, g_strdup(failure->message));
   }
   g_ptr_array_add(texts, NULL);
   g_autofree char *all = g_strjoinv(", ", (char **)texts->pdata);
-  reason_set(error, (Reason)failure->code, texts->len > 2 ? "[%s]" : "%s", all);
+  reason_set(error, reason, texts->len > 2 ? "[%s]" : "%s", all);
   return NULL;
 }
 

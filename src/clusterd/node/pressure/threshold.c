@@ -115,7 +115,7 @@ static bool parse_duration(const char *text, int64_t *duration_us)
   if (!*text)
     return false;
   while (*text) {
-    char *end;
+    char *end = NULL;
     gsize i = 0;
     double number = g_ascii_isdigit(*text) ? g_ascii_strtod(text, &end) : -1;
     while (number >= 0 && i < G_N_ELEMENTS(units) && !g_str_has_prefix(end, units[i].unit))
