@@ -1,26 +1,13 @@
 #!/bin/bash
 # A node whose pods have addresses of both IP families: pods, services, host ports and policies over IPv6.
-# shellcheck source-path=SCRIPTDIR source=node-harness.sh
-COMPONENTS=controllers,scheduler,node,proxy,dns
-. "$(dirname "$0")/node-harness.sh"
+# shellcheck source-path=SCRIPTDIR source=network-harness.bash
+. "$(dirname "$0")/network-harness.bash"
 [ -e /proc/sys/net/ipv6 ] || skip_all "no IPv6 here"
 
-# make_pod NAME [CONTAINER]: label app=web; it serves on both families, and says at /cgi-bin/from who asks
+# make_pod NAME [MORE]: it serves on both families. MORE of its port
 make_pod() {
-  k apply -f - >/dev/null <<END_OF_POD
-apiVersion: v1
-kind: Pod
-metadata: {name: $1, labels: {app: web, name: $1}}
-spec:
-  terminationGracePeriodSeconds: 0
-  containers:
-  - name: main
-    image: busybox:1.36
-    command: [sh, -c, 'mkdir -p /www/cgi-bin; echo $1 >/www/index.html; printf "#!/bin/sh\necho; echo \\\$REMOTE_ADDR\n" >/www/cgi-bin/from; chmod +x /www/cgi-bin/from; exec httpd -f -p 80 -h /www']
-    env: [{name: IPS, valueFrom: {fieldRef: {fieldPath: status.podIPs}}}, {name: HOSTS, valueFrom: {fieldRef: {fieldPath: status.hostIPs}}}]
-    ports: [{name: http, containerPort: 80${2:+, $2}}]
-    readinessProbe: {httpGet: {port: 80, path: /}, periodSeconds: 1}
-END_OF_POD
+  make_web_pod "$1" "{name: http, containerPort: 80${2:+, $2}}" \
+    '{name: IPS, valueFrom: {fieldRef: {fieldPath: status.podIPs}}}, {name: HOSTS, valueFrom: {fieldRef: {fieldPath: status.hostIPs}}}'
 }
 
 # make_service NAME SPEC: in YAML's flow style, without braces
@@ -33,16 +20,12 @@ spec: {selector: {app: web}, ports: [{port: 80, targetPort: http}], ipFamilyPoli
 END_OF_SERVICE
 }
 
-# address_of POD, field SERVICE PATH
+# address_of POD
 address_of() {
   k get pod "$1" -o 'jsonpath={.status.podIPs[1].ip}'
 }
 
-field() {
-  k get service "$1" -o "jsonpath={.spec.$2}"
-}
-
-# from_pod URL, from_node URL, from_outside URL: the answer, or "refused" or "nothing"
+# from_pod URL: the answer, or "refused" or "nothing"
 from_pod() {
   answer=$(k exec one -- timeout 2 wget -q -O - "http://$1" 2>&1)
   case $answer in
@@ -52,54 +35,16 @@ from_pod() {
   esac
 }
 
-said_by_curl() {
-  answer=$("$@") && status=0 || status=$?
-  [ "$status" = 7 ] && answer=refused
-  [ "$status" = 28 ] && answer=nothing
-  echo "$answer"
-}
-
-from_node() {
-  said_by_curl curl -g -s -m 2 "http://$1"
-}
-
-from_outside() {
-  said_by_curl nsenter -t "$outside" -n curl -g -s -m 2 "http://$1"
-}
-
-# several COMMAND...: the different answers of twenty calls
-several() {
-  for _ in $(seq 20); do
-    "$@"
-  done | sort -u | paste -sd ' '
-}
-
 # all_from_pod URL: the same from a pod, asked inside of it
 all_from_pod() {
   k exec one -- sh -c "for i in $(seq -s ' ' 20); do timeout 2 wget -q -O - 'http://$1'; done" 2>/dev/null | sort -u | paste -sd ' '
 }
 
-# in_pod ADDRESS COMMAND...: runs a program of this machine in the network of the pod that has ADDRESS
-in_pod() {
-  for process in $(pgrep -f '^httpd -f -p 80'); do
-    nsenter -t "$process" -n ip -6 addr show dev eth0 | grep -q "inet6 $1/" && break
-  done
-  nsenter -t "$process" -n "${@:2}"
-}
-
 ip link add eth0 type veth peer name uplink
 ip addr add 10.99.0.2/24 dev eth0
 ip addr add fd00:99::2/64 dev eth0 nodad
-unshare --net sleep 1000 &
-outside=$!
-is_apart() {
-  [ "$(readlink "/proc/$outside/ns/net")" != "$(readlink /proc/self/ns/net)" ]
-}
-wait_until "there is a machine outside" is_apart
-ip link set uplink netns "$outside"
-nsenter -t "$outside" -n ip addr add 10.99.0.1/24 dev uplink
+machine_outside
 nsenter -t "$outside" -n ip addr add fd00:99::1/64 dev uplink nodad
-nsenter -t "$outside" -n ip link set uplink up
 ip link set eth0 up
 ip route add default via 10.99.0.1
 ip -6 route add default via fd00:99::1

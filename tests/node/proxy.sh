@@ -1,24 +1,11 @@
 #!/bin/bash
 # The corners of services, host ports, and that a pod sends in no other's name.
-# shellcheck source-path=SCRIPTDIR source=node-harness.sh
-COMPONENTS=controllers,scheduler,node,proxy,dns
-. "$(dirname "$0")/node-harness.sh"
+# shellcheck source-path=SCRIPTDIR source=network-harness.bash
+. "$(dirname "$0")/network-harness.bash"
 
-# make_pod NAME [PORTS]: label app=web; it says its name, and at /cgi-bin/from who asks. PORTS in YAML's flow style.
+# make_pod NAME [PORTS]
 make_pod() {
-  k apply -f - >/dev/null <<END_OF_POD
-apiVersion: v1
-kind: Pod
-metadata: {name: $1, labels: {app: web, name: $1}}
-spec:
-  terminationGracePeriodSeconds: 0
-  containers:
-  - name: main
-    image: busybox:1.36
-    command: [sh, -c, 'mkdir -p /www/cgi-bin; echo $1 >/www/index.html; printf "#!/bin/sh\necho; echo \\\$REMOTE_ADDR\n" >/www/cgi-bin/from; chmod +x /www/cgi-bin/from; exec httpd -f -p 80 -h /www']
-    ports: [${2:-}]
-    readinessProbe: {httpGet: {port: 80, path: /}, periodSeconds: 1}
-END_OF_POD
+  make_web_pod "$1" "${2:-}"
 }
 
 # make_service NAME SPEC: in YAML's flow style, without braces; without a selector
@@ -44,56 +31,13 @@ endpoints: [$2]
 END_OF_SLICE
 }
 
-field() {
-  k get service "$1" -o "jsonpath={.spec.$2}"
-}
-
 address_of() {
   k get pod "$1" -o 'jsonpath={.status.podIP}'
 }
 
-# from_node URL, from_outside URL: the answer, or "refused" or "nothing"
-said_by_curl() {
-  answer=$("$@") && status=0 || status=$?
-  [ "$status" = 7 ] && answer=refused
-  [ "$status" = 28 ] && answer=nothing
-  echo "$answer"
-}
-
-from_node() {
-  said_by_curl curl -s -m 2 "http://$1"
-}
-
-from_outside() {
-  said_by_curl nsenter -t "$outside" -n curl -s -m 2 "http://$1"
-}
-
-# several COMMAND...: the different answers of twenty calls
-several() {
-  for _ in $(seq 20); do
-    "$@"
-  done | sort -u | paste -sd ' '
-}
-
-# in_pod ADDRESS COMMAND...: runs a program of this machine in the network of the pod that has ADDRESS
-in_pod() {
-  for process in $(pgrep -f '^httpd -f -p 80'); do
-    nsenter -t "$process" -n ip -4 addr show dev eth0 | grep -q "inet $1/" && break
-  done
-  nsenter -t "$process" -n "${@:2}"
-}
-
 start_cluster
 load_busybox
-unshare --net sleep 1000 &
-outside=$!
-is_apart() {
-  [ "$(readlink "/proc/$outside/ns/net")" != "$(readlink /proc/self/ns/net)" ]
-}
-wait_until "there is a machine outside" is_apart
-ip link set uplink netns "$outside"
-nsenter -t "$outside" -n ip addr add 10.99.0.1/24 dev uplink
-nsenter -t "$outside" -n ip link set uplink up
+machine_outside
 ip route add default via 10.99.0.1
 until_is "the service account" "default" k get serviceaccount default -o 'jsonpath={.metadata.name}'
 host_ports='{containerPort: 80, hostPort: 8080}, {name: b, containerPort: 80, hostPort: 8081, hostIP: 10.99.0.2}, {name: c, containerPort: 80, hostPort: 8082, hostIP: 127.0.0.1}, {name: u, containerPort: 5353, hostPort: 5300, protocol: UDP}'

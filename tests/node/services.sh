@@ -1,24 +1,10 @@
 #!/bin/bash
 # Services between real pods, the node, and a machine outside.
-# shellcheck source-path=SCRIPTDIR source=node-harness.sh
-COMPONENTS=controllers,scheduler,node,proxy,dns
-. "$(dirname "$0")/node-harness.sh"
+# shellcheck source-path=SCRIPTDIR source=network-harness.bash
+. "$(dirname "$0")/network-harness.bash"
 
-# make_pod NAME: label app=web; it says its name and, at /cgi-bin/from, who asks
 make_pod() {
-  k apply -f - >/dev/null <<END_OF_POD
-apiVersion: v1
-kind: Pod
-metadata: {name: $1, labels: {app: web, name: $1}}
-spec:
-  terminationGracePeriodSeconds: 0
-  containers:
-  - name: main
-    image: busybox:1.36
-    command: [sh, -c, 'mkdir -p /www/cgi-bin; echo $1 >/www/index.html; printf "#!/bin/sh\necho; echo \\\$REMOTE_ADDR\n" >/www/cgi-bin/from; chmod +x /www/cgi-bin/from; exec httpd -f -p 80 -h /www']
-    ports: [{name: http, containerPort: 80}]
-    readinessProbe: {httpGet: {port: 80, path: /}, periodSeconds: 1}
-END_OF_POD
+  make_web_pod "$1" '{name: http, containerPort: 80}'
 }
 
 # make_service NAME SPEC: in YAML's flow style, without braces
@@ -31,51 +17,17 @@ spec: {selector: {app: web}, ports: [{port: 80, targetPort: http}], $2}
 END_OF_SERVICE
 }
 
-field() {
-  k get service "$1" -o "jsonpath={.spec.$2}"
-}
-
-# from_pod URL, from_node URL, from_outside URL: the answer, or "refused" or "nothing"
+# from_pod URL: the answer, or "refused" or "nothing"
 from_pod() {
   answer=$(k exec one -- timeout 5 wget -q -O - "http://$1" 2>&1) || answer=${answer##*: }
   answer=${answer%%$'\n'*}
   echo "${answer:-nothing}"
 }
 
-said_by_curl() {
-  answer=$("$@") && status=0 || status=$?
-  [ "$status" = 7 ] && answer=refused
-  [ "$status" = 28 ] && answer=nothing
-  echo "$answer"
-}
-
-from_node() {
-  said_by_curl curl -s -m 2 "http://$1"
-}
-
-from_outside() {
-  said_by_curl nsenter -t "$outside" -n curl -s -m 2 "http://$1"
-}
-
-# several COMMAND...: the different answers of twenty calls
-several() {
-  for _ in $(seq 20); do
-    "$@"
-  done | sort -u | paste -sd ' '
-}
-
 start_cluster
 load_busybox
 # the other end of the node's cable is put into a machine of its own
-unshare --net sleep 1000 &
-outside=$!
-is_apart() {
-  [ "$(readlink "/proc/$outside/ns/net")" != "$(readlink /proc/self/ns/net)" ]
-}
-wait_until "there is a machine outside" is_apart
-ip link set uplink netns "$outside"
-nsenter -t "$outside" -n ip addr add 10.99.0.1/24 dev uplink
-nsenter -t "$outside" -n ip link set uplink up
+machine_outside
 ip route add default via 10.99.0.1
 nsenter -t "$outside" -n ip route add 203.0.113.0/24 via 10.99.0.2
 until_is "the service account" "default" k get serviceaccount default -o 'jsonpath={.metadata.name}'
@@ -162,13 +114,6 @@ while True:
     data, client = s.recvfrom(100)
     s.sendto(sys.argv[1].encode(), client)
 END_OF_SERVER
-# in_pod ADDRESS COMMAND...
-in_pod() {
-  for process in $(pgrep -f '^httpd -f -p 80'); do
-    nsenter -t "$process" -n ip -4 addr show dev eth0 | grep -q "inet $1/" && break
-  done
-  nsenter -t "$process" -n "${@:2}"
-}
 two_ip=$(k get pod two -o 'jsonpath={.status.podIP}')
 servers=()
 for address in "$pod_ip" "$two_ip"; do
