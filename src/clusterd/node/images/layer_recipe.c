@@ -41,6 +41,7 @@ LayerRecipe *layer_recipe_new(const char *path, GError **error)
   archive_write_set_format_raw(recipe->file);
   archive_write_add_filter_gzip(recipe->file);
   archive_write_set_filter_option(recipe->file, "gzip", "compression-level", "1");
+  archive_write_set_filter_option(recipe->file, "gzip", "timestamp", NULL); /* the same layer, the same bytes */
   archive_entry_set_filetype(entry, AE_IFREG);
   bool good = archive_write_open_filename(recipe->file, path) == ARCHIVE_OK &&
               archive_write_header(recipe->file, entry) == ARCHIVE_OK;
