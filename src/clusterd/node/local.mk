@@ -62,6 +62,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/probe/probe_private.h \
 	%D%/probe/prober.c %D%/probe/prober.h \
 	%D%/pod/pull_secrets.c %D%/pod/pull_secrets.h \
+	%D%/process_pipe.c %D%/process_pipe.h \
 	%D%/resources.c %D%/resources.h \
 	%D%/transfer.c %D%/transfer.h \
 	%D%/runtime_choice.c %D%/runtime_choice.h \
@@ -86,6 +87,7 @@ noinst_LIBRARIES += %D%/libnode.a
 	%D%/docker/docker_spec.c %D%/docker/docker_spec.h \
 	%D%/docker/docker_usage.c %D%/docker/docker_usage.h \
 	%D%/image_cli.c %D%/image_cli.h \
+	%D%/images/archive_reader.c %D%/images/archive_reader.h \
 	%D%/images/docker_images.c %D%/images/docker_images.h \
 	%D%/images/docker_remove.c %D%/images/docker_remove.h \
 	%D%/images/image_archive.c \

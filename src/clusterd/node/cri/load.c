@@ -1,14 +1,12 @@
 /* Image archives, into containerd's stores. In one pass: which of its files are what is told only by the manifest,
  * which may come last, so everything that is no JSON is written down as it comes and all JSON is kept. */
-#include <archive.h>
-#include <archive_entry.h>
-#include <limits.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/node/cri/cri_runtime.h"
 #include "clusterd/node/cri/store.h"
+#include "clusterd/node/images/archive_reader.h"
 #include "clusterd/node/images/image_loader.h"
 #include "clusterd/node/images/image_reference.h"
 
@@ -26,12 +24,10 @@ typedef struct Blob {
 typedef struct Load {
   CriRuntime *cri;
   StoreLease *lease;
-  struct archive *archive;
-  size_t pending; /* bytes of BLOCK that were read only to look at them */
+  ArchiveReader reader;
   size_t document_bytes;
   GHashTable *documents, *blobs, *links; /* path → GBytes, Blob, path */
   json_t *loaded;
-  guint8 block[65536];
 } Load;
 
 static void blob_free(void *data)
@@ -43,8 +39,7 @@ static void blob_free(void *data)
 
 static void load_clear(Load *load)
 {
-  if (load->archive)
-    archive_read_free(load->archive);
+  archive_reader_clear(&load->reader);
   store_lease_free(load->lease);
   g_clear_pointer(&load->documents, g_hash_table_unref);
   g_clear_pointer(&load->blobs, g_hash_table_unref);
@@ -58,22 +53,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Load, load_clear)
 
 static bool malformed(GError **error, const char *what)
 {
-  return reason_set(error, REASON_BAD_REQUEST, "Malformed image archive: %s", what ? what : "unknown error");
-}
-
-/* A StoreRead of the entry the archive stands at. */
-static ssize_t read_entry(void *data, const void **block, GError **error)
-{
-  Load *load = data;
-  *block = load->block;
-  size_t pending = load->pending;
-  load->pending = 0;
-  if (pending)
-    return (ssize_t)pending;
-  la_ssize_t got = archive_read_data(load->archive, load->block, sizeof load->block);
-  if (got < 0)
-    malformed(error, archive_error_string(load->archive));
-  return got < 0 ? -1 : got;
+  return reason_set(error, REASON_BAD_REQUEST, "Malformed image archive: %s", what);
 }
 
 static bool keep_document(Load *load, const char *path, GError **error)
@@ -81,7 +61,7 @@ static bool keep_document(Load *load, const char *path, GError **error)
   g_autoptr(GByteArray) content = g_byte_array_new();
   const void *block;
   ssize_t got;
-  while ((got = read_entry(load, &block, error)) > 0) {
+  while ((got = archive_reader_read(&load->reader, &block, error)) > 0) {
     load->document_bytes += (size_t)got;
     if (load->document_bytes > IMAGE_DOCUMENT_BYTES_MAX)
       return malformed(error, "too much metadata");
@@ -96,8 +76,9 @@ static bool keep_blob(Load *load, const char *path, GError **error)
 {
   static const char gzip[] = "\x1f\x8b", zstd[] = "\x28\xb5\x2f\xfd", blobs[] = "blobs/sha256/";
   g_autofree char *named = g_strdup_printf("sha256:%s", g_str_has_prefix(path, blobs) ? path + strlen(blobs) : "");
-  bool is_gzip = memcmp(load->block, gzip, 2) == 0, is_zstd = memcmp(load->block, zstd, 4) == 0;
-  StoreBlob *stored = store_write(load->lease, image_digest_valid(named) ? named : NULL, read_entry, load, error);
+  bool is_gzip = memcmp(load->reader.block, gzip, 2) == 0, is_zstd = memcmp(load->reader.block, zstd, 4) == 0;
+  StoreBlob *stored =
+      store_write(load->lease, image_digest_valid(named) ? named : NULL, archive_reader_read, &load->reader, error);
   if (!stored)
     return false;
   Blob *blob = g_new0(Blob, 1);
@@ -107,32 +88,18 @@ static bool keep_blob(Load *load, const char *path, GError **error)
   return true;
 }
 
-/* Where a link inside the archive points, as a path of the archive. */
-static void keep_link(Load *load, const char *path, const char *hard_link, const char *link)
-{
-  g_autofree char *folder = g_path_get_dirname(path);
-  g_autofree char *base = hard_link ? g_strdup("/") : g_strconcat("/", folder, NULL);
-  g_autofree char *target = g_canonicalize_filename(hard_link ? hard_link : link, base);
-  g_hash_table_replace(load->links, g_strdup(path), g_strdup(target + strspn(target, "/")));
-}
-
 static bool read_one(Load *load, struct archive_entry *entry, GError **error)
 {
-  const char *path = archive_entry_pathname(entry);
-  const char *link = archive_entry_symlink(entry), *hard_link = archive_entry_hardlink(entry);
-  while (path && g_str_has_prefix(path, "./"))
-    path += 2;
-  if (!path || !*path || strlen(path) >= PATH_MAX)
+  const char *path = archive_reader_path(entry);
+  char *link = path ? archive_reader_link(entry, path) : NULL;
+  if (link)
+    g_hash_table_replace(load->links, g_strdup(path), link);
+  if (!path || link || archive_entry_filetype(entry) != AE_IFREG)
     return true;
-  if (link || hard_link)
-    keep_link(load, path, hard_link, link);
-  if (link || hard_link || archive_entry_filetype(entry) != AE_IFREG)
-    return true;
-  la_ssize_t got = archive_read_data(load->archive, load->block, sizeof load->block);
+  ssize_t got = archive_reader_peek(&load->reader, error);
   if (got < 0)
-    return malformed(error, archive_error_string(load->archive));
-  load->pending = (size_t)got;
-  if (got > 0 && (load->block[0] == '{' || load->block[0] == '['))
+    return false;
+  if (got > 0 && (load->reader.block[0] == '{' || load->reader.block[0] == '['))
     return keep_document(load, path, error);
   return got < LAYER_BYTES_MIN || keep_blob(load, path, error);
 }
@@ -140,17 +107,13 @@ static bool read_one(Load *load, struct archive_entry *entry, GError **error)
 static bool read_all(Load *load, int fd, GError **error)
 {
   struct archive_entry *entry;
-  load->archive = archive_read_new();
-  layer_support_filters(load->archive);
-  archive_read_support_format_tar(load->archive);
-  if (archive_read_open_fd(load->archive, fd, sizeof load->block) != ARCHIVE_OK)
-    return malformed(error, archive_error_string(load->archive));
+  if (!archive_reader_open(&load->reader, fd, error))
+    return false;
   for (unsigned count = 0;; count++) {
-    int result = archive_read_next_header(load->archive, &entry);
-    if (result == ARCHIVE_EOF)
+    if (!archive_reader_next(&load->reader, &entry, error))
+      return false;
+    if (!entry)
       return true;
-    if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
-      return malformed(error, archive_error_string(load->archive));
     if (count >= ENTRIES_MAX)
       return malformed(error, "too many files");
     if (!read_one(load, entry, error))

@@ -1,7 +1,6 @@
 #include "clusterd/node/cri/stream.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "base/json.h"
 #include "base/reason.h"
 #include "clusterd/node/cri/events.h"
+#include "clusterd/node/process_pipe.h"
 #include "clusterd/server/stream/spdy.h"
 
 #define BLOCK 16384             /* bytes of a piece of input */
@@ -38,11 +38,14 @@ typedef struct Stream {
   GThread *output, *input;
 } Stream;
 
-static bool write_all(int fd, const void *data, size_t length, bool is_socket)
+/* Frames go out whole: who writes takes turns. */
+static bool send_frames(Stream *stream, const GByteArray *frames)
 {
-  const char *at = data;
+  const guint8 *at = frames->data;
+  size_t length = frames->len;
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&stream->sending);
   while (length > 0) {
-    ssize_t put = is_socket ? send(fd, at, length, MSG_NOSIGNAL) : write(fd, at, length);
+    ssize_t put = send(stream->socket, at, length, MSG_NOSIGNAL);
     if (put < 0 && errno == EINTR)
       continue;
     if (put <= 0)
@@ -51,21 +54,6 @@ static bool write_all(int fd, const void *data, size_t length, bool is_socket)
     length -= (size_t)put;
   }
   return true;
-}
-
-static bool send_frames(Stream *stream, const GByteArray *frames)
-{
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&stream->sending);
-  return write_all(stream->socket, frames->data, frames->len, true);
-}
-
-/* Waits until FD can be read. False when the stream is to end. */
-static bool wait_readable(const Stream *stream, int fd)
-{
-  struct pollfd fds[] = { { .fd = fd, .events = POLLIN }, { .fd = stream->stop, .events = POLLIN } };
-  while (poll(fds, G_N_ELEMENTS(fds), -1) < 0)
-    ;
-  return !fds[1].revents;
 }
 
 static void take_event(Stream *stream, const SpdyEvent *event)
@@ -78,7 +66,7 @@ static void take_event(Stream *stream, const SpdyEvent *event)
   int *to = event->stream == STREAM_OUT ? &stream->out_write : event->stream == STREAM_ERR ? &stream->err_write : NULL;
   if (event->type == SPDY_DATA && event->stream == STREAM_ERROR && stream->verdict->len < VERDICT_MAX)
     g_byte_array_append(stream->verdict, event->data, (guint)event->length);
-  else if (event->type == SPDY_DATA && to && *to >= 0 && !write_all(*to, event->data, event->length, false))
+  else if (event->type == SPDY_DATA && to && *to >= 0 && !process_pipe_write(*to, event->data, event->length))
     file_close(to); /* nobody reads any more */
   if (event->fin && to && (event->type == SPDY_DATA || event->type == SPDY_SYN_REPLY))
     file_close(to);
@@ -103,7 +91,7 @@ static void *carry_output(void *data)
 {
   Stream *stream = data;
   char block[BLOCK];
-  while (!take_events(stream) && wait_readable(stream, stream->socket)) {
+  while (!take_events(stream) && process_pipe_wait(stream->socket, stream->stop)) {
     ssize_t got = recv(stream->socket, block, sizeof block, 0);
     if (got <= 0)
       break;
@@ -123,7 +111,7 @@ static void *carry_input(void *data)
   char block[BLOCK];
   ssize_t got = 0;
   do {
-    got = wait_readable(stream, stream->in_read) ? read(stream->in_read, block, sizeof block) : 0;
+    got = process_pipe_wait(stream->in_read, stream->stop) ? read(stream->in_read, block, sizeof block) : 0;
     g_autoptr(GByteArray) frame = g_byte_array_new();
     spdy_append_data(frame, STREAM_IN, got <= 0, block, (size_t)MAX(got, 0));
     if (!send_frames(stream, frame))
@@ -207,16 +195,6 @@ static Stream *stream_new(CriRuntime *cri)
   return stream;
 }
 
-static bool open_pipe(int *read_end, int *write_end, GError **error)
-{
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) < 0)
-    return reason_set_errno(error, REASON_RUNTIME, errno, "Cannot make a pipe");
-  *read_end = ends[0];
-  *write_end = ends[1];
-  return true;
-}
-
 static void append_stream(Stream *stream, GByteArray *out, bool wanted, uint32_t number, const char *type)
 {
   const char *const headers[] = { "streamtype", type, NULL };
@@ -230,9 +208,9 @@ static bool start_streams(Stream *stream, const char *url, bool with_stdin, bool
   NodeProcess *process = &stream->process;
   g_autoptr(GByteArray) rest = g_byte_array_new(), out = g_byte_array_new();
   stream->has_terminal = with_tty;
-  if ((with_stdin && !open_pipe(&stream->in_read, &process->stdin_fd, error)) ||
-      !open_pipe(&process->stdout_fd, &stream->out_write, error) ||
-      (!with_tty && !open_pipe(&process->stderr_fd, &stream->err_write, error)))
+  if ((with_stdin && !process_pipe_open(&stream->in_read, &process->stdin_fd, error)) ||
+      !process_pipe_open(&process->stdout_fd, &stream->out_write, error) ||
+      (!with_tty && !process_pipe_open(&process->stderr_fd, &stream->err_write, error)))
     return false;
   stream->socket = stream_open(url, rest, error);
   if (stream->socket < 0)

@@ -1,8 +1,5 @@
 #include "clusterd/node/docker/docker_carrier.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -10,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/reason.h"
+#include "clusterd/node/process_pipe.h"
 
 #define BLOCK 32768
 #define HEADER 8 /* the stream's number, three zeros, the length in network order */
@@ -29,29 +26,6 @@ struct DockerCarrier {
   GThread *output, *input;
 };
 
-/* SIGPIPE is ignored by every program of ours; a reader that is gone is no reason to stop the other stream. */
-static void write_all(int fd, const char *data, size_t length)
-{
-  while (fd >= 0 && length > 0) {
-    ssize_t put = write(fd, data, length);
-    if (put < 0 && errno == EINTR)
-      continue;
-    if (put < 0)
-      return;
-    data += put;
-    length -= (size_t)put;
-  }
-}
-
-/* Waits until FD can be read. False when the carrier is to end. */
-static bool wait_readable(const DockerCarrier *carrier, int fd)
-{
-  struct pollfd fds[] = { { .fd = fd, .events = POLLIN }, { .fd = carrier->stop, .events = POLLIN } };
-  while (poll(fds, G_N_ELEMENTS(fds), -1) < 0)
-    ;
-  return !fds[1].revents;
-}
-
 static void take_frames(DockerCarrier *carrier, const char *bytes, size_t length)
 {
   while (length > 0) {
@@ -69,7 +43,7 @@ static void take_frames(DockerCarrier *carrier, const char *bytes, size_t length
       continue;
     }
     size_t piece = MIN(length, carrier->left);
-    write_all(carrier->header[0] == STREAM_STDERR ? carrier->err_write : carrier->out_write, bytes, piece);
+    process_pipe_write(carrier->header[0] == STREAM_STDERR ? carrier->err_write : carrier->out_write, bytes, piece);
     carrier->left -= (uint32_t)piece;
     bytes += piece;
     length -= piece;
@@ -80,14 +54,14 @@ static void *carry_output(void *data)
 {
   DockerCarrier *carrier = data;
   g_autofree char *block = g_malloc(BLOCK);
-  while (wait_readable(carrier, carrier->socket)) {
+  while (process_pipe_wait(carrier->socket, carrier->stop)) {
     ssize_t got = recv(carrier->socket, block, BLOCK, 0);
     if (got <= 0)
       break;
     if (carrier->framed)
       take_frames(carrier, block, (size_t)got);
     else
-      write_all(carrier->out_write, block, (size_t)got);
+      process_pipe_write(carrier->out_write, block, (size_t)got);
   }
   if (carrier->ended)
     carrier->ended(carrier->data); /* before the reader learns of it */
@@ -100,7 +74,7 @@ static void *carry_input(void *data)
 {
   DockerCarrier *carrier = data;
   g_autofree char *block = g_malloc(BLOCK);
-  while (wait_readable(carrier, carrier->in_read)) {
+  while (process_pipe_wait(carrier->in_read, carrier->stop)) {
     ssize_t got = read(carrier->in_read, block, BLOCK);
     if (got <= 0)
       break;
@@ -113,16 +87,6 @@ static void *carry_input(void *data)
   return NULL;
 }
 
-static bool open_pipe(int *read_end, int *write_end, GError **error)
-{
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) < 0)
-    return reason_set_errno(error, REASON_RUNTIME, errno, "Cannot make a pipe");
-  *read_end = ends[0];
-  *write_end = ends[1];
-  return true;
-}
-
 DockerCarrier *docker_carrier_start(int socket, NodeProcess *process, bool with_stdin, bool with_tty,
                                     void (*ended)(void *data), void *data, GError **error)
 {
@@ -130,9 +94,9 @@ DockerCarrier *docker_carrier_start(int socket, NodeProcess *process, bool with_
   *carrier = (DockerCarrier){ .socket = socket, .framed = !with_tty, .ended = ended, .data = data };
   carrier->stop = carrier->in_read = carrier->out_write = carrier->err_write = -1;
   carrier->stop = eventfd(0, EFD_CLOEXEC);
-  if (!(!with_stdin || open_pipe(&carrier->in_read, &process->stdin_fd, error)) ||
-      !open_pipe(&process->stdout_fd, &carrier->out_write, error) ||
-      !(with_tty || open_pipe(&process->stderr_fd, &carrier->err_write, error))) {
+  if (!(!with_stdin || process_pipe_open(&carrier->in_read, &process->stdin_fd, error)) ||
+      !process_pipe_open(&process->stdout_fd, &carrier->out_write, error) ||
+      !(with_tty || process_pipe_open(&process->stderr_fd, &carrier->err_write, error))) {
     docker_carrier_stop(carrier);
     return NULL;
   }

@@ -1,13 +1,10 @@
-#include <archive.h>
-#include <archive_entry.h>
-#include <limits.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/reason.h"
+#include "clusterd/node/images/archive_reader.h"
 #include "clusterd/node/images/image_loader.h"
 #include "clusterd/node/images/image_reference.h"
-#include "clusterd/node/images/layer.h"
 
 /*
  * Reads an image archive in one pass. Which of its files are layers is told only by the manifest, which may come last:
@@ -18,39 +15,15 @@
 
 typedef struct Load {
   ImageLoader *loader;
-  struct archive *archive;
-  size_t pending; /* bytes of BLOCK that were read only to look at them */
-  guint8 block[65536];
+  ArchiveReader reader;
 } Load;
 
 static void load_clear(Load *load)
 {
-  if (load->archive)
-    archive_read_free(load->archive);
+  archive_reader_clear(&load->reader);
   image_loader_free(load->loader);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Load, load_clear)
-
-static bool archive_fail(const Load *load, GError **error)
-{
-  const char *text = archive_error_string(load->archive);
-  return reason_set(error, REASON_BAD_REQUEST, "Malformed image archive: %s", text ? text : "unknown error");
-}
-
-/* A LayerRead of the entry the archive stands at. */
-static ssize_t read_entry(void *data, const void **block, GError **error)
-{
-  Load *load = data;
-  *block = load->block;
-  size_t pending = load->pending;
-  load->pending = 0;
-  if (pending)
-    return (ssize_t)pending;
-  la_ssize_t got = archive_read_data(load->archive, load->block, sizeof load->block);
-  if (got < 0)
-    archive_fail(load, error);
-  return got < 0 ? -1 : got;
-}
 
 typedef enum EntryKind { ENTRY_OTHER, ENTRY_DOCUMENT, ENTRY_LAYER } EntryKind;
 
@@ -81,7 +54,7 @@ static bool keep_document(Load *load, const char *path, GError **error)
   g_autoptr(GByteArray) content = g_byte_array_new();
   const void *block;
   ssize_t got;
-  while ((got = read_entry(load, &block, error)) > 0) {
+  while ((got = archive_reader_read(&load->reader, &block, error)) > 0) {
     if (content->len + (size_t)got > IMAGE_DOCUMENT_BYTES_MAX)
       return reason_set(error, REASON_BAD_REQUEST, "Malformed image archive: %s is too long", path);
     g_byte_array_append(content, block, (guint)got);
@@ -96,24 +69,15 @@ static bool unpack_layer(Load *load, const char *path, struct archive_entry *ent
   static const char blobs[] = "blobs/sha256/";
   g_autofree char *digest = g_strdup_printf("sha256:%s", g_str_has_prefix(path, blobs) ? path + strlen(blobs) : "");
   return image_loader_reuse(load->loader, path, digest, archive_entry_size(entry)) ||
-         image_loader_unpack(load->loader, path, read_entry, load, error);
-}
-
-/* PATH without "./" in front. NULL when it is none or too long. */
-static const char *plain_path(const char *path)
-{
-  while (path && g_str_has_prefix(path, "./"))
-    path += 2;
-  return path && *path && strlen(path) < PATH_MAX ? path : NULL;
+         image_loader_unpack(load->loader, path, archive_reader_read, &load->reader, error);
 }
 
 static bool read_file_entry(Load *load, const char *path, struct archive_entry *entry, GError **error)
 {
-  la_ssize_t got = archive_read_data(load->archive, load->block, sizeof load->block);
+  ssize_t got = archive_reader_peek(&load->reader, error);
   if (got < 0)
-    return archive_fail(load, error);
-  load->pending = (size_t)got;
-  switch (entry_kind(load->block, (size_t)got)) {
+    return false;
+  switch (entry_kind(load->reader.block, (size_t)got)) {
   case ENTRY_DOCUMENT:
     return keep_document(load, path, error);
   case ENTRY_LAYER:
@@ -124,24 +88,14 @@ static bool read_file_entry(Load *load, const char *path, struct archive_entry *
   return true;
 }
 
-/* Where a link inside the archive points, as a path of the archive. */
-static char *link_target(const char *path, const char *hard_link, const char *link)
-{
-  g_autofree char *folder = g_path_get_dirname(path);
-  g_autofree char *base = hard_link ? g_strdup("/") : g_strconcat("/", folder, NULL);
-  g_autofree char *target = g_canonicalize_filename(hard_link ? hard_link : link, base);
-  return g_strdup(target + strspn(target, "/"));
-}
-
 static bool read_one(Load *load, struct archive_entry *entry, GError **error)
 {
-  const char *path = plain_path(archive_entry_pathname(entry));
-  const char *link = archive_entry_symlink(entry), *hard_link = archive_entry_hardlink(entry);
-  load->pending = 0;
+  const char *path = archive_reader_path(entry);
+  char *link = path ? archive_reader_link(entry, path) : NULL;
   if (!path)
     return true;
-  if (hard_link || link) {
-    g_hash_table_replace(load->loader->links, g_strdup(path), link_target(path, hard_link, link));
+  if (link) {
+    g_hash_table_replace(load->loader->links, g_strdup(path), link);
     return true;
   }
   return archive_entry_filetype(entry) != AE_IFREG || read_file_entry(load, path, entry, error);
@@ -150,17 +104,13 @@ static bool read_one(Load *load, struct archive_entry *entry, GError **error)
 static bool read_all(Load *load, int fd, GError **error)
 {
   struct archive_entry *entry;
-  load->archive = archive_read_new();
-  layer_support_filters(load->archive);
-  archive_read_support_format_tar(load->archive);
-  if (archive_read_open_fd(load->archive, fd, 65536) != ARCHIVE_OK)
-    return archive_fail(load, error);
+  if (!archive_reader_open(&load->reader, fd, error))
+    return false;
   for (unsigned count = 0;; count++) {
-    int result = archive_read_next_header(load->archive, &entry);
-    if (result == ARCHIVE_EOF)
+    if (!archive_reader_next(&load->reader, &entry, error))
+      return false;
+    if (!entry)
       return true;
-    if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
-      return archive_fail(load, error);
     if (count >= ENTRIES_MAX)
       return reason_set(error, REASON_BAD_REQUEST, "Image archive with more than %d files", ENTRIES_MAX);
     if (!read_one(load, entry, error))

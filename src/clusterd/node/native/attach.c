@@ -1,6 +1,4 @@
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -11,6 +9,7 @@
 #include "base/reason.h"
 #include "clusterd/node/native/conmon.h"
 #include "clusterd/node/native/exec.h"
+#include "clusterd/node/process_pipe.h"
 
 #define PACKET_MAX 8193 /* conmon's own: one byte for the stream, 8192 of data */
 
@@ -27,38 +26,16 @@ typedef struct Attach {
   GThread *output, *input;
 } Attach;
 
-static void write_all(int fd, const char *data, size_t length)
-{
-  while (length > 0) {
-    ssize_t put = write(fd, data, length);
-    if (put < 0 && errno == EINTR)
-      continue;
-    if (put < 0)
-      return;
-    data += put;
-    length -= (size_t)put;
-  }
-}
-
-/* Waits until FD can be read. False when the attach is to end. */
-static bool wait_readable(const Attach *attach, int fd)
-{
-  struct pollfd fds[] = { { .fd = fd, .events = POLLIN }, { .fd = attach->stop, .events = POLLIN } };
-  while (poll(fds, G_N_ELEMENTS(fds), -1) < 0)
-    ;
-  return !fds[1].revents;
-}
-
 static void *carry_output(void *data)
 {
   Attach *attach = data;
   char packet[PACKET_MAX];
-  while (wait_readable(attach, attach->socket)) {
+  while (process_pipe_wait(attach->socket, attach->stop)) {
     ssize_t got = recv(attach->socket, packet, sizeof packet, 0);
     if (got <= 0)
       break;
     int to = packet[0] == PACKET_STDERR && attach->err_write >= 0 ? attach->err_write : attach->out_write;
-    write_all(to, packet + 1, (size_t)got - 1);
+    process_pipe_write(to, packet + 1, (size_t)got - 1);
   }
   file_close(&attach->out_write);
   file_close(&attach->err_write);
@@ -69,7 +46,7 @@ static void *carry_input(void *data)
 {
   Attach *attach = data;
   char block[PACKET_MAX - 1];
-  while (wait_readable(attach, attach->in_read)) {
+  while (process_pipe_wait(attach->in_read, attach->stop)) {
     ssize_t got = read(attach->in_read, block, sizeof block);
     if (got <= 0 || send(attach->socket, block, (size_t)got, MSG_NOSIGNAL) < 0)
       break;
@@ -117,16 +94,6 @@ static void attach_close(NodeProcess *process)
   g_free(attach);
 }
 
-static bool open_pipe(int *read_end, int *write_end, GError **error)
-{
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) < 0)
-    return reason_set_errno(error, REASON_RUNTIME, errno, "Cannot make a pipe");
-  *read_end = ends[0];
-  *write_end = ends[1];
-  return true;
-}
-
 static bool open_streams(Attach *attach, bool with_stdin, bool with_tty, GError **error)
 {
   NodeProcess *process = &attach->process;
@@ -138,9 +105,9 @@ static bool open_streams(Attach *attach, bool with_stdin, bool with_tty, GError 
   if (attach->container->pid_fd >= 0)
     process->exit_fd = fcntl(attach->container->pid_fd, F_DUPFD_CLOEXEC, 3);
   g_mutex_unlock(&attach->native->lock);
-  return (!with_stdin || open_pipe(&attach->in_read, &process->stdin_fd, error)) &&
-         open_pipe(&process->stdout_fd, &attach->out_write, error) &&
-         (with_tty || open_pipe(&process->stderr_fd, &attach->err_write, error));
+  return (!with_stdin || process_pipe_open(&attach->in_read, &process->stdin_fd, error)) &&
+         process_pipe_open(&process->stdout_fd, &attach->out_write, error) &&
+         (with_tty || process_pipe_open(&process->stderr_fd, &attach->err_write, error));
 }
 
 NodeProcess *attach_start(Runtime *runtime, const char *container_id, bool with_stdin, bool with_tty, GError **error)
