@@ -151,19 +151,8 @@ while True:
     s.sendto(b'$address', client)" &
   servers+=($!)
 done
-# the same socket's address each time, so that the kernel takes it for one connection
 ask_udp() {
-  python3 -c "
-import socket
-s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-s.bind(('', 40053))
-s.settimeout(1)
-s.connect(('$udp', 53))
-try:
-    s.send(b'x')
-    print(s.recv(100).decode())
-except OSError as error:
-    print(error)"
+  "$here/ask-udp.py" "$udp" 53
 }
 until_is "UDP" "$one" ask_udp
 k patch endpointslice udp-1 --type=merge -p "{\"endpoints\":[{\"addresses\":[\"$two\"]}]}" >/dev/null

@@ -20,7 +20,7 @@ TESTS += %D%/volumes.sh
 dist_check_SCRIPTS += %D%/autoscale.sh %D%/metrics.sh %D%/node-api.sh %D%/sandbox.sh tests/images/make-image.py \
 	tests/images/serve-registry.py
 TESTS += %D%/autoscale.sh %D%/metrics.sh %D%/node-api.sh
-EXTRA_DIST += %D%/node-harness.sh %D%/network-harness.bash
+EXTRA_DIST += %D%/node-harness.sh %D%/network-harness.bash %D%/ask-udp.py
 dist_check_SCRIPTS += %D%/registry.sh %D%/pulls.sh %D%/images.sh
 TESTS += %D%/registry.sh %D%/pulls.sh %D%/images.sh
 dist_check_SCRIPTS += %D%/archives.sh

@@ -3,7 +3,8 @@
 # with the proxy and DNS.
 # shellcheck source-path=SCRIPTDIR source=node-harness.sh
 COMPONENTS=controllers,scheduler,node,proxy,dns
-. "$(dirname "${BASH_SOURCE[0]}")/node-harness.sh"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/node-harness.sh"
 
 # make_web_pod NAME PORTS [ENV]: label app=web; it says its name, and at /cgi-bin/from who asks. The rest in YAML's flow style.
 make_web_pod() {

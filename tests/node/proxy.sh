@@ -168,17 +168,7 @@ while True:
     s.sendto(b'$2', client)" &
 }
 ask_udp() {
-  nsenter -t "$outside" -n python3 -c "
-import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(('', 40053))
-s.settimeout(1)
-s.connect(('10.99.0.2', 5300))
-try:
-    s.send(b'x')
-    print(s.recv(100).decode())
-except OSError as error:
-    print(error)"
+  nsenter -t "$outside" -n "$here/ask-udp.py" 10.99.0.2 5300
 }
 serve_udp "$one" first
 udp_server=$!

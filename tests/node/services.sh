@@ -120,20 +120,8 @@ for address in "$pod_ip" "$two_ip"; do
   in_pod "$address" python3 "$work/udp.py" "$address" &
   servers+=($!)
 done
-# the same socket's address each time, so that the kernel takes it for one connection
 ask_udp() {
-  python3 - "$both" <<'END_OF_CLIENT'
-import socket, sys
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(("", 40053))
-s.settimeout(1)
-s.connect((sys.argv[1], 53))
-try:
-    s.send(b"x")
-    print(s.recv(100).decode())
-except OSError as error:
-    print(error)
-END_OF_CLIENT
+  "$here/ask-udp.py" "$both" 53
 }
 until_is "UDP of the same port" "$pod_ip" ask_udp
 k patch endpointslice both-1 --type=merge -p "{\"endpoints\":[{\"addresses\":[\"$two_ip\"]}]}" >/dev/null
